@@ -1,0 +1,28 @@
+"""The environment that a logged model needs: conda.yaml, with just the model's packages pinned."""
+
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import yaml
+
+_PACKAGES = ("mlflow", "scikit-learn", "skops", "cloudpickle", "numpy", "pandas", "pyarrow")
+
+
+def model_environment(template: Path, estimator: str) -> dict[str, Any]:
+    """Returns a conda environment with exact pins of what is installed here.
+
+    Args:
+        template: the project's conda.yaml, which gives the name and the channels.
+        estimator: dotted path of the estimator; its package is pinned too.
+    """
+    environment = yaml.safe_load(template.read_text(encoding="utf-8"))
+    package = estimator.partition(".")[0]
+    own = packages_distributions().get(package, []) if package != "sklearn" else []
+    pins = [f"{name}=={version(name)}" for name in dict.fromkeys([*_PACKAGES, *own])]
+    return {
+        "name": environment["name"],
+        "channels": environment["channels"],
+        "dependencies": [f"python={python_version()}", "pip", {"pip": pins}],
+    }

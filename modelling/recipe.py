@@ -1,0 +1,306 @@
+"""The recipe: one YAML file that says what to train, read into frozen models.
+
+A key that does not exist here is refused, with the nearest one that does. Every section is
+documented by its class; the defaults stand beside the names.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from modelling.errors import InputError, unknown_name
+from modelling.formulas import columns_of
+from modelling.metrics import CUSTOM_METRICS, metric_names
+
+
+class Section(BaseModel):
+    """A part of the recipe: immutable, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_its_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in values:
+                if key not in cls.model_fields:
+                    raise ValueError(unknown_name("key", key, cls.model_fields))
+        return values
+
+
+class ColumnCheck(Section):
+    """What a column must hold: its type, the allowed range, the allowed share of empty cells."""
+
+    type: Literal["number", "integer", "boolean"] = "number"
+    min: float | None = None
+    max: float | None = None
+    missing: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+
+class Data(Section):
+    """The table: where it is, which column to predict, which to drop, what the others hold.
+
+    Without `columns`, every column but the target and the dropped ones is a number to train on.
+    """
+
+    path: str
+    target: str
+    drop: tuple[str, ...] = ()
+    columns: dict[str, ColumnCheck] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _target_is_no_feature(self) -> Self:
+        if self.target in self.drop or self.target in self.columns:
+            raise ValueError(f"the target {self.target!r} cannot be dropped or be a feature")
+        both = sorted(set(self.drop) & set(self.columns))
+        if both:
+            raise ValueError(f"{both[0]!r} stands under both drop and columns")
+        return self
+
+
+class Split(Section):
+    """How rows go to train and test.
+
+    hash: by a seeded hash of a row's feature values, so that it stays where it is when the table
+    grows and equal rows stay together; random; stratified by the target; time: the latest rows of
+    `time_column` are the test rows.
+    """
+
+    method: Literal["hash", "random", "stratified", "time"] = "hash"
+    test_size: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    time_column: str | None = None
+
+    @model_validator(mode="after")
+    def _time_has_a_column(self) -> Self:
+        if (self.method == "time") != (self.time_column is not None):
+            raise ValueError("time_column goes with method: time, and only with it")
+        return self
+
+
+class QuantileScore(Section):
+    """The sum of the quantile scores of some columns, each from 1 to `bins`.
+
+    rising: the highest values score `bins`; falling: the lowest do.
+    """
+
+    columns: dict[str, Literal["rising", "falling"]] = Field(min_length=1)
+    bins: int = Field(default=5, ge=2, le=100)
+
+
+class Features(Section):
+    """Columns that the model computes from others, fitted on the training rows only."""
+
+    formulas: dict[str, str] = Field(default_factory=dict)
+    quantile_scores: dict[str, QuantileScore] = Field(default_factory=dict)
+
+    @field_validator("formulas")
+    @classmethod
+    def _formulas_are_arithmetic(cls, formulas: dict[str, str]) -> dict[str, str]:
+        for formula in formulas.values():
+            columns_of(formula)
+        return formulas
+
+    @model_validator(mode="after")
+    def _names_are_used_once(self) -> Self:
+        both = sorted(set(self.formulas) & set(self.quantile_scores))
+        if both:
+            raise ValueError(f"{both[0]!r} is both a formula and a quantile score")
+        return self
+
+    def inputs(self) -> dict[str, set[str]]:
+        """Returns the columns that each declared feature reads."""
+        formulas = {name: columns_of(formula) for name, formula in self.formulas.items()}
+        scores = {name: set(score.columns) for name, score in self.quantile_scores.items()}
+        return formulas | scores
+
+
+class Model(Section):
+    """An estimator of scikit-learn, its parameters, and whether its inputs are scaled.
+
+    serialization: skops loads no code; cloudpickle is for estimators that skops cannot hold, and
+    runs whatever the file says when it is loaded.
+    """
+
+    estimator: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    scale: bool = False
+    serialization: Literal["skops", "cloudpickle"] = "skops"
+
+
+class Metrics(Section):
+    """The metric that decides, and those of modelling/metrics.py that are computed besides."""
+
+    primary: str = "rmse"
+    custom: tuple[str, ...] = ()
+
+    @field_validator("custom")
+    @classmethod
+    def _custom_metrics_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in CUSTOM_METRICS:
+                raise ValueError(unknown_name("custom metric", name, CUSTOM_METRICS))
+        return names
+
+
+class Threshold(Section):
+    """What a metric must reach, in the sense of `mlflow.models.MetricThreshold`.
+
+    threshold: the worst allowed value; min_absolute_change and min_relative_change: by how much the
+    metric must be better than the naive baseline's.
+    """
+
+    threshold: float | None = None
+    min_absolute_change: float | None = Field(default=None, ge=0)
+    min_relative_change: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError(f"empty; give one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class Promotion(Section):
+    """When a model that passed the gate takes the champion's place.
+
+    significant: the `confidence` interval of a paired bootstrap over the test rows (`resamples`
+    resamples) lies on the good side of zero; better: the primary metric is better.
+    """
+
+    rule: Literal["significant", "better"] = "significant"
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    resamples: int = Field(default=2000, ge=100, le=1_000_000)
+    stage: Literal["none", "Staging", "Production", "Archived"] = "none"
+
+
+def _off_is_none(value: Any) -> Any:
+    return None if value in (False, "off", "none") else value
+
+
+class Recipe(Section):
+    """One problem: its table, split, features, models, metrics, gate and promotion."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
+    task: Literal["regression"]
+    data: Data
+    split: Split = Split()
+    features: Features = Features()
+    default_model: str = ""
+    models: dict[str, Model] = Field(min_length=1)
+    metrics: Metrics = Metrics()
+    gate: dict[str, Threshold] = Field(
+        default_factory=lambda: {
+            "rmse": Threshold(min_absolute_change=0.1, min_relative_change=0.05)
+        }
+    )
+    promotion: Promotion = Promotion()
+    autologging: Annotated[dict[str, Any] | None, BeforeValidator(_off_is_none)] = None
+
+    @field_validator("models")
+    @classmethod
+    def _auto_is_no_model(cls, models: dict[str, Model]) -> dict[str, Model]:
+        if "auto" in models:
+            raise ValueError("no model may be named 'auto': it stands for the default model")
+        return models
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        if self.default_model and self.default_model not in self.models:
+            raise ValueError(unknown_name("default_model", self.default_model, self.models))
+        metrics = metric_names(self.metrics.custom)
+        if self.metrics.primary not in metrics:
+            raise ValueError(unknown_name("metrics.primary", self.metrics.primary, metrics))
+        for metric in self.gate:
+            if metric not in metrics:
+                raise ValueError(unknown_name("gate metric", metric, metrics))
+        return self
+
+    @model_validator(mode="after")
+    def _features_read_columns(self) -> Self:
+        for feature, inputs in self.features.inputs().items():
+            if feature in self.data.columns or feature == self.data.target:
+                raise ValueError(f"feature {feature!r} has the name of a column")
+            for column in sorted(inputs):
+                if column == self.data.target:
+                    raise ValueError(f"feature {feature!r} reads the target")
+                if self.data.columns and column not in self.data.columns:
+                    raise ValueError(
+                        f"feature {feature!r}: " + unknown_name("column", column, self.data.columns)
+                    )
+        return self
+
+    def choose_model(self, name: str) -> tuple[str, Model]:
+        """Returns a model's name and settings; `auto` is the default model, or else the first.
+
+        Raises:
+            InputError: no model has this name.
+        """
+        if name == "auto":
+            name = self.default_model or next(iter(self.models))
+        if name not in self.models:
+            raise InputError(unknown_name("model", name, self.models))
+        return name, self.models[name]
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Reads a recipe.
+
+    Args:
+        path: a YAML file; a relative one is looked up from the working directory, which is the
+            project's root in every run.
+
+    Raises:
+        InputError: the file is missing, is not YAML or is not a recipe; one line says where.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        recipes = sorted(str(known) for known in Path("recipes").glob("*.y*ml"))
+        message = unknown_name("recipe", path, recipes)
+        raise InputError(f"{message} (looked up from the project's root)") from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"recipe {path} cannot be read: {error}") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"recipe {path} is not YAML: {_yaml_problem(error)}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"recipe {path} is not a mapping of keys to values")
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"recipe {path}: {_first_problem(error)}") from error
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return where + (getattr(error, "problem", None) or " ".join(str(error).split()))
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    if first["type"] not in ("value_error", "missing"):
+        what += f", got {first['input']!r}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{where}: {what}{more}" if where else what + more

@@ -1,0 +1,129 @@
+"""The split of a table into training and test rows, independent of the order of its rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from modelling.errors import InputError
+from modelling.recipe import Split
+
+ROW_KEY = "row_key"
+_FEWEST_ROWS = 2
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """The two sides of a table: its columns behind `row_key`, in the order of that key.
+
+    duplicate_rows: rows that stand in the table a second time; duplicates_across_split: test rows
+    whose feature values also stand among the training rows, a leak.
+    """
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    duplicate_rows: int
+    duplicates_across_split: int
+
+
+def split_table(
+    frame: pd.DataFrame, target: str, split: Split, time: pd.Series | None = None
+) -> SplitTable:
+    """Splits a numeric table.
+
+    Args:
+        frame: (n, features + 1) float64, with the target among the columns.
+        target: the target's name.
+        split: method, test size, seed.
+        time: (n,) what to order by, for the method `time`.
+
+    Returns:
+        Both sides. `row_key` is an unsigned 64-bit hash of the row's values, and of its number
+        among equal rows, so that it stays the same when the table is shuffled or grows.
+
+    Raises:
+        InputError: a side would have fewer than two rows, or a class too few to be split.
+    """
+    features = frame.drop(columns=target)
+    feature_hash = _hash_rows(features)
+    keys = _row_keys(_hash_rows(frame))
+    order = np.argsort(keys, kind="stable")
+    in_test = np.zeros(len(frame), dtype=bool)
+    in_test[order] = _choose_test_rows(
+        split,
+        feature_hash[order],
+        frame[target].to_numpy()[order],
+        None if time is None else time.iloc[order].reset_index(drop=True),
+    )
+    _check_sizes(in_test, split)
+    keyed = frame.copy(deep=False)
+    keyed.insert(0, ROW_KEY, keys)
+    train_rows, test_rows = order[~in_test[order]], order[in_test[order]]
+    crossing = np.isin(feature_hash[test_rows], feature_hash[train_rows])
+    return SplitTable(
+        train=keyed.iloc[train_rows].reset_index(drop=True),
+        test=keyed.iloc[test_rows].reset_index(drop=True),
+        duplicate_rows=int(frame.duplicated().sum()),
+        duplicates_across_split=int(crossing.sum()),
+    )
+
+
+def _hash_rows(frame: pd.DataFrame) -> np.ndarray:
+    """A 64-bit hash of each row's values; columns in the order of their names, -0.0 as 0.0."""
+    columns = frame[sorted(frame.columns)] + 0.0
+    return pd.util.hash_pandas_object(columns, index=False).to_numpy()
+
+
+def _row_keys(row_hash: np.ndarray) -> np.ndarray:
+    occurrence = pd.Series(row_hash).groupby(row_hash).cumcount().to_numpy(dtype=np.uint64)
+    return np.where(occurrence == 0, row_hash, _mix(row_hash ^ _mix(occurrence)))
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele, Lea, Flood: Fast splittable generators, 2014)."""
+    mixed = values.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _choose_test_rows(
+    split: Split, feature_hash: np.ndarray, targets: np.ndarray, time: pd.Series | None
+) -> np.ndarray:
+    """Which rows, given in the order of their keys, are test rows: (n,) booleans."""
+    rows = len(targets)
+    if split.method == "hash":
+        seed = _mix(np.array([split.seed], dtype=np.uint64))
+        return _mix(feature_hash ^ seed) < np.uint64(split.test_size * 2**64)
+    in_test = np.zeros(rows, dtype=bool)
+    if split.method == "time":
+        if time is None or time.isna().any():
+            raise InputError(f"split.time_column {split.time_column!r} has missing values")
+        latest = time.sort_values(kind="stable").index[-round(rows * split.test_size) or rows :]
+        in_test[latest] = True
+        return in_test
+    try:
+        _, chosen = train_test_split(
+            np.arange(rows),
+            test_size=split.test_size,
+            random_state=split.seed,
+            stratify=targets if split.method == "stratified" else None,
+        )
+    except ValueError as error:
+        raise InputError(
+            f"the table cannot be split by method {split.method!r}: {error}"
+        ) from error
+    in_test[chosen] = True
+    return in_test
+
+
+def _check_sizes(in_test: np.ndarray, split: Split) -> None:
+    test_rows = int(in_test.sum())
+    train_rows = len(in_test) - test_rows
+    if min(test_rows, train_rows) < _FEWEST_ROWS:
+        raise InputError(
+            f"a table of {len(in_test)} rows is too small to split: {train_rows} training and "
+            f"{test_rows} test rows at split.test_size {split.test_size:g}, at least "
+            f"{_FEWEST_ROWS} each are needed"
+        )

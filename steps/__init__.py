@@ -1,0 +1,1 @@
+"""One file an entry point: it reads its inputs, calls modelling/, and writes through tracking/."""

@@ -1,0 +1,104 @@
+"""prepare: reads, checks, describes and splits the table.
+
+Called with `recipe`, `data`. Leaves train.parquet and test.parquet, both as datasets of the run, a
+profile of the columns, and the counts of rows and duplicates.
+"""
+
+import hashlib
+import warnings
+from pathlib import Path
+from urllib.parse import urlparse
+
+import click
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from engine.failures import run_command
+from modelling.errors import InputError
+from modelling.recipe import Recipe, load_recipe
+from modelling.split import ROW_KEY, split_table
+from modelling.table import check_table, file_digest, profile_table, read_table, table_digest
+from steps.step import DATA_SHA256, OUTPUT_DIGEST, step_run
+from tracking.artifacts_logger import log_config, log_table
+from tracking.mlflow_manager import log_artifact, log_metrics
+from tracking.output_manager import temporary_path
+
+_DIGEST_LENGTH = 36  # the longest that MLflow keeps with a dataset
+
+
+@click.command()
+@click.option("--recipe", required=True)
+@click.option("--data", default="auto")
+def prepare(recipe: str, data: str) -> None:
+    """Prepares the recipe's table, or the one that `data` names."""
+    settings = load_recipe(recipe)
+    with step_run("prepare", settings):
+        source = settings.data.path if data == "auto" else data
+        path = _fetch(source)
+        mlflow.set_tag(DATA_SHA256, file_digest(path))
+        log_config(settings.model_dump(mode="json"), settings.name, None)
+        _write_split(settings, read_table(path), source)
+
+
+def _fetch(source: str) -> Path:
+    """The table as a local file; whatever has a scheme is for MLflow to download."""
+    if "://" not in source and not source.startswith(("runs:/", "models:/")):
+        return Path(source)
+    if urlparse(source).scheme == "file":
+        return Path(urlparse(source).path)
+    try:
+        folder = temporary_path("download")
+        folder.mkdir()
+        return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder)))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"table {source} cannot be downloaded: {error}") from error
+
+
+def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
+    checked = check_table(table, recipe, source)
+    if checked.left_out:
+        click.echo(f"prepare: left out, not in the recipe: {', '.join(map(str, checked.left_out))}")
+    time = table[recipe.split.time_column] if recipe.split.time_column else None
+    split = split_table(checked.frame, recipe.data.target, recipe.split, time)
+    digests = [
+        _write_side(side, name, source, recipe.data.target)
+        for side, name in ((split.train, "train"), (split.test, "test"))
+    ]
+    log_table(profile_table(checked.frame), "profile")
+    log_metrics(
+        {
+            "rows": len(checked.frame),
+            "columns": checked.frame.shape[1] - 1,
+            "columns_left_out": len(checked.left_out),
+            "train_rows": len(split.train),
+            "test_rows": len(split.test),
+            "duplicate_rows": split.duplicate_rows,
+            "duplicates_across_split": split.duplicates_across_split,
+        }
+    )
+    mlflow.set_tag("pipeline.columns_left_out", ", ".join(map(str, checked.left_out)) or "none")
+    mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256("".join(digests).encode()).hexdigest())
+
+
+def _write_side(side: pd.DataFrame, name: str, source: str, target: str) -> str:
+    path = temporary_path(f"{name}.parquet")
+    side.to_parquet(path, index=False)
+    log_artifact(path)
+    digest = table_digest(side)
+    with warnings.catch_warnings():
+        # MLflow knows two kinds of local file that it treats alike.
+        warnings.filterwarnings("ignore", "The specified dataset source can be interpreted")
+        dataset = mlflow.data.from_pandas(
+            side.drop(columns=ROW_KEY),
+            source=source,
+            targets=target,
+            name=f"{Path(source).name} {name}",
+            digest=digest[:_DIGEST_LENGTH],
+        )
+    mlflow.log_input(dataset, context="training" if name == "train" else "testing")
+    return digest
+
+
+if __name__ == "__main__":
+    run_command(prepare)

@@ -1,0 +1,232 @@
+"""register: the gate, the registered version, its alias.
+
+Called with `recipe`, `evaluate_run_id`, `champion_run_id` (the evaluation of the champion on the
+same test rows, or none). Leaves the table of comparisons, the verdict with its reason, and, when
+the model passed, a version of the registered model that is named after the recipe.
+"""
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import asdict, dataclass
+
+import click
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from engine.failures import run_command
+from modelling.errors import InputError
+from modelling.gate import Comparison, check_finite, check_thresholds, compare_with_champion
+from modelling.metrics import BASELINE_PREFIX, metric_names
+from modelling.recipe import Recipe, load_recipe
+from modelling.split import ROW_KEY
+from steps.registry import CHALLENGER, CHAMPION, find_champion, find_equal_version
+from steps.step import (
+    DATA_SHA256,
+    MODEL_DIGEST,
+    MODEL_ID,
+    PREPARE_RUN_ID,
+    download,
+    find_run,
+    step_run,
+)
+from tracking.artifacts_logger import log_table
+from tracking.mlflow_manager import log_metrics
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the model: promoted, challenger, unchanged or rejected, and why."""
+
+    word: str
+    reason: str
+
+
+@click.command()
+@click.option("--recipe", required=True)
+@click.option("--evaluate_run_id", required=True)
+@click.option("--champion_run_id", default="none")
+def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
+    """Registers the model of an evaluate run, if it is good enough."""
+    settings = load_recipe(recipe)
+    with step_run("register", settings):
+        candidate = find_run(evaluate_run_id, "evaluate")
+        champion = find_champion(settings.name)
+        rows, verdict = _judge(settings, candidate, champion, champion_run_id)
+        log_table(pd.DataFrame([asdict(row) for row in rows]), "gate")
+        _log_interval(rows)
+        version = None
+        if verdict.word in ("promoted", "challenger"):
+            version = _register_version(settings, candidate, champion, rows, verdict)
+        elif verdict.word == "unchanged":
+            version = find_equal_version(settings.name, candidate.data.tags[MODEL_DIGEST])
+        tags = {"pipeline.verdict": verdict.word, "pipeline.verdict_reason": verdict.reason}
+        if version:
+            tags["pipeline.model_version"] = version.version
+        mlflow.set_tags(tags)
+
+
+def _judge(
+    recipe: Recipe, candidate: Run, champion: ModelVersion | None, champion_run_id: str
+) -> tuple[list[Comparison], Verdict]:
+    metrics = candidate.data.metrics
+    rows = [
+        *check_finite(metric_names(recipe.metrics.custom), metrics),
+        *check_thresholds(recipe.gate, metrics),
+    ]
+    failed = [row for row in rows if not row.passed]
+    if failed:
+        return rows, Verdict("rejected", "; ".join(map(str, failed)))
+    equal = find_equal_version(recipe.name, candidate.data.tags[MODEL_DIGEST])
+    if equal:
+        alias = f", the {equal.aliases[0]}" if equal.aliases else ""
+        return rows, Verdict("unchanged", f"the same model as version {equal.version}{alias}")
+    if champion is None:
+        return rows, Verdict("promoted", "passed the gate, and there was no champion before")
+    row = _compare(recipe, candidate, champion, champion_run_id)
+    return [*rows, row], _compared(row, champion)
+
+
+def _compare(
+    recipe: Recipe, candidate: Run, champion: ModelVersion, champion_run_id: str
+) -> Comparison:
+    if champion_run_id == "none":
+        raise InputError(
+            f"{recipe.name} has a champion, version {champion.version}: evaluate it on the same "
+            f"rows (-e evaluate -P prepare_run_id={candidate.data.tags[PREPARE_RUN_ID]} "
+            f"-P model_uri=models:/{recipe.name}/{champion.version}) and give that run as "
+            "champion_run_id"
+        )
+    evaluated = find_run(champion_run_id, "evaluate")
+    if evaluated.data.tags.get(MODEL_DIGEST) != champion.tags.get(MODEL_DIGEST):
+        raise InputError(
+            f"champion_run_id: run {champion_run_id} did not evaluate the champion, "
+            f"version {champion.version} of {recipe.name}"
+        )
+    ours, theirs = _read_predictions(candidate), _read_predictions(evaluated)
+    if not np.array_equal(ours[ROW_KEY], theirs[ROW_KEY]):
+        raise InputError(
+            f"champion_run_id: run {champion_run_id} evaluated the champion on other test rows"
+        )
+    return compare_with_champion(
+        recipe.metrics.primary,
+        ours[recipe.data.target].to_numpy(),
+        ours["prediction"].to_numpy(),
+        theirs["prediction"].to_numpy(),
+        recipe.promotion,
+        recipe.split.seed,
+    )
+
+
+def _read_predictions(run: Run) -> pd.DataFrame:
+    folder = download(run.info.run_id, "predictions")
+    return pd.read_parquet(next(folder.glob("*.parquet")))
+
+
+def _compared(row: Comparison, champion: ModelVersion) -> Verdict:
+    difference = row.candidate - row.reference
+    interval = f"[{row.low:+.4f}, {row.high:+.4f}]"
+    reason = (
+        f"{row.metric} {row.candidate:.4f} against {row.reference:.4f} of the champion, version "
+        f"{champion.version}: {difference:+.4f}, interval {interval}"
+    )
+    if row.passed:
+        return Verdict("promoted", f"{row.required} than the champion: {reason}")
+    return Verdict("challenger", f"passed the gate, but is not {row.required}: {reason}")
+
+
+def _log_interval(rows: Sequence[Comparison]) -> None:
+    for row in rows:
+        if row.check == "champion":
+            log_metrics(
+                {
+                    f"champion_{row.metric}": row.reference,
+                    "difference_to_champion": row.candidate - row.reference,
+                    "difference_low": row.low,
+                    "difference_high": row.high,
+                }
+            )
+
+
+def _register_version(
+    recipe: Recipe,
+    candidate: Run,
+    champion: ModelVersion | None,
+    rows: Sequence[Comparison],
+    verdict: Verdict,
+) -> ModelVersion:
+    """Registers the candidate; the alias moves last, when the version is complete."""
+    client = MlflowClient()
+    tags = _version_tags(recipe, candidate, verdict)
+    replaced = champion if verdict.word == "promoted" else None
+    if replaced:
+        tags["pipeline.replaced_version"] = str(replaced.version)
+    with redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(
+            f"models:/{candidate.data.tags[MODEL_ID]}", recipe.name, tags=tags
+        )
+    client.update_model_version(
+        recipe.name, version.version, _description(recipe, candidate, rows, verdict)
+    )
+    if recipe.promotion.stage != "none" and verdict.word == "promoted":
+        client.transition_model_version_stage(recipe.name, version.version, recipe.promotion.stage)
+    if replaced:
+        client.set_model_version_tag(
+            recipe.name, replaced.version, "pipeline.replaced_by_version", version.version
+        )
+    alias = CHAMPION if verdict.word == "promoted" else CHALLENGER
+    client.set_registered_model_alias(recipe.name, alias, version.version)
+    return version
+
+
+def _version_tags(recipe: Recipe, candidate: Run, verdict: Verdict) -> dict[str, str]:
+    facts = _facts(candidate)
+    metrics = candidate.data.metrics
+    primary = recipe.metrics.primary
+    return {
+        MODEL_DIGEST: facts["model_digest"],
+        DATA_SHA256: facts["data_sha256"],
+        "pipeline.verdict": verdict.word,
+        "pipeline.model": facts["model"],
+        "pipeline.git_commit": facts["git_commit"],
+        "pipeline.train_run_id": facts["train_run_id"],
+        "pipeline.evaluate_run_id": candidate.info.run_id,
+        primary: f"{metrics[primary]:.4f}",
+        BASELINE_PREFIX + primary: f"{metrics[BASELINE_PREFIX + primary]:.4f}",
+    }
+
+
+def _facts(candidate: Run) -> dict[str, str]:
+    model_uri = f"models:/{candidate.data.tags[MODEL_ID]}"
+    try:
+        return dict(mlflow.models.get_model_info(model_uri).metadata or {})
+    except (MlflowException, OSError) as error:
+        raise InputError(f"model {model_uri} cannot be read: {error}") from error
+
+
+def _description(
+    recipe: Recipe, candidate: Run, rows: Sequence[Comparison], verdict: Verdict
+) -> str:
+    facts = _facts(candidate)
+    metrics = candidate.data.metrics
+    figures = "\n".join(
+        f"| {name} | {metrics[name]:.4g} | {metrics[BASELINE_PREFIX + name]:.4g} |"
+        for name in metric_names(recipe.metrics.custom)
+    )
+    gate = "\n".join(f"- {row}" for row in rows if row.check != "finite")
+    return (
+        f"**{facts['model']}** of the recipe {recipe.name}: {verdict.word}, {verdict.reason}.\n\n"
+        f"| metric (test rows) | model | naive baseline |\n|---|---|---|\n{figures}\n\n"
+        f"What it had to pass:\n{gate}\n\n"
+        f"Trained by run {facts['train_run_id']}, evaluated by run {candidate.info.run_id}, on the "
+        f"table with sha256 {facts['data_sha256']}, from Git commit {facts['git_commit']}."
+    )
+
+
+if __name__ == "__main__":
+    run_command(register)

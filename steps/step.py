@@ -1,0 +1,69 @@
+"""What all steps share: their run, and the runs that they read from."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+from mlflow import ActiveRun, MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+
+from modelling.errors import InputError
+from modelling.recipe import Recipe
+from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
+from tracking.output_manager import temporary_path
+from tracking.system_logger import log_system_metrics
+
+OUTPUT_DIGEST = "pipeline.output_digest"
+DATA_SHA256 = "pipeline.data_sha256"
+PREPARE_RUN_ID = "pipeline.prepare_run_id"
+MODEL_ID = "pipeline.model_id"
+MODEL_DIGEST = "pipeline.model_digest"
+
+
+@contextmanager
+def step_run(step: str, recipe: Recipe, model_name: str | None = None) -> Iterator[ActiveRun]:
+    """Opens the run of a step, and logs the machine's figures as its last act."""
+    init_mlflow()
+    init_mlflow_experiment(recipe.name)
+    with start_run(recipe.name, model_name, {MLFLOW_PROJECT_ENTRY_POINT: step}) as run:
+        yield run
+        log_system_metrics()
+
+
+def find_run(run_id: str, step: str) -> Run:
+    """Returns the finished run of a step.
+
+    Raises:
+        InputError: there is no such run, or it is another step's, or it did not finish.
+    """
+    try:
+        run = MlflowClient().get_run(run_id)
+    except MlflowException as error:
+        raise InputError(
+            f"{step}_run_id: there is no run {run_id!r} in {mlflow.get_tracking_uri()}"
+        ) from error
+    entry_point = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT)
+    if entry_point != step:
+        raise InputError(
+            f"{step}_run_id: run {run_id} is of {entry_point or 'no entry point'}, not of {step}"
+        )
+    if run.info.status != "FINISHED":
+        raise InputError(f"{step}_run_id: run {run_id} is {run.info.status}, not FINISHED")
+    return run
+
+
+def download(run_id: str, artifact: str) -> Path:
+    """Returns a local copy of a run's artifact, a file or a folder.
+
+    Raises:
+        InputError: the run has no such artifact.
+    """
+    folder = temporary_path(run_id)
+    folder.mkdir(exist_ok=True)
+    try:
+        return Path(MlflowClient().download_artifacts(run_id, artifact, str(folder)))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"artifact {artifact} of run {run_id} cannot be read: {error}") from error

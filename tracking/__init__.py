@@ -1,0 +1,1 @@
+"""How a step writes to MLflow: names, params, metrics, artifacts, system metrics."""

@@ -1,0 +1,71 @@
+"""The artifacts of a step, each kind in its own folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+
+from tracking.mlflow_manager import log_artifact
+from tracking.output_manager import save_local
+
+
+def log_predictions(
+    df: pd.DataFrame, entity: str, model: str | None, config: Mapping[str, Any]
+) -> None:
+    """Logs predictions as one Parquet file in `predictions/`."""
+    log_artifact(save_local(df, "predictions", entity, model, config), "predictions")
+
+
+def log_model(
+    model_obj: Path,
+    name: str,
+    artifacts: Mapping[str, Path],
+    signature: ModelSignature,
+    input_example: pd.DataFrame,
+    conda_env: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+) -> ModelInfo:
+    """Logs a pyfunc model from code.
+
+    Args:
+        model_obj: the Python file that defines the model.
+        name: the logged model's name.
+        artifacts: the files that it loads, by the name under which it finds them.
+        signature: of its inputs and outputs.
+        input_example: a few rows that it accepts.
+        conda_env: what it needs, pinned.
+        metadata: kept inside the model, so that they travel with it.
+    """
+    return mlflow.pyfunc.log_model(
+        name=name,
+        python_model=str(model_obj),
+        artifacts={key: str(path) for key, path in artifacts.items()},
+        signature=signature,
+        input_example=input_example,
+        conda_env=dict(conda_env),
+        metadata=dict(metadata),
+    )
+
+
+def log_plot(local_path: Path) -> None:
+    """Logs a picture in `plots/`."""
+    log_artifact(local_path, "plots")
+
+
+def log_config(config_dict: Mapping[str, Any], entity: str, model: str | None) -> None:
+    """Logs a resolved configuration as YAML in `config/`."""
+    log_artifact(save_local(config_dict, "config", entity, model, config_dict), "config")
+
+
+def log_report(local_path: Path) -> None:
+    """Logs a report at the root of the artifacts, where the UI shows it at once."""
+    log_artifact(local_path)
+
+
+def log_table(df: pd.DataFrame, name: str) -> None:
+    """Logs a small table as `<name>.json`, which the UI shows, and compares between runs."""
+    mlflow.log_table(df, f"{name}.json")

@@ -1,0 +1,104 @@
+"""The run of a step: where it is kept, how it is opened and closed, its params and metrics."""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import mlflow
+from mlflow import ActiveRun, MlflowClient
+from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+
+_LONGEST_PARAM = 6000
+
+
+def init_mlflow(tracking_uri: str | None = None) -> str:
+    """Chooses the tracking server and returns its URI.
+
+    Args:
+        tracking_uri: a server or database; None keeps MLFLOW_TRACKING_URI, or else `mlflow.db`
+            in the working directory.
+    """
+    # A relative SQLite path would mean another file in a step, whose working directory differs.
+    mlflow.set_tracking_uri(tracking_uri or mlflow.get_tracking_uri())
+    return mlflow.get_tracking_uri()
+
+
+def init_mlflow_experiment(experiment_name: str) -> None:
+    """Makes the experiment the active one, unless `mlflow run` has already chosen.
+
+    `mlflow run` gives its step a run in an experiment; choosing another would fail that run.
+    """
+    if not (MLFLOW_RUN_ID.get() or MLFLOW_EXPERIMENT_ID.get()):
+        mlflow.set_experiment(experiment_name)
+
+
+@contextmanager
+def start_run(
+    entity_name: str, model_name: str | None, tags: Mapping[str, Any]
+) -> Iterator[ActiveRun]:
+    """Opens the step's run: the one that `mlflow run` made for it, or a new one.
+
+    The run is named after the step, the entity and the model. It ends FINISHED, or FAILED when an
+    exception leaves the block.
+
+    Args:
+        entity_name: the recipe's name.
+        model_name: one of its models; None for a step that is about no model.
+        tags: set on the run; `mlflow.project.entryPoint` names the step.
+    """
+    step = tags.get(MLFLOW_PROJECT_ENTRY_POINT)
+    name = " ".join(part for part in (step, entity_name, model_name) if part)
+    named = {"pipeline.recipe": entity_name, "pipeline.model": model_name, **tags}
+    texts = {key: str(value) for key, value in named.items() if value is not None}
+    with mlflow.start_run(run_name=name, tags=texts, log_system_metrics=True) as run:
+        yield run
+
+
+def end_run() -> None:
+    """Ends the active run as FINISHED."""
+    mlflow.end_run()
+
+
+def configure_autologging(settings_dict: Mapping[str, Any] | None) -> None:
+    """Switches scikit-learn's autologging on with these arguments, or off for None.
+
+    The model and its dataset are logged by the step itself, so autologging leaves them out.
+    """
+    own = {"log_models": False, "log_datasets": False, "silent": True}
+    mlflow.sklearn.autolog(**{**own, **(settings_dict or {}), "disable": settings_dict is None})
+
+
+def log_params(params_dict: Mapping[str, Any]) -> None:
+    """Logs parameters that the run does not have yet.
+
+    Those that `mlflow run` was given are already there, as text between shell quotes; MLflow
+    refuses to log them again.
+    """
+    run = mlflow.active_run()
+    known = MlflowClient().get_run(run.info.run_id).data.params if run else {}
+    new = {
+        name: str(value)[:_LONGEST_PARAM]
+        for name, value in params_dict.items()
+        if name not in known
+    }
+    if new:
+        mlflow.log_params(new)
+
+
+def log_metrics(metrics_dict: Mapping[str, float], step: int | None = None) -> None:
+    """Logs metrics in one call; one that is not a number is logged as NaN."""
+    mlflow.log_metrics(
+        {
+            name: float(value) if isinstance(value, int | float) else math.nan
+            for name, value in metrics_dict.items()
+        },
+        step=step,
+    )
+
+
+def log_artifact(local_path: str | os.PathLike[str], artifact_path: str | None = None) -> None:
+    """Logs a file under its own name, into `artifact_path` or at the root of the artifacts."""
+    mlflow.log_artifact(str(local_path), artifact_path)
