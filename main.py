@@ -4,151 +4,271 @@ Only run ids and `models:/` URIs go from step to step. `python main.py` does the
 run .`, in an experiment named after the recipe.
 """
 
+import os
+import sys
+
+from engine.forkserver import PROJECT, start_forkserver
+
+_STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register")
+
+if __name__ == "__main__":
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    if "local" not in sys.argv:
+        # First of all: it imports what the steps need while this process does its own imports.
+        start_forkserver(_STEPS)
+
 import hashlib
 import logging
-import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import mlflow
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+import engine.warm  # noqa: F401 - registers the backend
+from engine.cache import StepCache
 from engine.chain import Chain, Step
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
-from engine.failures import run_command
+from engine.entry_point import note_run, run_command
+from engine.file_digests import file_sha256
+from engine.processes import process_tags
+from engine.reaper import reap
+from modelling.errors import InputError
+from modelling.metrics import BASELINE_PREFIX, check_gate, check_metrics, metric_names
 from modelling.recipe import Recipe, load_recipe
 from modelling.values import parse_value
+from steps.dependencies import StepDependencies
 from steps.registry import find_champion
-from steps.step import DATA_SHA256, MODEL_DIGEST
-from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_params, start_run
+from steps.step import DATA_SHA256, MODEL_DIGEST, MODEL_VERSION, VERDICT, VERDICT_REASON
+from steps.table_source import fetch_table
+from tracking.artifacts_logger import log_config
+from tracking.mlflow_manager import (
+    init_mlflow,
+    init_mlflow_experiment,
+    log_metrics,
+    log_params,
+    start_run,
+)
 
-PROJECT = Path(__file__).resolve().parent
-_VERDICT_TAGS = ("pipeline.verdict", "pipeline.verdict_reason", "pipeline.model_version")
+_UNTIL = ("prepare", "train", "evaluate", "register")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What main was asked for, with `auto` resolved."""
+
+    recipe_path: str
+    recipe: Recipe
+    model: str
+    data: str
+    hyperparameters: dict[str, Any]
+    until: str
 
 
 @click.command(context_settings=TAKES_HYPERPARAMETERS)
 @click.option("--recipe", default="recipes/wine_quality.yaml")
 @click.option("--model", default="auto")
 @click.option("--data", default="auto")
+@click.option("--cache", default="use", type=click.Choice(["use", "refresh", "off"]))
+@click.option("--until", default="register", type=click.Choice(_UNTIL))
+@click.option("--backend", default="warm", type=click.Choice(["warm", "local"]))
 @click.pass_context
-def main(context: click.Context, recipe: str, model: str, data: str) -> None:
-    """Turns a table into an evaluated, gated and registered model."""
-    _quiet_mlflow()
-    tracking_uri = init_mlflow()
-    os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
-    stand = Path.cwd()
-    os.chdir(PROJECT)
-    settings = load_recipe(recipe)
-    model, _ = settings.choose_model(model)
-    hyperparameters = {
-        name: parse_value(text) for name, text in read_hyperparameters(context.args).items()
-    }
-    os.chdir(stand)
-    init_mlflow_experiment(settings.name)
-    with start_run(settings.name, model, {MLFLOW_PROJECT_ENTRY_POINT: "main"}) as run:
-        os.chdir(PROJECT)
-        log_params({"recipe": recipe, "model": model, "data": data, **hyperparameters})
-        mlflow.set_tags(_provenance())
-        chain = Chain(PROJECT, run)
-        register = _run_steps(chain, settings, recipe, model, data, hyperparameters)
-        verdict = {tag: register.run.data.tags.get(tag, "") for tag in _VERDICT_TAGS}
-        mlflow.set_tags({tag: value for tag, value in verdict.items() if value})
-    _print_summary(chain.steps, settings, verdict, tracking_uri)
-
-
-def _run_steps(
-    chain: Chain,
-    settings: Recipe,
+def main(
+    context: click.Context,
     recipe: str,
     model: str,
     data: str,
-    hyperparameters: dict[str, object],
-) -> Step:
-    """Runs the four steps, and evaluates the champion on the same rows if it is another model."""
-    prepare = chain.run("prepare", {"recipe": recipe, "data": data})
-    mlflow.set_tag(DATA_SHA256, prepare.run.data.tags[DATA_SHA256])
-    prepared = {"recipe": recipe, "prepare_run_id": prepare.run_id}
-    train = chain.run("train", {**prepared, "model": model, **hyperparameters})
-    evaluate = chain.run("evaluate", {**prepared, "model_uri": _model_uri(train.run)})
-    mlflow.log_metrics(_main_figures(evaluate.run, settings))
-    champion = find_champion(settings.name)
-    champion_run_id = "none"
-    if champion and champion.tags.get(MODEL_DIGEST) != evaluate.run.data.tags[MODEL_DIGEST]:
-        champion_uri = f"models:/{settings.name}/{champion.version}"
-        champion_run_id = chain.run(
-            "evaluate", {**prepared, "model_uri": champion_uri}, name="evaluate_champion"
-        ).run_id
-    return chain.run(
-        "register",
-        {
-            "recipe": recipe,
-            "evaluate_run_id": evaluate.run_id,
-            "champion_run_id": champion_run_id,
-        },
-    )
+    cache: str,
+    until: str,
+    backend: str,
+) -> None:
+    """Turns a table into an evaluated, gated and registered model."""
+    logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+    tracking_uri = init_mlflow()
+    os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
+    request = _resolve(recipe, model, data, until, read_hyperparameters(context.args))
+    init_mlflow_experiment(request.recipe.name)  # before chdir: artifacts go where the user stands
+    tags = {MLFLOW_PROJECT_ENTRY_POINT: "main", **process_tags()}
+    with start_run(request.recipe.name, request.model, tags) as run:
+        note_run(run.info.run_id)
+        os.chdir(PROJECT)
+        reap([run.info.experiment_id])
+        _log_request(request, recipe, model, data)
+        steps = StepCache(run.info.experiment_id, request.recipe.name, cache)
+        chain = Chain(PROJECT, run, backend, steps)
+        verdict = _run_steps(chain, request)
+        mlflow.set_tags({**verdict, "mlflow.note.content": _note(chain.steps, verdict)})
+    _print_summary(chain.steps, request, verdict, tracking_uri)
 
 
-def _model_uri(train: Run) -> str:
-    return f"models:/{train.outputs.model_outputs[0].model_id}"
+def _resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str]) -> Request:
+    """Reads the recipe and checks all that can be checked before any run is made."""
+    settings = load_recipe(recipe, PROJECT)
+    check_metrics(settings)
+    check_gate(settings)
+    name, chosen = settings.choose_model(model)
+    hyperparameters = {key: parse_value(text) for key, text in given.items()}
+    if hyperparameters:
+        # Only then, since scikit-learn takes half a second to import.
+        from modelling.estimators import build_pipeline
+
+        build_pipeline(chosen, hyperparameters, settings.split.seed, impute=False)
+    source = settings.data.path if data == "auto" else data
+    return Request(recipe, settings, name, source, hyperparameters, until)
 
 
-def _main_figures(run: Run, settings: Recipe) -> dict[str, float]:
-    """The recipe's primary metric, its others, and the baseline's, of an evaluate run."""
-    metrics = run.data.metrics
-    names = [settings.metrics.primary, "rmse", "mae", "r2", *settings.metrics.custom]
-    wanted = [prefix + name for name in dict.fromkeys(names) for prefix in ("", "dummy_")]
-    return {name: metrics[name] for name in wanted if name in metrics}
-
-
-def _provenance() -> dict[str, str]:
-    """Where the code stands, for the parent run's tags."""
+def _log_request(request: Request, recipe: str, model: str, data: str) -> None:
+    """Records what was asked for, and where the code stands."""
+    log_params({"recipe": recipe, "model": model, "data": data, **request.hyperparameters})
+    log_config(request.recipe.model_dump(mode="json"), request.recipe.name, None)
     lock = hashlib.sha256((PROJECT / "requirements.lock").read_bytes()).hexdigest()
-    tags = {"pipeline.lock_sha256": lock}
+    mlflow.set_tags({"pipeline.lock_sha256": lock, "pipeline.git_dirty": _git_dirty()})
+
+
+def _git_dirty() -> str:
     try:
         status = subprocess.run(
             ["git", "status", "--porcelain"], cwd=PROJECT, capture_output=True, check=True
         )
-        tags["pipeline.git_dirty"] = str(bool(status.stdout.strip())).lower()
     except (OSError, subprocess.CalledProcessError):
-        tags["pipeline.git_dirty"] = "unknown"
-    return tags
+        return "unknown"
+    return str(bool(status.stdout.strip())).lower()
 
 
-def _quiet_mlflow() -> None:
-    """Keeps MLflow's progress messages off the terminal, here and in the steps."""
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+def _run_steps(chain: Chain, request: Request) -> dict[str, str]:
+    """Runs the steps that were asked for; returns the tags of the verdict, if it came to one."""
+    depends = StepDependencies(PROJECT, request.recipe)
+    data_sha256 = _data_sha256(request.data)
+    prepare = chain.run(
+        "prepare",
+        {"recipe": request.recipe_path, "data": request.data},
+        lambda: depends.of_prepare(request.data, data_sha256),
+    )
+    mlflow.set_tag(DATA_SHA256, prepare.run.data.tags[DATA_SHA256])
+    if request.until == "prepare":
+        return {}
+    prepared = {"recipe": request.recipe_path, "prepare_run_id": prepare.run_id}
+    train = chain.run(
+        "train",
+        {**prepared, "model": request.model, **request.hyperparameters},
+        lambda: depends.of_train(request.model, request.hyperparameters, prepare.output_digest),
+    )
+    if request.until == "train":
+        return {}
+    evaluate = chain.run(
+        "evaluate",
+        {**prepared, "model_uri": f"models:/{train.run.outputs.model_outputs[0].model_id}"},
+        lambda: depends.of_evaluate(prepare.output_digest, train.output_digest),
+    )
+    log_metrics(_main_figures(evaluate.run, request.recipe))
+    if request.until == "evaluate":
+        return {}
+    champion = _evaluate_champion(chain, request, depends, prepare, train.output_digest)
+    register = chain.run(
+        "register",
+        {
+            "recipe": request.recipe_path,
+            "evaluate_run_id": evaluate.run_id,
+            "champion_run_id": champion.run_id if champion else "none",
+        },
+        lambda: depends.of_register(
+            evaluate.output_digest,
+            champion.output_digest if champion else "none",
+            train.output_digest,
+        ),
+    )
+    return _verdict(register)
+
+
+def _evaluate_champion(
+    chain: Chain, request: Request, depends: StepDependencies, prepare: Step, model_digest: str
+) -> Step | None:
+    """Evaluates the champion on the same rows; None if there is none, or it is this very model."""
+    champion = find_champion(request.recipe.name)
+    if champion is None or champion.tags.get(MODEL_DIGEST) == model_digest:
+        return None
+    return chain.run(
+        "evaluate",
+        {
+            "recipe": request.recipe_path,
+            "prepare_run_id": prepare.run_id,
+            "model_uri": f"models:/{request.recipe.name}/{champion.version}",
+        },
+        lambda: depends.of_evaluate(prepare.output_digest, champion.tags[MODEL_DIGEST]),
+        name="evaluate_champion",
+    )
+
+
+def _data_sha256(source: str) -> str:
+    """The digest of the table; `prepare` will say what is wrong with one that cannot be read."""
+    with TemporaryDirectory(prefix="cuvee-") as folder:
+        try:
+            return file_sha256(fetch_table(source, Path(folder)))
+        except (InputError, OSError):
+            return "unreadable"
+
+
+def _main_figures(run: Run, recipe: Recipe) -> dict[str, float]:
+    """The metrics of the recipe, and the baseline's, of an evaluate run."""
+    names = metric_names(recipe.metrics.custom)
+    wanted = [prefix + name for name in names for prefix in ("", BASELINE_PREFIX)]
+    return {name: run.data.metrics[name] for name in wanted}
+
+
+def _verdict(register: Step) -> dict[str, str]:
+    tags = register.run.data.tags
+    verdict = {tag: tags[tag] for tag in (VERDICT, VERDICT_REASON, MODEL_VERSION) if tag in tags}
+    if register.status == "reused" and tags[VERDICT] in ("promoted", "challenger"):
+        verdict[VERDICT] = "unchanged"
+        verdict[VERDICT_REASON] = f"nothing has changed since version {tags[MODEL_VERSION]}"
+    return verdict
+
+
+def _note(steps: list[Step], verdict: dict[str, str]) -> str:
+    """The parent run's description: each step with a link to its run, and the verdict."""
+    rows = [
+        f"| [{step.name}](#/experiments/{step.run.info.experiment_id}/runs/{step.run_id}) "
+        f"| {step.status} | {step.reason} |"
+        for step in steps
+    ]
+    table = "\n".join(["| step | | why |", "|---|---|---|", *rows])
+    if not verdict:
+        return table
+    return f"**{verdict[VERDICT]}**: {verdict[VERDICT_REASON]}\n\n{table}"
 
 
 def _print_summary(
-    steps: list[Step], settings: Recipe, verdict: dict[str, str], tracking_uri: str
+    steps: list[Step], request: Request, verdict: dict[str, str], tracking_uri: str
 ) -> None:
     click.echo(f"\n{'step':<18} {'run':<32} {'seconds':>7}  figures")
     for step in steps:
         click.echo(
-            f"{step.name:<18} {step.run_id:<32} {step.seconds:>7.1f}  {_figures(step, settings)}"
+            f"{step.name:<18} {step.run_id:<32} {step.seconds:>7.1f}  {_figures(step, request)}"
         )
-    word, reason, version = (verdict[tag] for tag in _VERDICT_TAGS)
-    click.echo(f"\nverdict  {word}: {reason}")
-    if version:
-        click.echo(f"model    models:/{settings.name}/{version}")
+    if verdict:
+        click.echo(f"\nverdict  {verdict[VERDICT]}: {verdict[VERDICT_REASON]}")
+    if MODEL_VERSION in verdict:
+        click.echo(f"model    models:/{request.recipe.name}/{verdict[MODEL_VERSION]}")
     click.echo(f"look     mlflow ui --backend-store-uri {tracking_uri}")
 
 
-def _figures(step: Step, settings: Recipe) -> str:
+def _figures(step: Step, request: Request) -> str:
     metrics, tags = step.run.data.metrics, step.run.data.tags
     if step.name == "prepare":
         return f"{metrics['train_rows']:.0f} training, {metrics['test_rows']:.0f} test rows"
     if step.name == "train":
         return f"{tags['pipeline.model']}, {metrics['features']:.0f} features"
-    if step.name.startswith("evaluate"):
-        primary = settings.metrics.primary
-        return f"{primary} {metrics[primary]:.4f} (naive {metrics['dummy_' + primary]:.4f})"
-    return tags["pipeline.verdict"]
+    if step.name == "register":
+        return tags[VERDICT]
+    primary = request.recipe.metrics.primary
+    return f"{primary} {metrics[primary]:.4f} (naive {metrics[BASELINE_PREFIX + primary]:.4f})"
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, keep_log=False)

@@ -1,54 +1,77 @@
-"""Steps in a row: each entry point that `main` runs becomes a child run of its own."""
+"""Steps in a row: each entry point that `main` runs becomes a child run, or is reused."""
 
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import click
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Run, RunTag
 from mlflow.exceptions import ExecutionException
 
-from engine.failures import ERROR_TAG, StepError
+from engine.cache import StepCache
+from engine.cache_key import Dependencies
+from engine.failures import StepError, end_run_unless_ended
+from engine.processes import parent_variable
+from engine.step_log import LOG_VARIABLE
+from engine.tags import ERROR, OUTPUT_DIGEST
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step that has run: its name in the pipeline, its run and the seconds that it took."""
+    """A step that is done: its name in the pipeline, its run, how long it took and why it ran.
+
+    status is `ran` or `reused`; reason tells what made it run, or whose run stands for it.
+    """
 
     name: str
     run: Run
     seconds: float
+    status: str
+    reason: str
 
     @property
     def run_id(self) -> str:
         """The run's id."""
         return self.run.info.run_id
 
+    @property
+    def output_digest(self) -> str:
+        """The digest of what the step gave, on which the steps after it depend."""
+        return self.run.data.tags[OUTPUT_DIGEST]
+
 
 class Chain:
     """Runs entry points of the project one after the other below a parent run."""
 
-    def __init__(self, project: Path, parent: Run) -> None:
+    def __init__(self, project: Path, parent: Run, backend: str, cache: StepCache) -> None:
         self.steps: list[Step] = []
         self._project = project
         self._parent = parent.info
+        self._backend = backend
+        self._cache = cache
         self._client = MlflowClient()
-        # A step's command says `python`: it must be the one that runs this, on any PATH.
-        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
     def run(
-        self, entry_point: str, parameters: Mapping[str, object], name: str | None = None
+        self,
+        entry_point: str,
+        parameters: Mapping[str, object],
+        depends_on: Callable[[], Dependencies],
+        name: str | None = None,
     ) -> Step:
-        """Runs an entry point and waits for it.
+        """Finds a run that can stand for the step, or runs it and waits.
 
         Args:
             entry_point: one of MLproject.
             parameters: of the entry point; each is passed on as text.
+            depends_on: returns what the result depends on. It is called again when the step has
+                run: a step that changes what it depends on is stored under what is true then.
             name: of the step in this pipeline, when the entry point is used twice.
 
         Raises:
@@ -56,40 +79,84 @@ class Chain:
         """
         name = name or entry_point
         started = time.monotonic()
-        # MLflow makes a folder for downloads of every run and leaves it behind.
-        with TemporaryDirectory(prefix="cuvee-") as storage:
-            try:
-                submitted = mlflow.run(
-                    str(self._project),
-                    entry_point,
-                    parameters={key: str(value) for key, value in parameters.items()},
-                    experiment_id=self._parent.experiment_id,
-                    env_manager="local",
-                    storage_dir=storage,
-                )
-            except ExecutionException as error:
-                raise StepError(f"{name}: {self._failure(name, entry_point) or error}") from error
-        self._note(name, submitted.run_id)
-        step = Step(name, self._client.get_run(submitted.run_id), time.monotonic() - started)
+        run, reason = self._cache.find(name, depends_on())
+        status = "reused" if run else "ran"
+        click.echo(f"{name:<17} {f'{status} from' if run else 'runs:'} {reason}")
+        if run is None:
+            run = self._run(entry_point, parameters, name)
+            self._cache.store(name, depends_on(), run, reason)
+        self._note(name, run.info.run_id, status)
+        step = Step(name, run, time.monotonic() - started, status, reason)
         self.steps.append(step)
         return step
 
-    def _failure(self, name: str, entry_point: str) -> str | None:
-        """The line of the step that has just failed, if it came to have a run."""
+    def _run(self, entry_point: str, parameters: Mapping[str, object], name: str) -> Run:
+        with TemporaryDirectory(prefix="cuvee-") as folder:
+            log = Path(folder, "step.log")
+            with _environment(log, Path(folder)):
+                try:
+                    run_id = mlflow.run(
+                        str(self._project),
+                        entry_point,
+                        parameters={key: str(value) for key, value in parameters.items()},
+                        experiment_id=self._parent.experiment_id,
+                        backend=self._backend,
+                        env_manager="local",
+                        storage_dir=folder,
+                    ).run_id
+                except ExecutionException as error:
+                    raise self._failure(entry_point, name, error, log) from error
+        run = self._client.get_run(run_id)
+        if OUTPUT_DIGEST not in run.data.tags:
+            line = "ended without writing its outputs"
+            self._client.set_terminated(run_id, "FAILED")
+            end_run_unless_ended(run_id, "FAILED", line)
+            self._note(name, run_id, "failed")
+            raise StepError(f"{name}: {line}")
+        return run
+
+    def _failure(
+        self, entry_point: str, name: str, error: ExecutionException, log: Path
+    ) -> StepError:
+        """What to say of the step that has just failed, if it came to have a run."""
         runs = self._client.search_runs(
             [self._parent.experiment_id],
             f"tags.`mlflow.parentRunId` = '{self._parent.run_id}' "
             f"and tags.`mlflow.project.entryPoint` = '{entry_point}' "
-            "and attributes.status = 'FAILED'",
+            "and attributes.status != 'FINISHED'",
             max_results=1,
         )
         if not runs:
-            return None
-        self._note(name, runs[0].info.run_id)
-        return str(
-            runs[0].data.tags.get(ERROR_TAG, f"ended without a word, see run {runs[0].info.run_id}")
+            return StepError(f"{name}: {error}")
+        run = runs[0]
+        self._note(name, run.info.run_id, "failed")
+        if ERROR not in run.data.tags and log.is_file():
+            self._client.log_text(run.info.run_id, log.read_text("utf-8"), f"logs/{name}.log")
+        end_run_unless_ended(run.info.run_id, "FAILED", "the process ended without a word")
+        run = self._client.get_run(run.info.run_id)
+        return StepError(f"{name}: {run.data.tags[ERROR]}", run.info.status)
+
+    def _note(self, name: str, run_id: str, status: str) -> None:
+        tags = {f"pipeline.step.{name}.run_id": run_id, f"pipeline.step.{name}.status": status}
+        self._client.log_batch(
+            self._parent.run_id, tags=[RunTag(key, value) for key, value in tags.items()]
         )
 
-    def _note(self, name: str, run_id: str) -> None:
-        self._client.set_tag(self._parent.run_id, f"pipeline.step.{name}.run_id", run_id)
-        self._client.set_tag(self._parent.run_id, f"pipeline.step.{name}.status", "ran")
+
+@contextmanager
+def _environment(log: Path, temporary: Path) -> Iterator[None]:
+    """What a step finds in its environment: our Python first, its log, a folder that goes."""
+    before = dict(os.environ)
+    os.environ.update(
+        parent_variable()
+        | {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), before.get("PATH", "")]),
+            LOG_VARIABLE: str(log),
+            "TMPDIR": str(temporary),
+        }
+    )
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

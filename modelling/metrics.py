@@ -11,6 +11,9 @@ from importlib import import_module
 import numpy as np
 import numpy.typing as npt
 
+from modelling.errors import InputError, unknown_name
+from modelling.recipe import Recipe
+
 Values = npt.NDArray[np.float64]
 
 
@@ -73,6 +76,32 @@ BASELINE_PREFIX = "dummy_"
 def metric_names(custom: Iterable[str]) -> list[str]:
     """Returns the names of all metrics of a recipe: the short ones and its custom ones."""
     return [*BUILTIN_METRICS, *custom]
+
+
+def check_metrics(recipe: Recipe) -> None:
+    """Checks that each metric that a recipe names exists.
+
+    Raises:
+        InputError: one does not; the nearest is named.
+    """
+    for name in recipe.metrics.custom:
+        if name not in CUSTOM_METRICS:
+            raise InputError(unknown_name("metric in metrics.custom", name, CUSTOM_METRICS))
+    known = metric_names(recipe.metrics.custom)
+    if recipe.metrics.primary not in known:
+        raise InputError(unknown_name("metric in metrics.primary", recipe.metrics.primary, known))
+
+
+def check_gate(recipe: Recipe) -> None:
+    """Checks that each metric of a recipe's gate is one that is computed.
+
+    Raises:
+        InputError: one is not; the nearest is named.
+    """
+    known = metric_names(recipe.metrics.custom)
+    for name in recipe.gate:
+        if name not in known:
+            raise InputError(unknown_name("metric in gate", name, known))
 
 
 def get_metric(name: str) -> BuiltinMetric | CustomMetric:

@@ -4,6 +4,7 @@ A key that does not exist here is refused, with the nearest one that does. Every
 documented by its class; the defaults stand beside the names.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,7 +21,6 @@ from pydantic import (
 
 from modelling.errors import InputError, unknown_name
 from modelling.formulas import columns_of
-from modelling.metrics import CUSTOM_METRICS, metric_names
 
 
 class Section(BaseModel):
@@ -150,14 +150,6 @@ class Metrics(Section):
     primary: str = "rmse"
     custom: tuple[str, ...] = ()
 
-    @field_validator("custom")
-    @classmethod
-    def _custom_metrics_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in CUSTOM_METRICS:
-                raise ValueError(unknown_name("custom metric", name, CUSTOM_METRICS))
-        return names
-
 
 class Threshold(Section):
     """What a metric must reach, in the sense of `mlflow.models.MetricThreshold`.
@@ -224,12 +216,6 @@ class Recipe(Section):
     def _names_are_known(self) -> Self:
         if self.default_model and self.default_model not in self.models:
             raise ValueError(unknown_name("default_model", self.default_model, self.models))
-        metrics = metric_names(self.metrics.custom)
-        if self.metrics.primary not in metrics:
-            raise ValueError(unknown_name("metrics.primary", self.metrics.primary, metrics))
-        for metric in self.gate:
-            if metric not in metrics:
-                raise ValueError(unknown_name("gate metric", metric, metrics))
         return self
 
     @model_validator(mode="after")
@@ -259,20 +245,57 @@ class Recipe(Section):
         return name, self.models[name]
 
 
-def load_recipe(path: str | Path) -> Recipe:
+def recipe_parts(recipe: Recipe, parts: Iterable[str]) -> dict[str, Any]:
+    """Returns some parts of a recipe as plain values, by their dotted names."""
+    content = recipe.model_dump(mode="json")
+    found: dict[str, Any] = {}
+    for part in parts:
+        value: Any = content
+        for name in part.split("."):
+            value = value[name]
+        found[part] = value
+    return found
+
+
+def only_parts(section: Section, parts: Iterable[str]) -> Any:
+    """Returns a copy of a section that has these parts and no others.
+
+    Args:
+        section: a recipe, or a section of it.
+        parts: names, with dots for a part of a part.
+
+    Returns:
+        The copy: reading another of its parts raises AttributeError.
+    """
+    wanted: dict[str, list[str]] = {}
+    for part in parts:
+        name, _, below = part.partition(".")
+        wanted.setdefault(name, []).extend([below] if below else [])
+    copy = section.model_copy()
+    for name in type(section).model_fields:
+        if name not in wanted:
+            del copy.__dict__[name]
+        elif wanted[name]:
+            copy.__dict__[name] = only_parts(getattr(section, name), wanted[name])
+    return copy
+
+
+def load_recipe(path: str | Path, root: Path = Path()) -> Recipe:
     """Reads a recipe.
 
     Args:
-        path: a YAML file; a relative one is looked up from the working directory, which is the
-            project's root in every run.
+        path: a YAML file, absolute or relative to the root.
+        root: the project's root, which is the working directory of every step.
 
     Raises:
         InputError: the file is missing, is not YAML or is not a recipe; one line says where.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(root, path).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        recipes = sorted(str(known) for known in Path("recipes").glob("*.y*ml"))
+        recipes = sorted(
+            known.relative_to(root).as_posix() for known in root.glob("recipes/*.y*ml")
+        )
         message = unknown_name("recipe", path, recipes)
         raise InputError(f"{message} (looked up from the project's root)") from error
     except (UnicodeDecodeError, OSError) as error:

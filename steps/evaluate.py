@@ -20,7 +20,8 @@ from mlflow.models import EvaluationMetric, make_metric
 from mlflow.pyfunc import PyFuncModel
 from sklearn.dummy import DummyRegressor
 
-from engine.failures import run_command
+from engine.entry_point import run_command
+from engine.tags import OUTPUT_DIGEST
 from modelling import plots
 from modelling.errors import InputError
 from modelling.metrics import (
@@ -28,24 +29,25 @@ from modelling.metrics import (
     BUILTIN_METRICS,
     CUSTOM_METRICS,
     Values,
+    check_metrics,
     compute_metrics,
     metric_names,
     missing_metrics,
 )
-from modelling.recipe import Recipe, load_recipe
+from modelling.recipe import Recipe
 from modelling.split import ROW_KEY
 from steps.step import (
     MODEL_DIGEST,
     MODEL_ID,
-    OUTPUT_DIGEST,
     PREPARE_RUN_ID,
     download,
     find_run,
+    load_parts,
     step_run,
 )
 from tracking.artifacts_logger import log_predictions
 from tracking.mlflow_manager import log_metrics
-from tracking.output_manager import temporary_path
+from tracking.output_manager import temporary_folder
 
 
 @click.command()
@@ -54,7 +56,8 @@ from tracking.output_manager import temporary_path
 @click.option("--model_uri", required=True)
 def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
     """Evaluates a model on the test rows of a prepare run."""
-    settings = load_recipe(recipe)
+    settings = load_parts(recipe, "evaluate")
+    check_metrics(settings)
     with step_run("evaluate", settings):
         find_run(prepare_run_id, "prepare")
         test = pd.read_parquet(download(prepare_run_id, "test.parquet"))
@@ -95,10 +98,9 @@ def _load_model(model_uri: str, target: str) -> tuple[PyFuncModel, dict[str, Any
     Returns:
         The model, and the facts that `train` put into its metadata.
     """
-    folder = temporary_path("model")
-    folder.mkdir()
+    folder = str(temporary_folder("model"))
     try:
-        local = Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=str(folder)))
+        local = Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
         model = mlflow.pyfunc.load_model(str(local))
     except (MlflowException, OSError) as error:
         raise InputError(f"model {model_uri} cannot be loaded: {error}") from error

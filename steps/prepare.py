@@ -7,22 +7,22 @@ profile of the columns, and the counts of rows and duplicates.
 import hashlib
 import warnings
 from pathlib import Path
-from urllib.parse import urlparse
 
 import click
 import mlflow
 import pandas as pd
-from mlflow.exceptions import MlflowException
 
-from engine.failures import run_command
-from modelling.errors import InputError
-from modelling.recipe import Recipe, load_recipe
+from engine.entry_point import run_command
+from engine.tags import OUTPUT_DIGEST
+from modelling.recipe import Recipe, recipe_parts
 from modelling.split import ROW_KEY, split_table
 from modelling.table import check_table, file_digest, profile_table, read_table, table_digest
-from steps.step import DATA_SHA256, OUTPUT_DIGEST, step_run
+from steps.reads import READS
+from steps.step import DATA_SHA256, load_parts, step_run
+from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_table
 from tracking.mlflow_manager import log_artifact, log_metrics
-from tracking.output_manager import temporary_path
+from tracking.output_manager import temporary_folder, temporary_path
 
 _DIGEST_LENGTH = 36  # the longest that MLflow keeps with a dataset
 
@@ -32,27 +32,13 @@ _DIGEST_LENGTH = 36  # the longest that MLflow keeps with a dataset
 @click.option("--data", default="auto")
 def prepare(recipe: str, data: str) -> None:
     """Prepares the recipe's table, or the one that `data` names."""
-    settings = load_recipe(recipe)
+    settings = load_parts(recipe, "prepare")
     with step_run("prepare", settings):
         source = settings.data.path if data == "auto" else data
-        path = _fetch(source)
+        path = fetch_table(source, temporary_folder("download"))
         mlflow.set_tag(DATA_SHA256, file_digest(path))
-        log_config(settings.model_dump(mode="json"), settings.name, None)
+        log_config(recipe_parts(settings, READS["prepare"]), settings.name, None)
         _write_split(settings, read_table(path), source)
-
-
-def _fetch(source: str) -> Path:
-    """The table as a local file; whatever has a scheme is for MLflow to download."""
-    if "://" not in source and not source.startswith(("runs:/", "models:/")):
-        return Path(source)
-    if urlparse(source).scheme == "file":
-        return Path(urlparse(source).path)
-    try:
-        folder = temporary_path("download")
-        folder.mkdir()
-        return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder)))
-    except (MlflowException, OSError) as error:
-        raise InputError(f"table {source} cannot be downloaded: {error}") from error
 
 
 def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:

@@ -5,7 +5,9 @@ same test rows, or none). Leaves the table of comparisons, the verdict with its 
 the model passed, a version of the registered model that is named after the recipe.
 """
 
+import hashlib
 import io
+import json
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
@@ -19,20 +21,25 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from engine.failures import run_command
+from engine.entry_point import run_command
+from engine.tags import OUTPUT_DIGEST
 from modelling.errors import InputError
 from modelling.gate import Comparison, check_finite, check_thresholds, compare_with_champion
-from modelling.metrics import BASELINE_PREFIX, metric_names
-from modelling.recipe import Recipe, load_recipe
+from modelling.metrics import BASELINE_PREFIX, check_gate, check_metrics, metric_names
+from modelling.recipe import Recipe
 from modelling.split import ROW_KEY
 from steps.registry import CHALLENGER, CHAMPION, find_champion, find_equal_version
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
     MODEL_ID,
+    MODEL_VERSION,
     PREPARE_RUN_ID,
+    VERDICT,
+    VERDICT_REASON,
     download,
     find_run,
+    load_parts,
     step_run,
 )
 from tracking.artifacts_logger import log_table
@@ -53,7 +60,9 @@ class Verdict:
 @click.option("--champion_run_id", default="none")
 def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
     """Registers the model of an evaluate run, if it is good enough."""
-    settings = load_recipe(recipe)
+    settings = load_parts(recipe, "register")
+    check_metrics(settings)
+    check_gate(settings)
     with step_run("register", settings):
         candidate = find_run(evaluate_run_id, "evaluate")
         champion = find_champion(settings.name)
@@ -65,10 +74,11 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
             version = _register_version(settings, candidate, champion, rows, verdict)
         elif verdict.word == "unchanged":
             version = find_equal_version(settings.name, candidate.data.tags[MODEL_DIGEST])
-        tags = {"pipeline.verdict": verdict.word, "pipeline.verdict_reason": verdict.reason}
+        tags = {VERDICT: verdict.word, VERDICT_REASON: verdict.reason}
         if version:
-            tags["pipeline.model_version"] = version.version
-        mlflow.set_tags(tags)
+            tags[MODEL_VERSION] = version.version
+        content = json.dumps(tags, sort_keys=True).encode()
+        mlflow.set_tags({**tags, OUTPUT_DIGEST: hashlib.sha256(content).hexdigest()})
 
 
 def _judge(
@@ -191,7 +201,7 @@ def _version_tags(recipe: Recipe, candidate: Run, verdict: Verdict) -> dict[str,
     return {
         MODEL_DIGEST: facts["model_digest"],
         DATA_SHA256: facts["data_sha256"],
-        "pipeline.verdict": verdict.word,
+        VERDICT: verdict.word,
         "pipeline.model": facts["model"],
         "pipeline.git_commit": facts["git_commit"],
         "pipeline.train_run_id": facts["train_run_id"],

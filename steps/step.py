@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import mlflow
 from mlflow import ActiveRun, MlflowClient
@@ -10,17 +11,31 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+from engine.entry_point import note_run
+from engine.processes import process_tags
 from modelling.errors import InputError
-from modelling.recipe import Recipe
+from modelling.recipe import Recipe, load_recipe, only_parts
+from steps.reads import READS
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
-from tracking.output_manager import temporary_path
+from tracking.output_manager import temporary_folder
 from tracking.system_logger import log_system_metrics
 
-OUTPUT_DIGEST = "pipeline.output_digest"
 DATA_SHA256 = "pipeline.data_sha256"
 PREPARE_RUN_ID = "pipeline.prepare_run_id"
 MODEL_ID = "pipeline.model_id"
 MODEL_DIGEST = "pipeline.model_digest"
+MODEL_VERSION = "pipeline.model_version"
+VERDICT = "pipeline.verdict"
+VERDICT_REASON = "pipeline.verdict_reason"
+
+
+def load_parts(recipe: str, step: str) -> Recipe:
+    """Reads the parts of a recipe that a step may read.
+
+    Raises:
+        InputError: the recipe cannot be read, or is none.
+    """
+    return cast("Recipe", only_parts(load_recipe(recipe), READS[step]))
 
 
 @contextmanager
@@ -28,7 +43,9 @@ def step_run(step: str, recipe: Recipe, model_name: str | None = None) -> Iterat
     """Opens the run of a step, and logs the machine's figures as its last act."""
     init_mlflow()
     init_mlflow_experiment(recipe.name)
-    with start_run(recipe.name, model_name, {MLFLOW_PROJECT_ENTRY_POINT: step}) as run:
+    tags = {MLFLOW_PROJECT_ENTRY_POINT: step, **process_tags()}
+    with start_run(recipe.name, model_name, tags) as run:
+        note_run(run.info.run_id)
         yield run
         log_system_metrics()
 
@@ -61,9 +78,8 @@ def download(run_id: str, artifact: str) -> Path:
     Raises:
         InputError: the run has no such artifact.
     """
-    folder = temporary_path(run_id)
-    folder.mkdir(exist_ok=True)
+    folder = str(temporary_folder(run_id))
     try:
-        return Path(MlflowClient().download_artifacts(run_id, artifact, str(folder)))
+        return Path(MlflowClient().download_artifacts(run_id, artifact, folder))
     except (MlflowException, OSError) as error:
         raise InputError(f"artifact {artifact} of run {run_id} cannot be read: {error}") from error

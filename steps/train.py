@@ -16,22 +16,24 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from sklearn.pipeline import Pipeline
 
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
-from engine.failures import run_command
+from engine.entry_point import run_command
+from engine.tags import OUTPUT_DIGEST
 from modelling import sklearn_wrapper
 from modelling.environment import model_environment
 from modelling.estimators import build_pipeline, estimator_parameters, fit_pipeline
 from modelling.features import fit_features
 from modelling.model_files import check_trusted, model_digest
-from modelling.recipe import Recipe, load_recipe
+from modelling.recipe import Recipe, recipe_parts
 from modelling.sklearn_wrapper import apply_features
 from modelling.split import ROW_KEY
+from steps.reads import READS
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
-    OUTPUT_DIGEST,
     PREPARE_RUN_ID,
     download,
     find_run,
+    load_parts,
     step_run,
 )
 from tracking.artifacts_logger import log_config, log_model
@@ -49,7 +51,7 @@ _EXAMPLE_ROWS = 5
 @click.pass_context
 def train(context: click.Context, recipe: str, model: str, prepare_run_id: str) -> None:
     """Trains a model of the recipe on the training rows of a prepare run."""
-    settings = load_recipe(recipe)
+    settings = load_parts(recipe, "train")
     hyperparameters = read_hyperparameters(context.args)
     name, chosen = settings.choose_model(model)
     with step_run("train", settings, name) as run:
@@ -66,7 +68,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str) 
         fit_pipeline(pipeline, apply_features(raw, features), rows[settings.data.target])
         log_metrics({"train_rows": len(rows), "features": len(pipeline.feature_names_in_)})
         resolved = {
-            **settings.model_dump(mode="json"),
+            **recipe_parts(settings, READS["train"]),
             "trained": {"model": name, "parameters": _plain(estimator_parameters(pipeline))},
         }
         log_config(resolved, settings.name, name)

@@ -8,11 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import cloudpickle
-import pandas as pd
-import skops.io
 import yaml
-from matplotlib.figure import Figure
 
 CATEGORIES = ("predictions", "model", "plot", "config", "report")
 
@@ -48,33 +44,50 @@ def save_local(
     `config["serialization"]` says so.
     """
     path = _folder() / build_output_filename(entity, model, category, config)
-    match category, obj:
-        case "predictions", pd.DataFrame():
+    match category:
+        case "predictions":
             path = path.with_suffix(".parquet")
             obj.to_parquet(path, index=False)
-        case "plot", Figure():
+        case "plot":
             path = path.with_suffix(".png")
             obj.savefig(path)
-        case "config", Mapping():
+        case "config":
             path = path.with_suffix(".yaml")
-            path.write_text(yaml.safe_dump(dict(obj), sort_keys=False, allow_unicode=True), "utf-8")
-        case "report", str():
+            text = yaml.safe_dump(dict(obj), sort_keys=False, allow_unicode=True)
+            path.write_text(text, encoding="utf-8")
+        case "report":
             path = path.with_suffix(".html")
             path.write_text(obj, encoding="utf-8")
-        case "model", _ if config.get("serialization") == "cloudpickle":
-            path = path.with_suffix(".pkl")
-            path.write_bytes(cloudpickle.dumps(obj))
-        case "model", _:
-            path = path.with_suffix(".skops")
-            skops.io.dump(obj, path)
-        case _:
-            raise TypeError(f"a {type(obj).__name__} cannot be saved as {category}")
+        case "model":
+            path = _save_model(obj, path, config.get("serialization", "skops"))
+    return path
+
+
+def _save_model(estimator: Any, path: Path, serialization: str) -> Path:
+    # Imported here, since skops takes seconds to and main saves no model.
+    if serialization == "cloudpickle":
+        import cloudpickle
+
+        path = path.with_suffix(".pkl")
+        path.write_bytes(cloudpickle.dumps(estimator))
+    else:
+        import skops.io
+
+        path = path.with_suffix(".skops")
+        skops.io.dump(estimator, path)
     return path
 
 
 def temporary_path(name: str) -> Path:
     """Returns a path for a file of this name, in the folder that goes when the process ends."""
     return _folder() / name
+
+
+def temporary_folder(name: str) -> Path:
+    """Returns a new or existing folder of this name, in the one that goes when the process ends."""
+    path = _folder() / name
+    path.mkdir(exist_ok=True)
+    return path
 
 
 def _folder() -> Path:

@@ -1,0 +1,140 @@
+"""The step cache: a finished run with the same key is as good as a new one.
+
+It is the tracking server itself, so that a colleague's run counts too.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.mlflow_tags import MLFLOW_USER
+from mlflow.utils.uri import is_local_uri
+
+from engine.cache_key import Dependencies
+from engine.file_digests import file_sha256
+from engine.tags import CACHE_KEY, RERUN_REASON
+
+_OUTPUTS = "pipeline.outputs"
+_STEP = "pipeline.cache_step"
+_DEPENDENCIES_FILE = "cache_key.json"
+_LONGEST_TAG = 5000
+# What the engine writes after the step, and what Python leaves beside a model that it loads.
+_NOT_OUTPUTS = re.compile(rf"logs/|{re.escape(_DEPENDENCIES_FILE)}$|.*/__pycache__/")
+
+
+class StepCache:
+    """Finds the runs of an experiment that can stand for a step, and makes runs findable."""
+
+    def __init__(self, experiment_id: str, recipe: str, mode: str) -> None:
+        """Takes the recipe's name and the mode: use, refresh or off."""
+        self._experiment_id = experiment_id
+        self._recipe = recipe
+        self._mode = mode
+        self._client = MlflowClient()
+
+    def find(self, step: str, dependencies: Dependencies) -> tuple[Run | None, str]:
+        """Returns the newest run that can stand for the step, or None, and why (in words)."""
+        if self._mode != "use":
+            return None, f"cache is {self._mode}"
+        run = self._newest(f"tags.`{CACHE_KEY}` = '{dependencies.key}'")
+        if run is None:
+            return None, self._explain(step, dependencies)
+        damage = self._damage(run)
+        if damage:
+            return None, f"of run {run.info.run_id}, {damage}"
+        return run, _origin(run)
+
+    def store(self, step: str, dependencies: Dependencies, run: Run, reason: str) -> None:
+        """Makes a finished run findable, as the last thing that happens to it."""
+        tags = {RERUN_REASON: reason[:_LONGEST_TAG]}
+        if self._mode != "off":
+            self._client.log_text(run.info.run_id, dependencies.to_json(), _DEPENDENCIES_FILE)
+            outputs = json.dumps(self._outputs(run), sort_keys=True)
+            tags |= {
+                CACHE_KEY: dependencies.key,
+                _STEP: f"{self._recipe}/{step}",
+                _OUTPUTS: outputs if len(outputs) <= _LONGEST_TAG else "{}",
+            }
+        self._client.log_batch(
+            run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()]
+        )
+
+    def _newest(self, tag_filter: str) -> Run | None:
+        runs = self._client.search_runs(
+            [self._experiment_id],
+            f"{tag_filter} and attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        # A search leaves out the models that a run read.
+        return self._client.get_run(runs[0].info.run_id) if runs else None
+
+    def _explain(self, step: str, dependencies: Dependencies) -> str:
+        before = self._newest(f"tags.`{_STEP}` = '{self._recipe}/{step}'")
+        if before is None:
+            return "first run"
+        try:
+            with TemporaryDirectory(prefix="cuvee-") as folder:
+                file = self._client.download_artifacts(
+                    before.info.run_id, _DEPENDENCIES_FILE, folder
+                )
+                known = Dependencies.from_json(Path(file).read_text(encoding="utf-8"))
+        except (MlflowException, OSError, ValueError, TypeError):
+            return f"run {before.info.run_id} does not tell what it depended on"
+        return dependencies.changes_since(known) or "the registry changed"
+
+    def _damage(self, run: Run) -> str | None:
+        """Says which output is no longer what the step wrote; None if all are."""
+        try:
+            recorded = json.loads(run.data.tags[_OUTPUTS])
+            present = self._outputs(run)
+        except (KeyError, ValueError, OSError, MlflowException):
+            return "the artifacts cannot be read"
+        for path, digest in recorded.items():
+            if path not in present:
+                return f"{path} is missing"
+            if present[path] != digest:
+                return f"{path} was altered"
+        return None
+
+    def _outputs(self, run: Run) -> dict[str, str]:
+        """The digest of every file that the run wrote, its models and those that it read."""
+        roots = {"": run.info.artifact_uri}
+        models = [
+            *(run.outputs.model_outputs if run.outputs else []),
+            *(run.inputs.model_inputs if run.inputs else []),
+        ]
+        for model in models:
+            location = self._client.get_logged_model(model.model_id).artifact_location
+            roots[f"model {model.model_id}/"] = location
+        digests: dict[str, str] = {}
+        for prefix, uri in roots.items():
+            with _local_folder(uri) as folder:
+                for file in sorted(folder.rglob("*")):
+                    name = prefix + file.relative_to(folder).as_posix()
+                    if file.is_file() and not _NOT_OUTPUTS.match(name):
+                        digests[name] = file_sha256(file)[:16]
+        return digests
+
+
+@contextmanager
+def _local_folder(uri: str) -> Iterator[Path]:
+    if is_local_uri(uri):
+        yield Path(local_file_uri_to_path(uri))
+        return
+    with TemporaryDirectory(prefix="cuvee-") as folder:
+        yield Path(download_artifacts(uri, dst_path=folder))
+
+
+def _origin(run: Run) -> str:
+    started = datetime.fromtimestamp(run.info.start_time / 1000).strftime("%Y-%m-%d %H:%M")
+    return f"run {run.info.run_id[:8]}, {started}, by {run.data.tags.get(MLFLOW_USER, 'unknown')}"

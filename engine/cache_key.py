@@ -1,0 +1,169 @@
+"""What the result of a step depends on, and how to say in words what of it has changed."""
+
+import ast
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+_MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """All that decides what a step gives: its key is their digest.
+
+    code: digest by file; parameters: value by name; inputs: digest by name; environment: version
+    by name.
+    """
+
+    code: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    environment: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        """Returns all of it as JSON."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1, default=str)
+
+    @property
+    def key(self) -> str:
+        """The sha256 over everything, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def changes_since(self, before: "Dependencies") -> str:
+        """Says in words what is not as it was, code first."""
+        mine, theirs = _flat(self.parameters), _flat(before.parameters)
+        reasons = [
+            *(f"{name} changed" for name in _different(self.code, before.code)),
+            *(
+                f"{name} went from {theirs.get(name, 'nothing')} to {mine.get(name, 'nothing')}"
+                for name in _different(mine, theirs)
+            ),
+            *(f"{name} changed" for name in _different(self.inputs, before.inputs)),
+            *(
+                f"{name} went from {before.environment.get(name, 'the locked version')} to "
+                f"{self.environment.get(name, 'the locked version')}"
+                for name in _different(self.environment, before.environment)
+            ),
+        ]
+        more = f", and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
+        return ", ".join(reasons[:_MOST_REASONS]) + more
+
+
+def _different(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    return [
+        name
+        for name in dict.fromkeys([*mine, *theirs])
+        if name not in mine or name not in theirs or mine[name] != theirs[name]
+    ]
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted names."""
+    if not isinstance(values, dict) or not values:
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}.{name}" if prefix else name)
+    return flat
+
+
+def code_digests(project: Path, module: str) -> dict[str, str]:
+    """Finds, without running it, the code that a module of the project runs.
+
+    Args:
+        project: the folder that imports start from.
+        module: such as `steps.train`.
+
+    Returns:
+        The digest of each file that the module imports, its own included, by its path in the
+        project. Comments, docstrings and formatting do not count.
+    """
+    found: dict[str, str] = {}
+    pending = [module]
+    while pending:
+        for file in _files_of(project, pending.pop()):
+            name = file.relative_to(project).as_posix()
+            if name not in found:
+                found[name], imported = _read_code(file)
+                pending.extend(imported)
+    return dict(sorted(found.items()))
+
+
+def _files_of(project: Path, module: str) -> Iterator[Path]:
+    """The module's file, if the project has it, and those of the packages around it."""
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        path = project.joinpath(*parts[:length])
+        for file in (path / "__init__.py", path.with_suffix(".py")):
+            if file.is_file():
+                yield file
+
+
+@cache
+def _read_code(file: Path) -> tuple[str, tuple[str, ...]]:
+    """The digest of a file's code, and the names of the modules that it imports."""
+    tree = ast.parse(file.read_bytes())
+    imported: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imported += [f"{node.module}.{name.name}" for name in node.names]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = node.body[1:] if _is_docstring(node.body) else node.body
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16], tuple(imported)
+
+
+def _is_docstring(body: list[ast.stmt]) -> bool:
+    first = body[0] if body else None
+    return (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
+
+
+def environment_versions(lock: Path) -> dict[str, str]:
+    """Returns the lock's digest, Python's version, and each package that is not as locked."""
+    text = lock.read_text(encoding="utf-8")
+    versions = {
+        "requirements.lock": hashlib.sha256(text.encode()).hexdigest(),
+        "python": platform.python_version(),
+    }
+    for line in text.splitlines():
+        requirement = _requirement(line.partition("#")[0].rstrip(" \\"))
+        if requirement and (requirement.marker is None or requirement.marker.evaluate()):
+            installed = _installed(requirement.name)
+            if not requirement.specifier.contains(installed, prereleases=True):
+                versions[requirement.name] = installed
+    return versions
+
+
+def _requirement(line: str) -> Requirement | None:
+    if not line or line.startswith((" ", "-")):
+        return None
+    try:
+        return Requirement(line)
+    except InvalidRequirement:
+        return None
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "0+not.installed"

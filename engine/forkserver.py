@@ -1,0 +1,35 @@
+"""A process that has the imports done, from which steps are forked.
+
+It is started before anything heavy is imported, so that it imports while its parent does too: this
+module must stay light.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from multiprocessing import forkserver
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def can_fork() -> bool:
+    """Says whether this platform can fork steps."""
+    return "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def start_forkserver(modules: Sequence[str]) -> None:
+    """Starts the process that imports these modules of the project; returns at once."""
+    if not can_fork():
+        return
+    before = os.environ.get("PYTHONPATH")
+    # The only way to tell it where the modules are, whatever the working directory.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *([before] if before else [])])
+    try:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

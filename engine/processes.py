@@ -1,0 +1,164 @@
+"""Processes and what becomes of them: who they are, whether they live, how a tree of them ends."""
+
+import os
+import platform
+import select
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Self
+
+import psutil
+
+from engine.tags import HOST, PID, PROCESS_STARTED
+
+PARENT_VARIABLE = "CUVEE_PARENT"
+
+_SHELLS = ("bash", "sh", "zsh", "dash", "cmd.exe")
+_SECONDS_BETWEEN_LOOKS = 0.3
+_SECONDS_TO_END = 5.0
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """A process of this host: its number, and when it started, since numbers come again."""
+
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> Self:
+        """Returns the identity of a living process."""
+        return cls(process.pid, process.create_time())
+
+    @classmethod
+    def current(cls) -> Self:
+        """Returns the identity of this process."""
+        return cls.of(psutil.Process())
+
+    def is_alive(self) -> bool:
+        """Says whether this very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < 0.5
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+def process_tags() -> dict[str, str]:
+    """Returns the tags by which a run tells which process it is."""
+    own = ProcessId.current()
+    return {HOST: platform.node(), PID: str(own.pid), PROCESS_STARTED: f"{own.started:.2f}"}
+
+
+def process_of(tags: Mapping[str, str]) -> tuple[str, ProcessId] | None:
+    """Returns the host and the process that a run's tags name; None if they do not."""
+    try:
+        process = ProcessId(int(tags[PID]), float(tags[PROCESS_STARTED]))
+        return tags[HOST], process
+    except (KeyError, ValueError):
+        return None
+
+
+def parent_variable() -> dict[str, str]:
+    """Returns the environment variable by which a step knows this process as its parent."""
+    own = ProcessId.current()
+    return {PARENT_VARIABLE: f"{own.pid}:{own.started:.2f}"}
+
+
+def _parents() -> list[ProcessId]:
+    """The processes without which this one must not go on.
+
+    A step's is its `main`. Whatever `mlflow run` started ends with it: that is the parent, and
+    where the parent is the shell that activated the environment, the shell's parent too.
+    """
+    if PARENT_VARIABLE in os.environ:
+        pid, started = os.environ[PARENT_VARIABLE].split(":")
+        return [ProcessId(int(pid), float(started))]
+    if "MLFLOW_RUN_ID" not in os.environ:
+        return []
+    parents: list[ProcessId] = []
+    process = psutil.Process()
+    while (parent := process.parent()) and (not parents or process.name() in _SHELLS):
+        parents.append(ProcessId.of(parent))
+        process = parent
+    return parents
+
+
+class Guard:
+    """Watches, in a thread, for the signals that end a process and for the end of its parents.
+
+    A thread, because a signal handler of Python waits until a long fit in C returns.
+    """
+
+    def __init__(self, stop: Callable[[str, int], None]) -> None:
+        """Takes what is called, once, with the reason and the exit code; it ends the process."""
+        self._stop = stop
+        self._parents = _parents()
+        self._read, self._write = socket.socketpair()
+        self._write.setblocking(False)
+        self._thread = threading.Thread(target=self._watch, name="guard", daemon=True)
+
+    def __enter__(self) -> Self:
+        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave_to_the_guard)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        signal.set_wakeup_fd(-1)
+        self._write.close()
+        self._thread.join()
+        self._read.close()
+
+    def _watch(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._read], [], [], _SECONDS_BETWEEN_LOOKS)
+            if ready:
+                numbers = self._read.recv(16)
+                if not numbers:
+                    return None
+                ending = [n for n in numbers if n in (signal.SIGTERM, signal.SIGINT)]
+                if ending:
+                    return self._stop(f"ended by {signal.Signals(ending[0]).name}", 128 + ending[0])
+            gone = [parent.pid for parent in self._parents if not parent.is_alive()]
+            if gone:
+                return self._stop(f"ended because its parent, process {gone[0]}, is gone", 1)
+
+
+def _leave_to_the_guard(_number: int, _frame: FrameType | None) -> None:
+    """Takes the default action from a signal; the guard reads its number from the wakeup file."""
+
+
+def end_children() -> None:
+    """Ends all processes below this one: asks them, waits some seconds, then kills."""
+    children = [
+        child
+        for child in psutil.Process().children(recursive=True)
+        # Of multiprocessing: heeds no signal, and ends when this process does.
+        if "multiprocessing.resource_tracker" not in " ".join(_words(child))
+    ]
+    for child in children:
+        _signal(child, signal.SIGTERM)
+    _, alive = psutil.wait_procs(children, timeout=_SECONDS_TO_END)
+    for child in alive:
+        _signal(child, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=1)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(number)

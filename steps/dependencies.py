@@ -1,0 +1,70 @@
+"""What the result of each step depends on, for the step cache."""
+
+from pathlib import Path
+from typing import Any
+
+from engine.cache_key import Dependencies, code_digests, environment_versions
+from engine.file_digests import file_sha256
+from modelling.recipe import Recipe, recipe_parts
+from steps.reads import READS
+from steps.registry import find_champion, find_equal_version
+from steps.step import MODEL_DIGEST
+
+
+class StepDependencies:
+    """Knows, for one recipe and one state of the code, what each step's result depends on."""
+
+    def __init__(self, project: Path, recipe: Recipe) -> None:
+        self._project = project
+        self._recipe = recipe
+        self._environment = environment_versions(project / "requirements.lock")
+
+    def of_prepare(self, data: str, data_sha256: str) -> Dependencies:
+        """The table's content and where it was said to be."""
+        return self._dependencies("prepare", {"data": data}, {"the table": data_sha256})
+
+    def of_train(self, model: str, hyperparameters: dict[str, Any], prepared: str) -> Dependencies:
+        """The model's part of the recipe, the hyperparameters and the prepared rows."""
+        own = {"model": model, **hyperparameters}
+        inputs = {
+            "the prepared table": prepared,
+            "conda.yaml": file_sha256(self._project / "conda.yaml"),
+        }
+        dependencies = self._dependencies("train", own, inputs)
+        parts = dict(dependencies.parameters["recipe"])
+        parts.pop("default_model")
+        parts["models"] = {model: parts["models"][model]}
+        return Dependencies(
+            dependencies.code, {**own, "recipe": parts}, inputs, dependencies.environment
+        )
+
+    def of_evaluate(self, prepared: str, model_digest: str) -> Dependencies:
+        """The prepared rows and the model, by its content."""
+        return self._dependencies(
+            "evaluate", {}, {"the prepared table": prepared, "the model": model_digest}
+        )
+
+    def of_register(self, evaluated: str, champion: str, model_digest: str) -> Dependencies:
+        """Both evaluations, and what the registry says of the model and its champion now."""
+        in_use = find_champion(self._recipe.name)
+        equal = find_equal_version(self._recipe.name, model_digest)
+        registry = {
+            "champion": f"version {in_use.version}" if in_use else "none",
+            "champion's digest": in_use.tags.get(MODEL_DIGEST) if in_use else "none",
+            "this model": f"version {equal.version}" if equal else "not registered",
+        }
+        return self._dependencies(
+            "register",
+            {"registry": registry},
+            {"the evaluation": evaluated, "the champion's evaluation": champion},
+        )
+
+    def _dependencies(
+        self, step: str, parameters: dict[str, Any], inputs: dict[str, str]
+    ) -> Dependencies:
+        return Dependencies(
+            code_digests(self._project, f"steps.{step}"),
+            {**parameters, "recipe": recipe_parts(self._recipe, READS[step])},
+            inputs,
+            self._environment,
+        )
