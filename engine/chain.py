@@ -94,47 +94,53 @@ class Chain:
         with TemporaryDirectory(prefix="cuvee-") as folder:
             log = Path(folder, "step.log")
             with _environment(log, Path(folder)):
-                try:
-                    run_id = mlflow.run(
-                        str(self._project),
-                        entry_point,
-                        parameters={key: str(value) for key, value in parameters.items()},
-                        experiment_id=self._parent.experiment_id,
-                        backend=self._backend,
-                        env_manager="local",
-                        storage_dir=folder,
-                    ).run_id
-                except ExecutionException as error:
-                    raise self._failure(entry_point, name, error, log) from error
-        run = self._client.get_run(run_id)
-        if OUTPUT_DIGEST not in run.data.tags:
-            line = "ended without writing its outputs"
-            self._client.set_terminated(run_id, "FAILED")
-            end_run_unless_ended(run_id, "FAILED", line)
+                run_id, error = self._launch(entry_point, parameters, folder)
+            if run_id is None:
+                raise StepError(f"{name}: {error}")
+            if error:
+                end_run_unless_ended(run_id, "FAILED", error)
+            run = self._client.get_run(run_id)
+            if error is None and OUTPUT_DIGEST not in run.data.tags:
+                end_run_unless_ended(run_id, "FAILED", "ended without writing its outputs")
+                run = self._client.get_run(run_id)
+            if run.info.status == "FINISHED":
+                return run
             self._note(name, run_id, "failed")
-            raise StepError(f"{name}: {line}")
-        return run
+            if not self._client.list_artifacts(run_id, "logs") and log.is_file():
+                self._client.log_text(run_id, log.read_text("utf-8"), f"logs/{entry_point}.log")
+            raise StepError(f"{name}: {run.data.tags.get(ERROR)}", run.info.status)
 
-    def _failure(
-        self, entry_point: str, name: str, error: ExecutionException, log: Path
-    ) -> StepError:
-        """What to say of the step that has just failed, if it came to have a run."""
+    def _launch(
+        self, entry_point: str, parameters: Mapping[str, object], folder: str
+    ) -> tuple[str | None, str | None]:
+        """Runs an entry point to its end; returns its run's id and, if it failed, what is known."""
+        try:
+            submitted = mlflow.run(
+                str(self._project),
+                entry_point,
+                parameters={key: str(value) for key, value in parameters.items()},
+                experiment_id=self._parent.experiment_id,
+                backend=self._backend,
+                env_manager="local",
+                storage_dir=folder,
+                # Otherwise MLflow waits, and writes FAILED over KILLED.
+                synchronous=self._backend == "local",
+            )
+        except ExecutionException as error:
+            return self._newest_child(entry_point), str(error)
+        succeeded = submitted.wait()
+        return submitted.run_id, None if succeeded else "the process ended without a word"
+
+    def _newest_child(self, entry_point: str) -> str | None:
         runs = self._client.search_runs(
             [self._parent.experiment_id],
             f"tags.`mlflow.parentRunId` = '{self._parent.run_id}' "
             f"and tags.`mlflow.project.entryPoint` = '{entry_point}' "
             "and attributes.status != 'FINISHED'",
+            order_by=["attributes.start_time DESC"],
             max_results=1,
         )
-        if not runs:
-            return StepError(f"{name}: {error}")
-        run = runs[0]
-        self._note(name, run.info.run_id, "failed")
-        if ERROR not in run.data.tags and log.is_file():
-            self._client.log_text(run.info.run_id, log.read_text("utf-8"), f"logs/{name}.log")
-        end_run_unless_ended(run.info.run_id, "FAILED", "the process ended without a word")
-        run = self._client.get_run(run.info.run_id)
-        return StepError(f"{name}: {run.data.tags[ERROR]}", run.info.status)
+        return runs[0].info.run_id if runs else None
 
     def _note(self, name: str, run_id: str, status: str) -> None:
         tags = {f"pipeline.step.{name}.run_id": run_id, f"pipeline.step.{name}.status": status}

@@ -5,16 +5,19 @@ import platform
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from datetime import datetime
 
 import click
 from mlflow import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import StepError, end_run_unless_ended, end_running_children, one_line
-from engine.processes import Guard, end_children
+from engine.processes import PARENT_VARIABLE, Guard, end_children
 from engine.step_log import StepLog
 
 _SECONDS_TO_RECORD = 10.0
+_SECONDS_TO_LEARN = 2.0
 _RUN_VARIABLE = "CUVEE_RUN_ID"
 
 
@@ -51,15 +54,18 @@ class _Process:
         self._step = step
         self._log = StepLog(heading) if keep_log else None
         self._ending = threading.Lock()
+        self._main_thread_done = threading.Event()
 
     def run(self, command: click.Command) -> BaseException | None:
+        """Runs the command; returns the error that it ended with."""
+        if self._log:
+            self._log.start()
         try:
-            if self._log:
-                self._log.start()
             command.main(standalone_mode=False)
             error = None
         except Exception as caught:
             error = caught
+        self._main_thread_done.set()
         with self._ending:
             if self._log:
                 self._log.stop()
@@ -72,37 +78,63 @@ class _Process:
     def _fail(self, error: BaseException) -> None:
         end_children()
         status = error.status if isinstance(error, StepError) else "FAILED"
-        lines = "".join(traceback.format_exception(error))
-        self._end(status, one_line(error), lines)
-        click.echo(f"{self._step}: {one_line(error)}", err=True)
+        traceback_text = "".join(traceback.format_exception(error))
+        self._in_bounded_time(lambda: self._record(status, one_line(error), traceback_text))
+        if not isinstance(error, StepError):
+            self._say(one_line(error))
+        else:
+            click.echo(one_line(error), err=True)
 
-    def stop(self, reason: str, exit_code: int) -> None:
+    def _say(self, line: str) -> None:
+        """Tells the terminal, unless a living main will do so."""
+        if PARENT_VARIABLE not in os.environ:
+            click.echo(f"{self._step}: {line}", err=True)
+
+    def stop(self, reason: str, exit_code: int, parent_is_gone: bool) -> None:
         """Ends everything at once; called by the guard, while the main thread may be anywhere."""
         with self._ending:
-            end_children()
+            if end_children():
+                # It learns of their end now, and would write its own word over ours.
+                self._main_thread_done.wait(_SECONDS_TO_LEARN)
             if self._log:
                 self._log.stop()
-            click.echo(f"{self._step}: {reason}", err=True)
-            self._end("KILLED", reason, reason + "\n")
+            self._say(reason)
+
+            def record() -> None:
+                self._record("KILLED", reason, reason + "\n")
+                if parent_is_gone:
+                    self._end_parent_run(reason)
+
+            self._in_bounded_time(record)
             os._exit(exit_code)
 
-    def _end(self, status: str, line: str, text: str) -> None:
-        """Records the end in the run, in bounded time: the store may be what went away."""
+    def _in_bounded_time(self, record: Callable[[], None]) -> None:
+        """Writes to the store, which may be what went away, but not for ever."""
+
+        def attempt() -> None:
+            try:
+                record()
+            except Exception as error:
+                line = f"{self._step}: its end could not be recorded: {one_line(error)}"
+                click.echo(line, err=True)
+
+        recorder = threading.Thread(target=attempt, daemon=True)
+        recorder.start()
+        recorder.join(_SECONDS_TO_RECORD)
+
+    def _record(self, status: str, line: str, text: str) -> None:
         run_id = os.environ.get(_RUN_VARIABLE)
         if run_id is None:
             return
+        end_running_children(run_id, "KILLED", f"{self._step}: {line}")
+        end_run_unless_ended(run_id, status, line)
+        self._keep_log(text)
 
-        def record() -> None:
-            try:
-                self._keep_log(text)
-                end_running_children(run_id, "KILLED", f"{self._step}: {line}")
-                end_run_unless_ended(run_id, status, line)
-            except Exception as error:
-                click.echo(f"the end of run {run_id} is not recorded: {one_line(error)}", err=True)
-
-        recorder = threading.Thread(target=record, daemon=True)
-        recorder.start()
-        recorder.join(_SECONDS_TO_RECORD)
+    def _end_parent_run(self, reason: str) -> None:
+        run_id = os.environ.get(_RUN_VARIABLE)
+        tags = MlflowClient().get_run(run_id).data.tags if run_id else {}
+        if MLFLOW_PARENT_RUN_ID in tags:
+            end_run_unless_ended(tags[MLFLOW_PARENT_RUN_ID], "KILLED", f"{self._step}: {reason}")
 
     def _keep_log(self, text: str) -> None:
         run_id = os.environ.get(_RUN_VARIABLE)
@@ -110,7 +142,7 @@ class _Process:
             return
         if self._log:
             self._log.add(text)
-            MlflowClient().log_text(run_id, self._log.read(), f"logs/{self._step}.log")
+            text = self._log.read()
             self._log.remove()
-        elif text:
+        if text:
             MlflowClient().log_text(run_id, text, f"logs/{self._step}.log")

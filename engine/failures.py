@@ -39,14 +39,13 @@ def one_line(error: BaseException) -> str:
 def end_run_unless_ended(run_id: str, status: str, line: str) -> None:
     """Ends a run with its line in `pipeline.error`.
 
-    A run that FAILED already, as one does when an exception leaves its block, keeps its status, and
-    any keeps the line that it has.
+    A run that was KILLED stays so, and any keeps the line that it has.
     """
     client = MlflowClient()
     run = client.get_run(run_id)
     if ERROR not in run.data.tags:
         client.set_tag(run_id, ERROR, line[:_LONGEST_TAG])
-    if run.info.status not in ("FAILED", "KILLED"):
+    if run.info.status not in (status, "KILLED"):
         client.set_terminated(run_id, status)
 
 

@@ -96,8 +96,11 @@ class Guard:
     A thread, because a signal handler of Python waits until a long fit in C returns.
     """
 
-    def __init__(self, stop: Callable[[str, int], None]) -> None:
-        """Takes what is called, once, with the reason and the exit code; it ends the process."""
+    def __init__(self, stop: Callable[[str, int, bool], None]) -> None:
+        """Takes what is called, once, and ends the process.
+
+        It is given the reason, the exit code, and whether the reason is that a parent is gone.
+        """
         self._stop = stop
         self._parents = _parents()
         self._read, self._write = socket.socketpair()
@@ -126,30 +129,35 @@ class Guard:
                     return None
                 ending = [n for n in numbers if n in (signal.SIGTERM, signal.SIGINT)]
                 if ending:
-                    return self._stop(f"ended by {signal.Signals(ending[0]).name}", 128 + ending[0])
+                    name = signal.Signals(ending[0]).name
+                    return self._stop(f"ended by {name}", 128 + ending[0], False)
             gone = [parent.pid for parent in self._parents if not parent.is_alive()]
             if gone:
-                return self._stop(f"ended because its parent, process {gone[0]}, is gone", 1)
+                reason = f"ended because its parent, process {gone[0]}, is gone"
+                return self._stop(reason, 1, True)
 
 
 def _leave_to_the_guard(_number: int, _frame: FrameType | None) -> None:
     """Takes the default action from a signal; the guard reads its number from the wakeup file."""
 
 
-def end_children() -> None:
-    """Ends all processes below this one: asks them, waits some seconds, then kills."""
-    children = [
-        child
-        for child in psutil.Process().children(recursive=True)
-        # Of multiprocessing: heeds no signal, and ends when this process does.
-        if "multiprocessing.resource_tracker" not in " ".join(_words(child))
-    ]
+def end_children() -> bool:
+    """Ends all processes below this one: asks them, waits some seconds, then kills.
+
+    Returns:
+        Whether there were any.
+    """
+    own = psutil.Process()
+    # The servers of multiprocessing are needed until the last, and end when this process does.
+    servers = [child for child in own.children() if "multiprocessing" in " ".join(_words(child))]
+    children = [child for child in own.children(recursive=True) if child not in servers]
     for child in children:
         _signal(child, signal.SIGTERM)
     _, alive = psutil.wait_procs(children, timeout=_SECONDS_TO_END)
     for child in alive:
         _signal(child, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=1)
+    return bool(children)
 
 
 def _words(process: psutil.Process) -> list[str]:

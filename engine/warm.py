@@ -24,6 +24,7 @@ from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
 from mlflow.projects.utils import (
     PROJECT_STORAGE_DIR,
+    PROJECT_SYNCHRONOUS,
     fetch_and_validate_project,
     get_entry_point_command,
     get_or_create_run,
@@ -66,6 +67,8 @@ class WarmBackend(AbstractBackend):
         if reason:
             _logger.warning("%s runs by the backend local: %s", entry_point, reason)
             local = loader.MLFLOW_BACKENDS["local"]()
+            # Asynchronously, it would start another mlflow run.
+            backend_config = {**backend_config, PROJECT_SYNCHRONOUS: True}
             submitted = local.run(
                 project_uri,
                 entry_point,

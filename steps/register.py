@@ -43,7 +43,7 @@ from steps.step import (
     step_run,
 )
 from tracking.artifacts_logger import log_table
-from tracking.mlflow_manager import log_metrics
+from tracking.mlflow_manager import log_metrics, store_lock
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,17 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
     check_gate(settings)
     with step_run("register", settings):
         candidate = find_run(evaluate_run_id, "evaluate")
-        champion = find_champion(settings.name)
-        rows, verdict = _judge(settings, candidate, champion, champion_run_id)
+        # Two that compare themselves with the same champion must not both take its place.
+        with store_lock(f"{mlflow.get_tracking_uri()} {settings.name}"):
+            champion = find_champion(settings.name)
+            rows, verdict = _judge(settings, candidate, champion, champion_run_id)
+            version = None
+            if verdict.word in ("promoted", "challenger"):
+                version = _register_version(settings, candidate, champion, rows, verdict)
+            elif verdict.word == "unchanged":
+                version = find_equal_version(settings.name, candidate.data.tags[MODEL_DIGEST])
         log_table(pd.DataFrame([asdict(row) for row in rows]), "gate")
         _log_interval(rows)
-        version = None
-        if verdict.word in ("promoted", "challenger"):
-            version = _register_version(settings, candidate, champion, rows, verdict)
-        elif verdict.word == "unchanged":
-            version = find_equal_version(settings.name, candidate.data.tags[MODEL_DIGEST])
         tags = {VERDICT: verdict.word, VERDICT_REASON: verdict.reason}
         if version:
             tags[MODEL_VERSION] = version.version
@@ -105,24 +107,17 @@ def _judge(
 def _compare(
     recipe: Recipe, candidate: Run, champion: ModelVersion, champion_run_id: str
 ) -> Comparison:
-    if champion_run_id == "none":
+    evaluated = _champion_evaluation(candidate, champion, champion_run_id)
+    if evaluated is None:
         raise InputError(
             f"{recipe.name} has a champion, version {champion.version}: evaluate it on the same "
             f"rows (-e evaluate -P prepare_run_id={candidate.data.tags[PREPARE_RUN_ID]} "
             f"-P model_uri=models:/{recipe.name}/{champion.version}) and give that run as "
             "champion_run_id"
         )
-    evaluated = find_run(champion_run_id, "evaluate")
-    if evaluated.data.tags.get(MODEL_DIGEST) != champion.tags.get(MODEL_DIGEST):
-        raise InputError(
-            f"champion_run_id: run {champion_run_id} did not evaluate the champion, "
-            f"version {champion.version} of {recipe.name}"
-        )
     ours, theirs = _read_predictions(candidate), _read_predictions(evaluated)
     if not np.array_equal(ours[ROW_KEY], theirs[ROW_KEY]):
-        raise InputError(
-            f"champion_run_id: run {champion_run_id} evaluated the champion on other test rows"
-        )
+        raise InputError(f"run {evaluated.info.run_id} evaluated the champion on other test rows")
     return compare_with_champion(
         recipe.metrics.primary,
         ours[recipe.data.target].to_numpy(),
@@ -131,6 +126,24 @@ def _compare(
         recipe.promotion,
         recipe.split.seed,
     )
+
+
+def _champion_evaluation(
+    candidate: Run, champion: ModelVersion, champion_run_id: str
+) -> Run | None:
+    """The evaluation of the champion on the candidate's test rows.
+
+    A champion that took its place since the one in `champion_run_id` was evaluated was evaluated
+    itself before it was registered: on the same rows, if the data is the same.
+    """
+    run_ids = [champion_run_id, champion.tags.get("pipeline.evaluate_run_id", "none")]
+    for run_id in run_ids:
+        run = None if run_id == "none" else find_run(run_id, "evaluate")
+        if run and run.data.tags.get(MODEL_DIGEST) == champion.tags.get(MODEL_DIGEST):
+            prepared = [find_run(r.data.tags[PREPARE_RUN_ID], "prepare") for r in (run, candidate)]
+            if len({prepare.data.tags[OUTPUT_DIGEST] for prepare in prepared}) == 1:
+                return run
+    return None
 
 
 def _read_predictions(run: Run) -> pd.DataFrame:

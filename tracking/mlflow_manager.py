@@ -1,12 +1,15 @@
 """The run of a step: where it is kept, how it is opened and closed, its params and metrics."""
 
+import hashlib
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import mlflow
+from filelock import FileLock
 from mlflow import ActiveRun, MlflowClient
 from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_RUN_ID
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
@@ -21,9 +24,37 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
         tracking_uri: a server or database; None keeps MLFLOW_TRACKING_URI, or else `mlflow.db`
             in the working directory.
     """
-    # A relative SQLite path would mean another file in a step, whose working directory differs.
-    mlflow.set_tracking_uri(tracking_uri or mlflow.get_tracking_uri())
-    return mlflow.get_tracking_uri()
+    uri: str = tracking_uri or mlflow.get_tracking_uri()
+    scheme, path = uri.split(":///", maxsplit=1) if ":///" in uri else (uri, "")
+    if scheme == "sqlite" and path:
+        # A relative path would mean another file in a step, whose working directory differs.
+        database = Path(path).absolute()
+        uri = f"sqlite:///{database}"
+        _create_database(database)
+    mlflow.set_tracking_uri(uri)
+    return uri
+
+
+def _create_database(database: Path) -> None:
+    """Makes an SQLite database whole or not at all, however many processes come at once.
+
+    MLflow makes it in place: two at once break it, and so does a kill half-way.
+    """
+    if database.exists():
+        return
+    with store_lock(f"sqlite:///{database}"):
+        if database.exists():
+            return
+        unfinished = database.with_name(f"{database.name}.{os.getpid()}")
+        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+        unfinished.rename(database)
+
+
+def store_lock(purpose: str) -> FileLock:
+    """Returns a lock among the processes of this user on this host, for one purpose at a time."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "cuvee", "locks")
+    root.mkdir(parents=True, exist_ok=True)
+    return FileLock(root / hashlib.sha256(purpose.encode()).hexdigest()[:16])
 
 
 def init_mlflow_experiment(experiment_name: str) -> None:
