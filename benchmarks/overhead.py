@@ -120,10 +120,10 @@ class _Bench:
 
 def _print_table(seconds: dict[str, list[float]], rounds: int) -> None:
     middle = {name: median(values) for name, values in seconds.items()}
+    machine = f"{platform.platform()}, {psutil.cpu_count()} cores"
     print(
-        f"{platform.platform()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{machine}, Python {platform.python_version()}; medians of {rounds} rounds, whole processes\n"
     )
-    print(f"medians of {rounds} rounds, whole processes\n")
     print("| what | seconds | lowest | highest |\n|---|---|---|---|")
     for name, values in seconds.items():
         print(f"| {name} | {middle[name]:.3f} | {min(values):.3f} | {max(values):.3f} |")
