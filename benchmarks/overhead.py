@@ -121,9 +121,8 @@ class _Bench:
 def _print_table(seconds: dict[str, list[float]], rounds: int) -> None:
     middle = {name: median(values) for name, values in seconds.items()}
     machine = f"{platform.platform()}, {psutil.cpu_count()} cores"
-    print(
-        f"{machine}, Python {platform.python_version()}; medians of {rounds} rounds, whole processes\n"
-    )
+    machine += f", Python {platform.python_version()}"
+    print(f"{machine}; medians of {rounds} rounds, whole processes\n")
     print("| what | seconds | lowest | highest |\n|---|---|---|---|")
     for name, values in seconds.items():
         print(f"| {name} | {middle[name]:.3f} | {min(values):.3f} | {max(values):.3f} |")
