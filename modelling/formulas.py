@@ -6,12 +6,16 @@ parsing text: a number, `{"column": name}`, or `[operator, operand, operand]`.
 
 import ast
 import re
+import sys
+from collections.abc import Mapping
 from typing import TypeAlias
 
 Tree: TypeAlias = "float | dict[str, str] | list[str | Tree]"
 
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 _IN_BACKTICKS = re.compile(r"`([^`]+)`")
+_DEEPEST = 200  # what the model evaluates, and JSON holds, wherever it is loaded
+_LONGEST_QUOTE = 100
 
 
 def parse_formula(formula: str) -> Tree:
@@ -22,22 +26,24 @@ def parse_formula(formula: str) -> Tree:
     Raises:
         ValueError: the formula is something else; one line says what.
     """
-    quoted: list[str] = []
+    quoted: dict[str, str] = {}
 
     def keep(match: re.Match[str]) -> str:
-        quoted.append(match[1])
-        return f" _backtick_{len(quoted) - 1} "
+        name = "_" * (formula.count("_") + 1) + str(len(quoted))  # no name of the formula's own
+        quoted[name] = match[1]
+        return f" {name} "
 
+    shown = repr(formula[:_LONGEST_QUOTE]) + ("…" if len(formula) > _LONGEST_QUOTE else "")
     try:
         expression = ast.parse(_IN_BACKTICKS.sub(keep, formula).strip(), mode="eval").body
-        return _tree(expression, quoted)
-    except (SyntaxError, RecursionError, MemoryError) as error:
+        return _tree(expression, quoted, _DEEPEST)
+    except (SyntaxError, UnicodeError, RecursionError, MemoryError) as error:
         raise ValueError(
-            f"formula {formula!r} cannot be read; write a name with spaces in `backticks`"
+            f"formula {shown} cannot be read; write a name with spaces in `backticks`"
         ) from error
     except _NotArithmeticError as error:
         raise ValueError(
-            f"formula {formula!r} holds {error}; allowed are columns, numbers, + - * / ** and ()"
+            f"formula {shown} holds {error}; allowed are columns, numbers, + - * / ** and ()"
         ) from error
 
 
@@ -62,20 +68,28 @@ class _NotArithmeticError(Exception):
     """Something in a formula that is no arithmetic."""
 
 
-def _tree(node: ast.expr, quoted: list[str]) -> Tree:
+def _tree(node: ast.expr, quoted: Mapping[str, str], depth: int) -> Tree:
+    if not depth:
+        raise _NotArithmeticError(f"more than {_DEEPEST} operations inside each other")
     match node:
         case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
-            return [_OPERATORS[type(operator)], _tree(left, quoted), _tree(right, quoted)]
+            operands = [_tree(operand, quoted, depth - 1) for operand in (left, right)]
+            return [_OPERATORS[type(operator)], *operands]
         case ast.UnaryOp(ast.USub(), operand):
-            return ["-", 0.0, _tree(operand, quoted)]
+            return ["-", 0.0, _tree(operand, quoted, depth - 1)]
         case ast.UnaryOp(ast.UAdd(), operand):
-            return _tree(operand, quoted)
-        case ast.Constant(bool() | str() | bytes() | complex() | None):
-            raise _NotArithmeticError(repr(node.value))
-        case ast.Constant(int() | float() as number):
-            return float(number)
+            return _tree(operand, quoted, depth - 1)
+        case ast.Constant(value):
+            return _number(value)
         case ast.Name(name):
-            backtick = re.fullmatch(r"_backtick_(\d+)", name)
-            return {"column": quoted[int(backtick[1])] if backtick else name}
+            return {"column": quoted.get(name, name)}
         case _:
             raise _NotArithmeticError(f"a {type(node).__name__.lower()}")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _NotArithmeticError(repr(value)[:_LONGEST_QUOTE])
+    if value > sys.float_info.max:
+        raise _NotArithmeticError("a number that is too large")
+    return float(value)
