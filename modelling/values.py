@@ -18,7 +18,7 @@ def parse_value(text: str) -> Any:
     for parse in (json.loads, float):
         try:
             return parse(word)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     quoted = len(word) > 1 and word[0] == word[-1] == "'"
     return word[1:-1] if quoted else text
