@@ -53,6 +53,9 @@ class ColumnCheck(Section):
         return self
 
 
+_RESULTS = ("row_key", "prediction", "error")
+
+
 class Data(Section):
     """The table: where it is, which column to predict, which to drop, what the others hold.
 
@@ -68,6 +71,10 @@ class Data(Section):
     def _target_is_no_feature(self) -> Self:
         if self.target in self.drop or self.target in self.columns:
             raise ValueError(f"the target {self.target!r} cannot be dropped or be a feature")
+        if self.target in _RESULTS:
+            raise ValueError(
+                f"the target cannot be named {self.target!r}, as a column of the results is"
+            )
         both = sorted(set(self.drop) & set(self.columns))
         if both:
             raise ValueError(f"{both[0]!r} stands under both drop and columns")
@@ -186,6 +193,10 @@ def _off_is_none(value: Any) -> Any:
     return None if value in (False, "off", "none") else value
 
 
+# A model's name becomes part of the names of files and of what MLflow logs.
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=100)]
+
+
 class Recipe(Section):
     """One problem: its table, split, features, models, metrics, gate and promotion."""
 
@@ -195,7 +206,7 @@ class Recipe(Section):
     split: Split = Split()
     features: Features = Features()
     default_model: str = ""
-    models: dict[str, Model] = Field(min_length=1)
+    models: dict[ModelName, Model] = Field(min_length=1)
     metrics: Metrics = Metrics()
     gate: dict[str, Threshold] = Field(
         default_factory=lambda: {
@@ -302,7 +313,7 @@ def load_recipe(path: str | Path, root: Path = Path()) -> Recipe:
         raise InputError(f"recipe {path} cannot be read: {error}") from error
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"recipe {path} is not YAML: {_yaml_problem(error)}") from error
     if not isinstance(content, dict):
         raise InputError(f"recipe {path} is not a mapping of keys to values")
@@ -312,7 +323,7 @@ def load_recipe(path: str | Path, root: Path = Path()) -> Recipe:
         raise InputError(f"recipe {path}: {_first_problem(error)}") from error
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
+def _yaml_problem(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return where + (getattr(error, "problem", None) or " ".join(str(error).split()))
