@@ -78,7 +78,7 @@ def check_thresholds(
             rows.append(_row(name, "baseline", candidate, baseline, required, gain >= least))
         if threshold.min_relative_change is not None:
             share = threshold.min_relative_change
-            required = f"better than the baseline's {baseline:.4f} by {share:.0%}"
+            required = f"better than the baseline's {baseline:.4f} by {100 * share:g}%"
             passed = gain > 0 and gain >= share * abs(baseline)
             rows.append(_row(name, "baseline", candidate, baseline, required, passed))
     return rows
@@ -141,5 +141,5 @@ def compare_with_champion(
         passed, required = sign * (figures[0] - figures[1]) > 0, "better"
     else:
         passed = min(sign * low, sign * high) > 0
-        required = f"better with {promotion.confidence:.0%} confidence"
+        required = f"better with {100 * promotion.confidence:g}% confidence"
     return Comparison(metric, "champion", *figures, required, bool(passed), low=low, high=high)
