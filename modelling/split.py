@@ -43,8 +43,13 @@ def split_table(
         among equal rows, so that it stays the same when the table is shuffled or grows.
 
     Raises:
-        InputError: a side would have fewer than two rows, or a class too few to be split.
+        InputError: a side would have fewer than two rows, or a class too few to be split, or a
+            column has the name of the key.
     """
+    if ROW_KEY in frame:
+        raise InputError(
+            f"no column may be named {ROW_KEY!r}: the split gives each row its key there"
+        )
     features = frame.drop(columns=target)
     feature_hash = _hash_rows(features)
     keys = _row_keys(_hash_rows(frame))
