@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from modelling.recipe import ColumnCheck, Recipe
 
 _SNIFFED_BYTES = 64 * 1024
 _SEPARATORS = ",;\t|"
+_NO_NUMBERS = {
+    "dates": pd.api.types.is_datetime64_any_dtype,
+    "durations": pd.api.types.is_timedelta64_dtype,
+}
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,21 @@ def read_table(path: Path) -> pd.DataFrame:
         if not magic:
             raise InputError(f"table {path} is empty")
         table = _read_parquet(path) if magic == b"PAR1" else _read_csv(path, magic)
-    except (arrow.ArrowException, OSError, EOFError, gzip.BadGzipFile) as error:
+    except (arrow.ArrowException, OSError, EOFError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {_first_line(error)}") from error
     names = pd.Index(table.column_names)
     if not names.is_unique:
         raise InputError(f"table {path} has two columns named {names[names.duplicated()][0]!r}")
     if not table.num_rows:
         raise InputError(f"table {path} has a header, but no rows")
-    return table.to_pandas()
+    return table.to_pandas(ignore_metadata=True)
 
 
 def _read_parquet(path: Path) -> arrow.Table:
-    return arrow_parquet.read_table(path)
+    """The table as it looks: a named index of pandas is a column, a nameless one is nothing."""
+    table = arrow_parquet.read_table(path)
+    nameless = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+    return table.drop_columns(nameless)
 
 
 def _read_csv(path: Path, magic: bytes) -> arrow.Table:
@@ -76,6 +84,11 @@ def _read_csv(path: Path, magic: bytes) -> arrow.Table:
         text = head.decode("utf-8-sig", errors="strict" if len(head) < _SNIFFED_BYTES else "ignore")
     except UnicodeDecodeError as error:
         raise InputError(f"table {path} is not UTF-8 text: {error.reason}") from error
+    lines = text.strip().splitlines()
+    if not lines:
+        raise InputError(f"table {path} is empty")
+    if len(lines) == 1 and len(head) < _SNIFFED_BYTES:
+        raise InputError(f"table {path} has a header, but no rows")
     separator = _separator(text)
     decimal_comma = (
         separator == ";" and re.search(r"\d,\d", text) and not re.search(r"\d\.\d", text)
@@ -83,6 +96,8 @@ def _read_csv(path: Path, magic: bytes) -> arrow.Table:
     with arrow.input_stream(str(path), compression="gzip" if gzipped else None) as stream:
         return arrow_csv.read_csv(
             stream,
+            # A message names the row only when one thread reads.
+            read_options=arrow_csv.ReadOptions(use_threads=False),
             parse_options=arrow_csv.ParseOptions(delimiter=separator),
             convert_options=arrow_csv.ConvertOptions(
                 strings_can_be_null=True, decimal_point="," if decimal_comma else "."
@@ -152,8 +167,9 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
 
 
 def _to_number(column: pd.Series, source: str) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        raise InputError(f"table {source}: column {column.name!r} holds dates, not numbers")
+    for kind, has_kind in _NO_NUMBERS.items():
+        if has_kind(column.dtype):
+            raise InputError(f"table {source}: column {column.name!r} holds {kind}, not numbers")
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     text = numbers.isna() & column.notna()
     if text.any():
@@ -174,11 +190,11 @@ def _pandera_column(check: ColumnCheck) -> pa.Column:
     if check.type == "integer":
         rules.append(pa.Check(lambda column: column % 1 == 0, name="an integer", ignore_na=True))
     if check.type == "boolean":
-        rules.append(pa.Check.isin([0, 1], name="a boolean"))
+        rules.append(pa.Check.isin([0, 1], error="a boolean"))
     if check.min is not None:
-        rules.append(pa.Check.ge(check.min, name=f"at least {check.min:g}"))
+        rules.append(pa.Check.ge(check.min, error=f"at least {check.min:g}"))
     if check.max is not None:
-        rules.append(pa.Check.le(check.max, name=f"at most {check.max:g}"))
+        rules.append(pa.Check.le(check.max, error=f"at most {check.max:g}"))
     if check.missing:
         rules.append(
             pa.Check(
@@ -204,7 +220,7 @@ def _first_failure(failures: pd.DataFrame) -> str:
 
 
 def _and_more(count: int) -> str:
-    return f" (and {count} more rows)" if count > 0 else ""
+    return f" (and {count} more row{'s' if count > 1 else ''})" if count > 0 else ""
 
 
 def profile_table(frame: pd.DataFrame) -> pd.DataFrame:
