@@ -1,7 +1,9 @@
 """From a recipe's model to a fitted scikit-learn Pipeline."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
+from inspect import Parameter, signature
+from itertools import takewhile
 from typing import Any
 
 import pandas as pd
@@ -57,16 +59,26 @@ def _find_estimator(path: str) -> type[BaseEstimator]:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name)
-        if is_regressor(found()):
+        # Only an estimator is called: anything else that can be imported might do anything.
+        if isinstance(found, type) and issubclass(found, BaseEstimator) and is_regressor(found()):
             return found
     except (ImportError, AttributeError, ValueError, TypeError):
         pass
-    known = [f"{_public_module(kind)}.{name}" for name, kind in all_estimators("regressor")]
+    known = [
+        f"{_public_module(kind)}.{name}"
+        for name, kind in all_estimators("regressor")
+        if all(parameter.default is not Parameter.empty for parameter in _parameters(kind))
+    ]
     raise InputError(unknown_name("estimator of a regression", path, known))
 
 
 def _public_module(kind: type) -> str:
-    return ".".join(part for part in kind.__module__.split(".") if not part.startswith("_"))
+    parts = kind.__module__.split(".")
+    return ".".join(takewhile(lambda part: not part.startswith("_"), parts))
+
+
+def _parameters(kind: type) -> Iterable[Parameter]:
+    return signature(kind).parameters.values()
 
 
 def fit_pipeline(pipeline: Pipeline, features: pd.DataFrame, targets: pd.Series) -> Pipeline:
@@ -80,7 +92,7 @@ def fit_pipeline(pipeline: Pipeline, features: pd.DataFrame, targets: pd.Series)
     """
     try:
         pipeline.fit(features, targets)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error
     if "n_jobs" in pipeline["estimator"].get_params():
         pipeline["estimator"].set_params(n_jobs=None)
