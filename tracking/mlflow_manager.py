@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import mlflow
 from filelock import FileLock
@@ -123,7 +123,7 @@ def log_metrics(metrics_dict: Mapping[str, float], step: int | None = None) -> N
     """Logs metrics in one call; one that is not a number is logged as NaN."""
     mlflow.log_metrics(
         {
-            name: float(value) if isinstance(value, int | float) else math.nan
+            name: float(value) if isinstance(value, SupportsFloat) else math.nan
             for name, value in metrics_dict.items()
         },
         step=step,
