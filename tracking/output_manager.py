@@ -46,17 +46,17 @@ def save_local(
     path = _folder() / build_output_filename(entity, model, category, config)
     match category:
         case "predictions":
-            path = path.with_suffix(".parquet")
+            path = _with_ending(path, ".parquet")
             obj.to_parquet(path, index=False)
         case "plot":
-            path = path.with_suffix(".png")
+            path = _with_ending(path, ".png")
             obj.savefig(path)
         case "config":
-            path = path.with_suffix(".yaml")
+            path = _with_ending(path, ".yaml")
             text = yaml.safe_dump(dict(obj), sort_keys=False, allow_unicode=True)
             path.write_text(text, encoding="utf-8")
         case "report":
-            path = path.with_suffix(".html")
+            path = _with_ending(path, ".html")
             path.write_text(obj, encoding="utf-8")
         case "model":
             path = _save_model(obj, path, config.get("serialization", "skops"))
@@ -68,14 +68,19 @@ def _save_model(estimator: Any, path: Path, serialization: str) -> Path:
     if serialization == "cloudpickle":
         import cloudpickle
 
-        path = path.with_suffix(".pkl")
+        path = _with_ending(path, ".pkl")
         path.write_bytes(cloudpickle.dumps(estimator))
     else:
         import skops.io
 
-        path = path.with_suffix(".skops")
+        path = _with_ending(path, ".skops")
         skops.io.dump(estimator, path)
     return path
+
+
+def _with_ending(path: Path, ending: str) -> Path:
+    """The path with this ending behind its whole name: a model's name may hold a point."""
+    return path.with_name(path.name + ending)
 
 
 def temporary_path(name: str) -> Path:
