@@ -58,14 +58,15 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str) 
         pipeline = build_pipeline(
             chosen, hyperparameters, settings.split.seed, impute=_may_miss(settings)
         )
-        log_params({"estimator": chosen.estimator, "scale": chosen.scale})
-        log_params(estimator_parameters(pipeline))
         prepared = find_run(prepare_run_id, "prepare")
         rows = pd.read_parquet(download(prepare_run_id, "train.parquet"))
         raw = rows.drop(columns=[ROW_KEY, settings.data.target])
         features = fit_features(raw, settings.features)
         configure_autologging(settings.autologging)
         fit_pipeline(pipeline, apply_features(raw, features), rows[settings.data.target])
+        # After autologging, which would fail on names that it finds with other values.
+        log_params({"estimator": chosen.estimator, "scale": chosen.scale})
+        log_params(estimator_parameters(pipeline))
         log_metrics({"train_rows": len(rows), "features": len(pipeline.feature_names_in_)})
         resolved = {
             **recipe_parts(settings, READS["train"]),
