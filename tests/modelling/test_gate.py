@@ -1,0 +1,188 @@
+"""The gate lets through what is finite and good enough, and nothing else."""
+
+import math
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelling.gate import check_finite, check_thresholds, compare_with_champion
+from modelling.recipe import Promotion, Threshold
+
+BAD = [math.nan, math.inf, -math.inf]
+
+limits = st.floats(-1e6, 1e6)
+least = st.none() | st.floats(0, 1e6)
+thresholds = st.builds(
+    Threshold, threshold=limits, min_absolute_change=least, min_relative_change=least
+)
+
+
+def passed(threshold, **metrics):
+    return [row.passed for row in check_thresholds({"rmse": Threshold(**threshold)}, metrics)]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_metric_that_is_not_finite_is_refused(bad):
+    rows = check_finite(["rmse", "r2"], {"rmse": 0.5, "r2": bad})
+    assert [row.passed for row in rows] == [True, False]
+    assert "r2" in str(rows[1])
+    assert "is not a finite number" in str(rows[1])
+
+
+def test_a_missing_metric_is_refused():
+    assert [row.passed for row in check_finite(["rmse", "r2"], {"rmse": 0.5})] == [True, False]
+
+
+@pytest.mark.parametrize("metric", ["rmse", "r2"])
+@given(threshold=thresholds, bad=st.sampled_from([*BAD, None]), other=limits)
+def test_a_figure_that_is_missing_or_not_finite_passes_no_threshold(metric, threshold, bad, other):
+    metrics = {metric: bad, f"dummy_{metric}": other}
+    found = {name: value for name, value in metrics.items() if value is not None}
+    rows = check_thresholds({metric: threshold}, found)
+    assert rows
+    assert not any(row.passed for row in rows)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "r2"])
+@given(
+    change=st.floats(0, 1e6),
+    kind=st.sampled_from(["min_absolute_change", "min_relative_change"]),
+    bad=st.sampled_from([*BAD, None]),
+    other=limits,
+)
+def test_a_baseline_that_is_missing_or_not_finite_is_not_beaten(metric, change, kind, bad, other):
+    metrics = {metric: other, f"dummy_{metric}": bad}
+    found = {name: value for name, value in metrics.items() if value is not None}
+    rows = check_thresholds({metric: Threshold(**{kind: change})}, found)
+    assert [row.passed for row in rows] == [False]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "metrics", "outcome"),
+    [
+        ({"threshold": 0.5}, {"rmse": 0.5}, [True]),
+        ({"threshold": 0.5}, {"rmse": 0.51}, [False]),
+        ({"min_absolute_change": 0.25}, {"rmse": 0.5, "dummy_rmse": 0.75}, [True]),
+        ({"min_absolute_change": 0.25}, {"rmse": 0.51, "dummy_rmse": 0.75}, [False]),
+        ({"min_relative_change": 0.5}, {"rmse": 0.5, "dummy_rmse": 1.0}, [True]),
+        ({"min_relative_change": 0.5}, {"rmse": 0.51, "dummy_rmse": 1.0}, [False]),
+        ({"min_relative_change": 0}, {"rmse": 1.0, "dummy_rmse": 1.0}, [False]),
+        ({"min_relative_change": 0}, {"rmse": 1.1, "dummy_rmse": 1.0}, [False]),
+        ({"min_absolute_change": 0}, {"rmse": 1.1, "dummy_rmse": 1.0}, [False]),
+        (
+            {"threshold": 1, "min_absolute_change": 1},
+            {"rmse": 1.0, "dummy_rmse": 1.5},
+            [True, False],
+        ),
+    ],
+)
+def test_a_smaller_error_is_better(threshold, metrics, outcome):
+    assert passed(threshold, **metrics) == outcome
+
+
+@pytest.mark.parametrize(
+    ("threshold", "metrics", "outcome"),
+    [
+        ({"threshold": 0.5}, {"r2": 0.5}, True),
+        ({"threshold": 0.5}, {"r2": 0.49}, False),
+        ({"min_absolute_change": 0.5}, {"r2": 0.25, "dummy_r2": -0.25}, True),
+        ({"min_absolute_change": 0.5}, {"r2": 0.2, "dummy_r2": -0.25}, False),
+        ({"min_relative_change": 0.5}, {"r2": -0.125, "dummy_r2": -0.25}, True),
+        ({"min_relative_change": 0.5}, {"r2": -0.5, "dummy_r2": -0.25}, False),
+    ],
+)
+def test_a_greater_r2_is_better(threshold, metrics, outcome):
+    (row,) = check_thresholds({"r2": Threshold(**threshold)}, metrics)
+    assert row.passed is outcome
+
+
+@given(candidate=limits, baseline=limits, change=st.floats(0, 10))
+def test_no_candidate_worse_than_the_baseline_passes(candidate, baseline, change):
+    threshold = {"min_absolute_change": change, "min_relative_change": change}
+    if candidate > baseline:
+        assert passed(threshold, rmse=candidate, dummy_rmse=baseline) == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "sentence"),
+    [
+        ({"threshold": 0.5}, "rmse 0.7000 is not at most 0.5"),
+        (
+            {"min_absolute_change": 0.1},
+            "rmse 0.7000 is better than the baseline's 0.8123 by 0.1",
+        ),
+        (
+            {"min_relative_change": 0.5},
+            "rmse 0.7000 is not better than the baseline's 0.8123 by 50%",
+        ),
+        (
+            {"min_relative_change": 0.005},
+            "rmse 0.7000 is better than the baseline's 0.8123 by 0.5%",
+        ),
+    ],
+)
+def test_a_row_says_what_was_asked_and_how_it_went(threshold, sentence):
+    metrics = {"rmse": 0.7, "dummy_rmse": 0.8123}
+    (row,) = check_thresholds({"rmse": Threshold(**threshold)}, metrics)
+    assert str(row) == sentence
+
+
+RNG = np.random.default_rng(1)
+TARGETS = RNG.normal(size=300)
+NOISE = RNG.normal(size=300)
+GOOD, FAIR = TARGETS + 0.3 * NOISE, TARGETS + 0.6 * NOISE
+NEARLY_GOOD = TARGETS + 0.301 * RNG.normal(size=300)
+
+
+def compare(candidate, champion, metric="rmse", seed=0, **promotion):
+    settings = Promotion(**{"resamples": 300, **promotion})
+    return compare_with_champion(metric, TARGETS, candidate, champion, settings, seed)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
+@pytest.mark.parametrize("rule", ["significant", "better"])
+def test_a_much_better_model_wins_and_never_the_other_way(metric, rule):
+    won, lost = compare(GOOD, FAIR, metric, rule=rule), compare(FAIR, GOOD, metric, rule=rule)
+    assert (won.passed, lost.passed) == (True, False)
+    assert won.candidate == lost.reference
+    assert won.low <= won.candidate - won.reference <= won.high
+    assert math.copysign(1, won.low) == math.copysign(1, won.high)
+
+
+def test_slightly_better_is_better_but_not_significant():
+    by_figure = compare(GOOD, NEARLY_GOOD, rule="better")
+    candidate, champion = (GOOD, NEARLY_GOOD) if by_figure.passed else (NEARLY_GOOD, GOOD)
+    assert compare(candidate, champion, rule="better").passed
+    held = compare(candidate, champion, rule="significant")
+    assert not held.passed
+    assert held.low < 0 < held.high
+    assert held.required == "better with 95% confidence"
+
+
+@pytest.mark.parametrize("rule", ["significant", "better"])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_model_is_not_better_than_itself(rule, seed):
+    row = compare(GOOD, GOOD.copy(), rule=rule, seed=seed)
+    assert not row.passed
+    assert row.low == row.high == 0
+
+
+def test_the_same_seed_gives_the_same_interval():
+    assert astuple(compare(GOOD, FAIR, seed=3)) == astuple(compare(GOOD, FAIR, seed=3))
+    assert compare(GOOD, FAIR, seed=3).low != compare(GOOD, FAIR, seed=4).low
+
+
+def test_more_confidence_asks_for_a_wider_interval():
+    narrow, wide = compare(GOOD, FAIR, confidence=0.8), compare(GOOD, FAIR, confidence=0.995)
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert wide.required == "better with 99.5% confidence"
+
+
+def test_the_bootstrap_is_paired():
+    shifted = TARGETS + 0.5
+    row = compare(shifted - 0.01, shifted, "mae")
+    assert row.passed
+    assert row.high - row.low < 1e-9

@@ -1,0 +1,123 @@
+"""The pictures show every row, say what they show, and leave no state behind."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelling.plots import (
+    compute_importance,
+    plot_error_by_target,
+    plot_importance,
+    plot_predictions,
+    plot_residuals,
+    worst_predictions,
+)
+
+RNG = np.random.default_rng(0)
+TARGETS = RNG.integers(3, 9, 200).astype(float)
+PREDICTIONS = TARGETS + RNG.normal(size=200)
+
+
+def png_of(figure):
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("plot", "x", "y"),
+    [
+        (plot_predictions, "predicted quality", "actual quality"),
+        (plot_residuals, "predicted quality", "actual - predicted"),
+    ],
+)
+def test_a_scatter_shows_every_row_and_names_its_axes(plot, x, y):
+    (axes,) = plot(TARGETS, PREDICTIONS, "quality").axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (x, y)
+    points = axes.collections[0].get_offsets()
+    assert np.array_equal(points[:, 0], PREDICTIONS)
+    shown = TARGETS if plot is plot_predictions else TARGETS - PREDICTIONS
+    assert np.allclose(points[:, 1], shown)
+
+
+def test_the_error_has_a_box_for_each_value_with_its_number_of_rows():
+    (axes,) = plot_error_by_target(TARGETS, PREDICTIONS, "quality").axes
+    values, counts = np.unique(TARGETS, return_counts=True)
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    expected = [f"{value:g}\nn={count}" for value, count in zip(values, counts, strict=True)]
+    assert labels == expected
+    assert axes.get_xlabel() == "actual quality"
+
+
+def test_many_values_are_grouped_into_ranges():
+    targets = np.arange(240.0)
+    (axes,) = plot_error_by_target(targets, targets + 1, "price").axes
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(labels) == 12
+    assert all(label.endswith("\nn=20") for label in labels)
+
+
+@pytest.mark.parametrize("plot", [plot_predictions, plot_residuals, plot_error_by_target])
+def test_the_same_rows_give_the_same_picture(plot):
+    first, second = (png_of(plot(TARGETS, PREDICTIONS, "quality")) for _ in range(2))
+    assert first == second
+    assert first.startswith(b"\x89PNG")
+    assert first != png_of(plot(TARGETS, PREDICTIONS + 1, "quality"))
+
+
+def test_drawing_changes_no_setting_of_matplotlib():
+    before = dict(mpl.rcParams)
+    plot_predictions(TARGETS, PREDICTIONS, "quality")
+    assert dict(mpl.rcParams) == before
+    assert mpl.get_backend() == "agg"
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
+def test_the_one_column_that_matters_is_the_most_important(metric):
+    features = pd.DataFrame(RNG.normal(size=(100, 3)), columns=["a", "b", "c"])
+    targets = 2 * features["b"].to_numpy()
+    table = compute_importance(lambda rows: 2 * rows["b"].to_numpy(), features, targets, metric, 0)
+    assert list(table) == ["column", "importance", "deviation"]
+    assert table["column"].iloc[0] == "b"
+    assert table["importance"].iloc[0] > 0.5
+    assert list(table["importance"].iloc[1:]) == [0, 0]
+
+
+def test_importance_is_the_same_for_the_same_seed():
+    features = pd.DataFrame({"a": RNG.normal(size=50)})
+
+    def importance(seed):
+        predict = lambda rows: rows["a"].to_numpy()  # noqa: E731
+        return compute_importance(predict, features, features["a"].to_numpy(), "rmse", seed)
+
+    assert importance(1).equals(importance(1))
+    assert not importance(1).equals(importance(2))
+
+
+def test_importance_is_drawn_with_the_greatest_on_top():
+    table = pd.DataFrame({"column": ["b", "a"], "importance": [2.0, 1.0], "deviation": [0.1, 0.1]})
+    (axes,) = plot_importance(table, "rmse").axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert [bar.get_width() for bar in axes.patches] == [1.0, 2.0]
+    assert "rmse" in axes.get_xlabel()
+
+
+def test_at_most_thirty_columns_are_drawn():
+    names = [f"column {number}" for number in range(50)]
+    table = pd.DataFrame({"column": names, "importance": 1.0, "deviation": 0.0})
+    assert len(plot_importance(table, "rmse").axes[0].patches) == 30
+
+
+def test_the_worst_predictions_stand_first_with_their_rows():
+    test = pd.DataFrame(
+        {"row_key": np.arange(30, dtype="uint64"), "a": np.arange(30.0), "y": np.zeros(30)}
+    )
+    predictions = np.arange(30.0) * np.where(np.arange(30) % 2, 1, -1)
+    table = worst_predictions(test, predictions, "y")
+    assert list(table) == ["row_key", "y", "prediction", "error", "a"]
+    assert list(table["a"]) == list(np.arange(29.0, 9.0, -1))
+    assert list(table["error"]) == list(predictions[29:9:-1])
+    assert table["row_key"].iloc[0] == f"{29:016x}"

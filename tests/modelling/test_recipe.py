@@ -1,0 +1,308 @@
+"""A recipe is read, or refused in one line that says what, where and what is allowed."""
+
+from operator import attrgetter
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from modelling.errors import InputError
+from modelling.recipe import Recipe, load_recipe, only_parts, recipe_parts
+
+SMALL = """
+name: small
+task: regression
+data: {path: table.csv, target: y, columns: {a: {}, b: {min: 0, max: 9}}}
+models:
+  ridge: {estimator: sklearn.linear_model.Ridge}
+  lasso: {estimator: sklearn.linear_model.Lasso}
+"""
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    """Writes the small recipe with `more` YAML merged into it, section by section."""
+
+    def write(more=""):
+        content = yaml.safe_load(SMALL)
+        for key, value in (yaml.safe_load(more) or {}).items():
+            both = isinstance(value, dict) and isinstance(content.get(key), dict)
+            content[key] = {**content[key], **value} if both else value
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_the_wine_recipe_is_read(wine_recipe):
+    assert wine_recipe.name == "wine_quality"
+    assert wine_recipe.data.target == "quality"
+    assert len(wine_recipe.data.columns) == 11
+    assert wine_recipe.choose_model("auto")[0] == "elastic_net"
+    assert wine_recipe.models["elastic_net"].parameters == {"alpha": 0.01, "l1_ratio": 0.5}
+    assert wine_recipe.autologging is None
+
+
+def test_defaults_are_the_documented_ones(recipe_file):
+    recipe = load_recipe(recipe_file())
+    assert (recipe.split.method, recipe.split.test_size) == ("hash", 0.2)
+    assert recipe.metrics.primary == "rmse"
+    assert recipe.gate["rmse"].min_absolute_change == 0.1
+    assert recipe.gate["rmse"].min_relative_change == 0.05
+    assert (recipe.promotion.rule, recipe.promotion.confidence) == ("significant", 0.95)
+    assert recipe.promotion.stage == "none"
+    assert recipe.models["ridge"].serialization == "skops"
+
+
+def test_a_recipe_cannot_be_changed(recipe_file):
+    recipe = load_recipe(recipe_file())
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.name = "other"
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.split.seed = 1
+
+
+def test_a_recipe_survives_its_own_dump(wine_recipe):
+    assert Recipe.model_validate(wine_recipe.model_dump(mode="json")) == wine_recipe
+
+
+def test_auto_is_the_default_model_or_else_the_first(recipe_file):
+    assert load_recipe(recipe_file()).choose_model("auto")[0] == "lasso"
+    assert load_recipe(recipe_file("default_model: ridge")).choose_model("auto")[0] == "ridge"
+    assert load_recipe(recipe_file("default_model: ridge")).choose_model("lasso")[0] == "lasso"
+
+
+def test_unknown_model_names_the_nearest(recipe_file, refusal):
+    recipe = load_recipe(recipe_file())
+    assert refusal(recipe.choose_model, "rigde") == (
+        "unknown model 'rigde', did you mean 'ridge'? allowed: lasso, ridge"
+    )
+
+
+def test_missing_recipe_names_the_nearest_and_where_it_was_looked_up(tmp_path, refusal):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "wine_quality.yaml").touch()
+    assert refusal(load_recipe, "recipes/wine_qualty.yaml", tmp_path) == (
+        "unknown recipe 'recipes/wine_qualty.yaml', did you mean 'recipes/wine_quality.yaml'? "
+        "allowed: recipes/wine_quality.yaml (looked up from the project's root)"
+    )
+
+
+@pytest.mark.parametrize("name", [".", "recipe.yaml/inside"])
+def test_what_is_no_file_is_a_missing_recipe(name, recipe_file, refusal):
+    folder = recipe_file().parent
+    assert "unknown recipe" in refusal(load_recipe, folder / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"name: [1", "is not YAML: line 1, column 9: "),
+        (b"name: a\n  b: 2\n", "is not YAML: line 2, column 4: mapping values are not allowed"),
+        (b"\0", "is not YAML: unacceptable character"),
+        (b"name: !!python/object:os.getcwd {}", "is not YAML: line 1, column 7: could not"),
+        (b"made: 2020-13-45", "is not YAML: month must be in 1..12"),
+        (b"[" * 100_000, "is not YAML"),
+        (b"\xff\xfe\xfa", "cannot be read: 'utf-8' codec"),
+        (b"", "is not a mapping of keys to values"),
+        (b"- name", "is not a mapping of keys to values"),
+        (b"just text", "is not a mapping of keys to values"),
+    ],
+)
+def test_what_is_not_yaml_is_refused(content, says, tmp_path, refusal):
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(content)
+    message = refusal(load_recipe, path)
+    assert message.startswith(f"recipe {path} {says}")
+    assert len(message) < 500
+
+
+def test_a_recipe_that_the_system_cannot_open_is_refused(refusal):
+    assert "cannot be read: [Errno 36] File name too long" in refusal(load_recipe, "x" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("modles: {}", "unknown key 'modles', did you mean 'models'? allowed: name, task, data"),
+        ("1: 2", "unknown key '1'; allowed: name, task"),
+        ("data: {targt: y}", "data: unknown key 'targt', did you mean 'target'? allowed: path"),
+        ("data: {columns: {a: {mim: 0}}}", "data.columns.a: unknown key 'mim', did you mean 'min'"),
+        ("split: {testsize: 0.2}", "split: unknown key 'testsize', did you mean 'test_size'?"),
+        ("features: {formula: {}}", "features: unknown key 'formula', did you mean 'formulas'?"),
+        (
+            "features: {quantile_scores: {s: {columns: {a: rising}, bin: 3}}}",
+            "features.quantile_scores.s: unknown key 'bin', did you mean 'bins'?",
+        ),
+        (
+            "models: {ridge: {estimator: r, params: {}}}",
+            "models.ridge: unknown key 'params', did you mean 'parameters'?",
+        ),
+        ("metrics: {primry: mae}", "metrics: unknown key 'primry', did you mean 'primary'?"),
+        ("gate: {rmse: {treshold: 1}}", "gate.rmse: unknown key 'treshold', did you mean 'thresh"),
+        ("promotion: {Rule: better}", "promotion: unknown key 'Rule', did you mean 'rule'?"),
+    ],
+)
+def test_unknown_key_names_its_section_and_the_nearest(more, says, recipe_file, refusal):
+    assert f": {says}" in refusal(load_recipe, recipe_file(more))
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("name: 5", "name: Input should be a valid string, got 5"),
+        ("name: a/b", "name: String should match pattern"),
+        ("name: ''", "name: String should match pattern"),
+        ("task: classificaton", "task: Input should be 'regression', got 'classificaton'"),
+        ("data: 5", "data: Input should be a valid dictionary"),
+        ("data: {path: 5}", "data.path: Input should be a valid string, got 5"),
+        ("data: {columns: [a]}", "data.columns: Input should be a valid dictionary, got ['a']"),
+        ("data: {columns: {a: {min: low}}}", "data.columns.a.min: Input should be a valid number"),
+        ("data: {columns: {a: {missing: 2}}}", "data.columns.a.missing: Input should be less than"),
+        ("data: {columns: {a: {type: text}}}", "data.columns.a.type: Input should be 'number', 'i"),
+        ("data: {columns: {a: {min: 2, max: 1}}}", "data.columns.a: min 2 is above max 1"),
+        ("data: {drop: [y]}", "data: the target 'y' cannot be dropped or be a feature"),
+        ("data: {columns: {y: {}}}", "data: the target 'y' cannot be dropped or be a feature"),
+        (
+            "data: {target: prediction}",
+            "data: the target cannot be named 'prediction', as a column of the results is",
+        ),
+        ("data: {target: row_key}", "data: the target cannot be named 'row_key'"),
+        ("data: {drop: [b]}", "data: 'b' stands under both drop and columns"),
+        ("split: {test_size: 0}", "split.test_size: Input should be greater than 0, got 0"),
+        ("split: {test_size: 1}", "split.test_size: Input should be less than 1, got 1"),
+        ("split: {test_size: .nan}", "split.test_size: Input should be less than 1, got nan"),
+        ("split: {test_size: half}", "split.test_size: Input should be a valid number"),
+        ("split: {seed: -1}", "split.seed: Input should be greater than or equal to 0, got -1"),
+        ("split: {method: hasch}", "split.method: Input should be 'hash', 'random', 'stratified'"),
+        ("split: {method: time}", "split: time_column goes with method: time, and only with it"),
+        ("split: {time_column: a}", "split: time_column goes with method: time, and only with it"),
+        ("features: {formulas: {f: a.b}}", "features.formulas: formula 'a.b' holds a"),
+        ("features: {formulas: {f: a + q}}", "feature 'f': unknown column 'q'; allowed: a, b"),
+        ("features: {formulas: {f: a + y}}", "feature 'f' reads the target"),
+        ("features: {formulas: {a: b + 1}}", "feature 'a' has the name of a column"),
+        ("features: {quantile_scores: {s: {columns: {}}}}", "features.quantile_scores.s.columns: "),
+        (
+            "features: {quantile_scores: {s: {columns: {a: up}}}}",
+            "features.quantile_scores.s.columns.a: Input should be 'rising' or 'falling', got 'up'",
+        ),
+        (
+            "features: {quantile_scores: {s: {columns: {a: rising}, bins: 1}}}",
+            "features.quantile_scores.s.bins: Input should be greater than or equal to 2, got 1",
+        ),
+        (
+            "features: {formulas: {s: a + 1}, quantile_scores: {s: {columns: {a: rising}}}}",
+            "features: 's' is both a formula and a quantile score",
+        ),
+        ("default_model: rigde", "unknown default_model 'rigde', did you mean 'ridge'? allowed: "),
+        ("models: {auto: {estimator: r}}", "models: no model may be named 'auto'"),
+        ("models: [ridge]", "models: Input should be a valid dictionary, got ['ridge']"),
+        ("models: {a/b: {estimator: r}}", "models.a/b.[key]: String should match pattern"),
+        ("models: {ridge: {scale: yes}}", "models.ridge.estimator: Field required"),
+        (
+            "models: {ridge: {estimator: r, serialization: pickle}}",
+            "models.ridge.serialization: Input should be 'skops' or 'cloudpickle', got 'pickle'",
+        ),
+        ("gate: {rmse: {}}", "gate.rmse: empty; give one of threshold, min_absolute_change, min_"),
+        (
+            "gate: {rmse: {min_absolute_change: -1}}",
+            "gate.rmse.min_absolute_change: Input should be greater than or equal to 0, got -1",
+        ),
+        (
+            "promotion: {confidence: 95}",
+            "promotion.confidence: Input should be less than 1, got 95",
+        ),
+        ("promotion: {rule: best}", "promotion.rule: Input should be 'significant' or 'better'"),
+        ("promotion: {stage: production}", "promotion.stage: Input should be 'none', 'Staging'"),
+        ("autologging: on", "autologging: Input should be a valid dictionary, got True"),
+    ],
+)
+def test_wrong_value_names_its_place_and_what_is_allowed(more, says, recipe_file, refusal):
+    path = recipe_file(more)
+    assert refusal(load_recipe, path).startswith(f"recipe {path}: {says}")
+
+
+@pytest.mark.parametrize("key", ["name", "task", "data", "models"])
+def test_missing_key_is_named(key, recipe_file, refusal):
+    path = recipe_file()
+    content = yaml.safe_load(path.read_text())
+    del content[key]
+    path.write_text(yaml.safe_dump(content))
+    assert refusal(load_recipe, path) == f"recipe {path}: {key}: Field required"
+
+
+def test_several_mistakes_are_counted(recipe_file, refusal):
+    message = refusal(load_recipe, recipe_file("split: {test_size: 2, seed: -1}"))
+    assert "split.test_size" in message
+    assert message.endswith("(and 1 more)")
+
+
+@pytest.mark.parametrize(
+    ("more", "settings"),
+    [
+        ("autologging: off", None),
+        ("autologging: none", None),
+        ("autologging: {}", {}),
+        ("autologging: {max_tuning_runs: 1}", {"max_tuning_runs": 1}),
+    ],
+)
+def test_autologging_is_off_or_its_arguments(more, settings, recipe_file):
+    assert load_recipe(recipe_file(more)).autologging == settings
+
+
+def test_features_without_declared_columns_wait_for_the_table(recipe_file):
+    path = recipe_file("features: {formulas: {f: anything + 1}}")
+    content = yaml.safe_load(path.read_text())
+    del content["data"]["columns"]
+    path.write_text(yaml.safe_dump(content))
+    assert load_recipe(path).features.inputs() == {"f": {"anything"}}
+
+
+def test_a_relative_path_is_looked_up_from_the_root(recipe_file):
+    path = recipe_file()
+    assert load_recipe(path.name, path.parent) == load_recipe(path)
+
+
+def test_parts_of_a_recipe_are_plain_values(recipe_file):
+    recipe = load_recipe(recipe_file())
+    assert recipe_parts(recipe, ["name", "split.seed", "data.drop", "models.ridge.scale"]) == {
+        "name": "small",
+        "split.seed": 0,
+        "data.drop": [],
+        "models.ridge.scale": False,
+    }
+
+
+def test_a_part_that_was_not_asked_for_cannot_be_read(recipe_file):
+    recipe = load_recipe(recipe_file())
+    parts = only_parts(recipe, ["name", "data.target", "split"])
+    assert (parts.name, parts.data.target, parts.split) == ("small", "y", recipe.split)
+    for missing in ["models", "gate", "data.path"]:
+        with pytest.raises(AttributeError):
+            attrgetter(missing)(parts)
+    assert recipe.data.path == "table.csv"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@given(section=st.sampled_from(sorted(Recipe.model_fields)), value=json_values)
+def test_any_value_of_any_section_is_read_or_refused_in_one_line(section, value, tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipes") / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(SMALL), section: value}), encoding="utf-8")
+    message = f"recipe {path}"
+    try:
+        load_recipe(path)
+    except InputError as error:
+        message = str(error)
+    assert message.startswith(f"recipe {path}")
+    assert "\n" not in message

@@ -1,0 +1,292 @@
+"""A table is read in any of its forms, or refused in one line that says where it is wrong."""
+
+import gzip
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelling.errors import InputError
+from modelling.table import check_table, file_digest, profile_table, read_table, table_digest
+
+FRAME = pd.DataFrame({"a": [1.5, 2.0, 3.25], "b": [1.0, 0.0, 1.0], "y": [5.0, 6.0, 7.0]})
+
+
+@pytest.fixture
+def file_of(tmp_path):
+    def write(content, name="table.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def zipped(content):
+    return gzip.compress(content, mtime=0)  # the same in every test process
+
+
+def csv_of(frame, separator=",", decimal="."):
+    return frame.to_csv(index=False, sep=separator, decimal=decimal)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("comma.csv", csv_of(FRAME)),
+        ("semicolon.csv", csv_of(FRAME, ";")),
+        ("decimal-comma.csv", csv_of(FRAME, ";", ",")),
+        ("tab.tsv", csv_of(FRAME, "\t")),
+        ("bar.txt", csv_of(FRAME, "|")),
+        ("windows.csv", csv_of(FRAME).replace("\n", "\r\n")),
+        ("no-last-line-end.csv", csv_of(FRAME).rstrip()),
+        ("bom.csv", "\ufeff" + csv_of(FRAME)),
+        ("bom-semicolon.csv", "\ufeff" + csv_of(FRAME, ";", ",")),
+        ("zipped.csv.gz", zipped(csv_of(FRAME).encode())),
+        ("zipped-by-another-name.csv", zipped(csv_of(FRAME, ";", ",").encode())),
+    ],
+)
+def test_every_form_of_csv_is_the_same_table(name, content, file_of):
+    table = read_table(file_of(content, name)).astype("float64")
+    pd.testing.assert_frame_equal(table, FRAME)
+
+
+def test_a_quoted_name_may_hold_the_separator(file_of):
+    table = read_table(file_of('"a, in g";b\n1,5;2\n'))
+    assert table.to_dict("list") == {"a, in g": [1.5], "b": [2]}
+
+
+def test_a_semicolon_file_with_points_keeps_them(file_of):
+    assert list(read_table(file_of("a;b\n1.5;2\n"))["a"]) == [1.5]
+
+
+def test_parquet_is_the_same_table(tmp_path):
+    FRAME.to_parquet(tmp_path / "table.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.parquet"), FRAME)
+
+
+def test_a_filtered_parquet_table_counts_its_rows_from_the_first(tmp_path, recipe_with, refusal):
+    path = tmp_path / "table.parquet"
+    FRAME.assign(a=[1.5, np.inf, 2.0]).set_axis(["p", "q", "r"]).to_parquet(path)
+    table = read_table(path)
+    assert list(table) == list(FRAME)
+    message = refusal(check_table, table, recipe_with(), "t")
+    assert message == "table t: column 'a', row 2: inf is not finite"
+
+
+def test_the_named_index_of_a_parquet_table_is_a_column(tmp_path):
+    FRAME.set_index("a").to_parquet(tmp_path / "table.parquet")
+    assert set(read_table(tmp_path / "table.parquet")) == {"a", "b", "y"}
+
+
+def test_a_column_that_turns_to_decimals_late_is_read_whole(file_of):
+    content = "a,y\n" + "1,2\n" * 400_000 + "1.5,2\n"
+    assert read_table(file_of(content))["a"].iloc[-1] == 1.5
+
+
+def test_the_wines_are_the_published_ones(wines):
+    assert wines.shape == (1599, 12)
+    assert wines["quality"].sum() == 9012
+
+
+def test_a_missing_table_says_where_it_was_looked_up(tmp_path, refusal):
+    path = tmp_path / "nothing.csv"
+    assert refusal(read_table, path) == (
+        f"table {path} is not there; a relative path is looked up from the project's root"
+    )
+    assert "is not there" in refusal(read_table, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", " is empty"),
+        ("\n\n", " is empty"),
+        ("\ufeff", " is empty"),
+        (zipped(b""), " is empty"),
+        ("a,b,y\n", " has a header, but no rows"),
+        ("a,b,y", " has a header, but no rows"),
+        ("a,b,a\n1,2,3\n", " has two columns named 'a'"),
+        ("a,b,y\n1,2,3\n1,2\n", " cannot be read: CSV parse error: Row #3: Expected 3 columns, go"),
+        ("a,b,y\n1,2,3\n1,2,3,4\n", " cannot be read: CSV parse error: Row #3: Expected 3 column"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", " is binary, neither CSV nor Parquet"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\xff" * 99, " cannot be read: "),
+        (zipped(b"a,y\n" + b"1,2\n" * 999)[:-20], " cannot be read: Compressed file ended"),
+        (zipped(b"a,y\n" + b"1,2\n" * 99999)[:-20], " cannot be read: "),
+        (b"PAR1" + b"?" * 99, " cannot be read: Could not open Parquet"),
+        ("a,\xe9\n1,2\n".encode("latin-1"), " is not UTF-8 text: "),
+    ],
+)
+def test_a_broken_file_is_refused(content, says, file_of, refusal):
+    path = file_of(content)
+    assert refusal(read_table, path).startswith(f"table {path}{says}")
+
+
+@given(content=st.binary(max_size=200))
+def test_any_bytes_are_a_table_or_refused(content, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tables") / "table.csv"
+    path.write_bytes(content)
+    message = f"table {path}"
+    try:
+        read_table(path)
+    except InputError as error:
+        message = str(error)
+    assert message.startswith(f"table {path}")
+    assert "\n" not in message
+
+
+def test_what_is_not_in_the_recipe_is_left_out(recipe_with):
+    table = FRAME.assign(note="text", dropped="x")[["note", "y", "dropped", "b", "a"]]
+    data = {"path": "p", "target": "y", "drop": ["dropped"], "columns": {"a": {}, "b": {}}}
+    checked = check_table(table, recipe_with(data=data), "t")
+    assert checked.left_out == ["note"]
+    pd.testing.assert_frame_equal(checked.frame, FRAME)
+
+
+def test_without_declared_columns_all_but_the_dropped_ones_are_features(recipe_with):
+    data = {"path": "p", "target": "y", "drop": ["note"]}
+    checked = check_table(FRAME.assign(note="text"), recipe_with(data=data), "t")
+    assert list(checked.frame) == ["a", "b", "y"]
+    assert checked.left_out == []
+
+
+def test_booleans_and_gaps_become_float64(file_of, recipe_with):
+    table = read_table(file_of("a,b,y\ntrue,NA,1\nfalse,2,2\n,3,3\n"))
+    columns = {"a": {"type": "boolean", "missing": 0.5}, "b": {"missing": 0.5}}
+    recipe = recipe_with(data={"path": "p", "target": "y", "columns": columns})
+    expected = pd.DataFrame({"a": [1, 0, np.nan], "b": [np.nan, 2, 3], "y": [1.0, 2, 3]})
+    pd.testing.assert_frame_equal(check_table(table, recipe, "t").frame, expected)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"y": 5.0}, "target 'y' is constant, there is nothing to learn"),
+        ({"y": [5.0, np.nan, 6.0]}, "column 'y', row 2 is missing"),
+        ({"y": [np.nan] * 3}, "column 'y', row 1 is missing (and 2 more rows)"),
+        ({"y": [5.0, 6.0, np.inf]}, "column 'y', row 3: inf is not finite"),
+        ({"y": ["5", "6", "good"]}, "column 'y', row 3: 'good' is not a number"),
+        ({"a": ["1", "high", "low"]}, "column 'a', row 2: 'high' is not a number (and 1 more row"),
+        ({"a": [1.0, np.inf, -np.inf]}, "column 'a', row 2: inf is not finite (and 1 more row"),
+        ({"a": ["1", "2", "1e999"]}, "column 'a', row 3: inf is not finite"),
+        ({"a": [1.0, 2.0, np.nan]}, "column 'a', row 3 is missing"),
+        ({"a": [1.0, -2.0, 3.0]}, "column 'a', row 2: -2 is not at least 0"),
+        ({"a": [1.0, 2.0, 31.0]}, "column 'a', row 3: 31 is not at most 9.5"),
+        ({"a": pd.Timestamp("2026-01-01")}, "column 'a' holds dates, not numbers"),
+        ({"a": pd.Timedelta(seconds=1)}, "column 'a' holds durations, not numbers"),
+        ({"a": [[1], [2], [3]]}, "column 'a', row 1: '[1]' is not a number (and 2 more rows)"),
+        ({"b": [1.0, 2.0, 1.0]}, "column 'b', row 2: 2 is not a boolean"),
+        ({"b": [1.0, np.nan, np.nan]}, "column 'b' is not missing in at most 50.0% of the rows"),
+    ],
+)
+def test_a_cell_that_is_not_allowed_is_named(changed, says, recipe_with, refusal):
+    columns = {"a": {"min": 0, "max": 9.5}, "b": {"type": "boolean", "missing": 0.5}}
+    recipe = recipe_with(data={"path": "p", "target": "y", "columns": columns})
+    assert check_table(FRAME, recipe, "t").left_out == []
+    message = refusal(check_table, FRAME.assign(**changed), recipe, "t")
+    assert message.startswith(f"table t: {says}")
+
+
+def test_a_fraction_is_no_integer(recipe_with, refusal):
+    recipe = recipe_with(data={"path": "p", "target": "y", "columns": {"a": {"type": "integer"}}})
+    message = refusal(check_table, FRAME, recipe, "t")
+    assert message == "table t: column 'a', row 1: 1.5 is not an integer (and 1 more row)"
+
+
+@pytest.mark.parametrize(
+    ("renamed", "says"),
+    [
+        ({"a": "A"}, "unknown column 'a', did you mean 'A'? allowed: A, b, y"),
+        ({"y": "yy"}, "unknown target 'y', did you mean 'yy'? allowed: a, b, yy"),
+    ],
+)
+def test_a_missing_column_names_the_nearest(renamed, says, recipe_with, refusal):
+    message = refusal(check_table, FRAME.rename(columns=renamed), recipe_with(), "t")
+    assert message == f"table t: {says}"
+
+
+def test_a_missing_time_column_is_named(recipe_with, refusal):
+    recipe = recipe_with(split={"method": "time", "time_column": "moment"})
+    message = refusal(check_table, FRAME, recipe, "t")
+    assert message == "table t: unknown column 'moment'; allowed: a, b, y"
+
+
+def test_the_time_column_is_no_feature(recipe_with):
+    recipe = recipe_with(
+        data={"path": "p", "target": "y"}, split={"method": "time", "time_column": "day"}
+    )
+    checked = check_table(FRAME.assign(day=pd.Timestamp("2026-01-01")), recipe, "t")
+    assert list(checked.frame) == ["a", "b", "y"]
+
+
+def test_a_table_of_the_target_alone_is_refused(recipe_with, refusal):
+    recipe = recipe_with(data={"path": "p", "target": "y"})
+    message = refusal(check_table, FRAME[["y"]], recipe, "t")
+    assert message == "table t has no column but the target and the dropped ones"
+
+
+def test_the_wines_hold_what_their_recipe_says(wines, wine_recipe):
+    checked = check_table(wines, wine_recipe, "wines")
+    assert checked.left_out == []
+    pd.testing.assert_frame_equal(checked.frame, wines)
+
+
+def test_the_profile_describes_each_column():
+    frame = pd.DataFrame({"a": [1.0, 1.0, np.nan, 4.0], "y": [0.0, 1.0, 2.0, 3.0]})
+    profile = profile_table(frame).set_index("column")
+    assert dict(profile.loc["a", ["rows", "missing", "distinct", "mean", "min", "max"]]) == {
+        "rows": 4,
+        "missing": 1,
+        "distinct": 2,
+        "mean": 2.0,
+        "min": 1.0,
+        "max": 4.0,
+    }
+    assert list(profile.loc["y", ["25%", "50%", "75%"]]) == [0.75, 1.5, 2.25]
+
+
+def test_the_digest_of_a_file_is_its_sha256(file_of):
+    content = bytes(range(256)) * 10_000
+    assert file_digest(file_of(content)) == hashlib.sha256(content).hexdigest()
+
+
+tables = st.lists(
+    st.tuples(st.floats(allow_nan=False), st.floats(allow_nan=False)), min_size=1, max_size=10
+).map(lambda rows: pd.DataFrame(rows, columns=["a", "b"]))
+
+
+@given(tables, st.data())
+def test_the_digest_changes_with_any_cell(frame, data):
+    row = data.draw(st.integers(0, len(frame) - 1))
+    column = data.draw(st.integers(0, 1))
+    value = data.draw(st.floats().filter(lambda value: value != frame.iloc[row, column]))
+    changed = frame.copy()
+    changed.iloc[row, column] = value
+    assert table_digest(frame.copy()) == table_digest(frame)
+    assert table_digest(changed) != table_digest(frame)
+
+
+def test_the_digest_sees_the_last_of_many_rows():
+    frame = pd.DataFrame({"a": np.zeros(100_000)})
+    changed = frame.copy()
+    changed.iloc[-1, 0] = 1
+    assert table_digest(changed) != table_digest(frame)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        FRAME.rename(columns={"a": "A"}),
+        FRAME[["b", "a", "y"]],
+        FRAME.iloc[::-1],
+        FRAME.iloc[:2],
+        FRAME[["a", "b"]],
+        FRAME.astype({"b": "int64"}),
+    ],
+    ids=["name", "column order", "row order", "rows", "columns", "type"],
+)
+def test_the_digest_is_of_names_order_and_types_too(other):
+    assert table_digest(other) != table_digest(FRAME)
