@@ -1,0 +1,221 @@
+"""The run of a step: where it goes, how it ends, its params and metrics as they are stored."""
+
+import math
+import sqlite3
+from contextlib import closing
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tracking.mlflow_manager import (
+    configure_autologging,
+    end_run,
+    init_mlflow,
+    init_mlflow_experiment,
+    log_artifact,
+    log_metrics,
+    log_params,
+    start_run,
+)
+
+INPUTS = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
+STEP = {"mlflow.project.entryPoint": "train"}
+
+
+@pytest.fixture
+def autologging():
+    yield configure_autologging
+    configure_autologging(None)
+
+
+def test_the_tracking_server_is_the_one_that_was_named(store):
+    mlflow.set_tracking_uri("sqlite:///elsewhere.db")
+    assert init_mlflow(store) == mlflow.get_tracking_uri() == store
+
+
+def test_without_a_name_the_tracking_server_stays(store):
+    assert init_mlflow() == store
+
+
+def test_the_environment_names_the_tracking_server(store, monkeypatch):
+    mlflow.set_tracking_uri(None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    assert init_mlflow() == store
+
+
+def test_without_any_name_it_is_a_whole_database_in_the_working_directory(tmp_path):
+    mlflow.set_tracking_uri(None)
+    assert init_mlflow() == mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        assert list(database.execute("SELECT name FROM experiments")) == [("Default",)]
+    assert [path.name for path in tmp_path.glob("*.db*")] == ["mlflow.db"]
+
+
+def test_a_relative_database_is_made_absolute_and_kept_if_it_is_there(tmp_path):
+    (tmp_path / "other.db").write_bytes(b"as it was")
+    assert init_mlflow("sqlite:///other.db") == f"sqlite:///{tmp_path / 'other.db'}"
+    assert (tmp_path / "other.db").read_bytes() == b"as it was"
+
+
+def test_the_experiment_becomes_the_active_one(store):
+    init_mlflow_experiment("chosen by name")
+    with start_run("wine", None, {}) as run:
+        pass
+    assert MlflowClient(store).get_experiment(run.info.experiment_id).name == "chosen by name"
+
+
+@pytest.mark.parametrize("variable", ["MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"])
+def test_what_mlflow_run_has_chosen_stays(variable, store, monkeypatch):
+    monkeypatch.setenv(variable, "1")
+    init_mlflow_experiment("must not be made")
+    assert MlflowClient(store).get_experiment_by_name("must not be made") is None
+
+
+def test_a_run_is_named_and_tagged_after_its_step_entity_and_model(stored):
+    with start_run("wine", "ridge", {**STEP, "pipeline.rows": 5, "pipeline.none": None}) as run:
+        assert mlflow.active_run().info.run_id == run.info.run_id
+    run = stored(run.info.run_id)
+    assert run.info.run_name == "train wine ridge"
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["pipeline.recipe"] == "wine"
+    assert run.data.tags["pipeline.model"] == "ridge"
+    assert run.data.tags["pipeline.rows"] == "5"
+    assert "pipeline.none" not in run.data.tags
+
+
+def test_a_step_without_a_model_is_named_without_one(stored):
+    with start_run("wine", None, {"mlflow.project.entryPoint": "prepare"}) as run:
+        pass
+    run = stored(run.info.run_id)
+    assert run.info.run_name == "prepare wine"
+    assert "pipeline.model" not in run.data.tags
+
+
+def test_the_run_that_mlflow_run_made_is_used(stored, store, experiment, monkeypatch):
+    made = MlflowClient(store).create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    with start_run("wine", "ridge", STEP) as run:
+        log_metrics({"rmse": 0.5})
+    assert run.info.run_id == made
+    run = stored(made)
+    assert (run.info.status, run.data.metrics["rmse"]) == ("FINISHED", 0.5)
+    assert run.data.tags["pipeline.model"] == "ridge"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_run_that_an_exception_leaves_is_failed(error, stored):
+    with pytest.raises(error), start_run("wine", None, {}) as run:
+        raise error(1)
+    assert stored(run.info.run_id).info.status == "FAILED"
+    assert mlflow.active_run() is None
+
+
+def test_end_run_finishes_the_active_run(stored):
+    run = mlflow.start_run()
+    end_run()
+    assert stored(run.info.run_id).info.status == "FINISHED"
+    assert mlflow.active_run() is None
+
+
+def test_params_are_stored_as_text(stored):
+    with start_run("wine", None, {}) as run:
+        log_params({"alpha": 0.5, "depth": None, "scale": True, "solver": "auto"})
+    expected = {"alpha": "0.5", "depth": "None", "scale": "True", "solver": "auto"}
+    assert stored(run.info.run_id).data.params == expected
+
+
+def test_params_that_mlflow_run_has_logged_are_not_changed(stored):
+    with start_run("wine", None, {}) as run:
+        mlflow.log_params({"alpha": "'0.50'", "model": "''"})
+        log_params({"alpha": 0.5, "model": "ridge", "l1_ratio": 0.25})
+        log_params({"alpha": 0.75, "l1_ratio": 0.5})
+        log_params({})
+    expected = {"alpha": "'0.50'", "model": "''", "l1_ratio": "0.25"}
+    assert stored(run.info.run_id).data.params == expected
+
+
+def test_a_param_of_any_length_is_stored(stored):
+    with start_run("wine", None, {}) as run:
+        log_params({"long": "x" * 10_000})
+    assert stored(run.info.run_id).data.params["long"] == "x" * 6000
+
+
+def test_every_kind_of_number_is_stored_as_it_is(stored):
+    numbers = {
+        "float": 0.5,
+        "int": 3,
+        "bool": True,
+        "float64": np.float64(0.25),
+        "float32": np.float32(0.75),
+        "int64": np.int64(7),
+        "infinite": math.inf,
+    }
+    with start_run("wine", None, {}) as run:
+        log_metrics(numbers)
+    metrics = stored(run.info.run_id).data.metrics
+    assert {name: metrics[name] for name in list(numbers)[:-1]} == {
+        "float": 0.5,
+        "int": 3,
+        "bool": 1,
+        "float64": 0.25,
+        "float32": 0.75,
+        "int64": 7,
+    }
+    assert metrics["infinite"] > 1e300
+
+
+@pytest.mark.parametrize("value", [None, "high", math.nan, [1.0]])
+def test_what_is_no_number_is_stored_as_nan(value, stored):
+    with start_run("wine", None, {}) as run:
+        log_metrics({"rmse": value})
+    assert math.isnan(stored(run.info.run_id).data.metrics["rmse"])
+
+
+def test_metrics_of_several_steps_are_kept(store):
+    with start_run("wine", None, {}) as run:
+        log_metrics({"loss": 2.0}, step=1)
+        log_metrics({"loss": 1.0}, step=2)
+    history = MlflowClient(store).get_metric_history(run.info.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(1, 2.0), (2, 1.0)]
+
+
+@pytest.mark.parametrize("folder", [None, "plots"])
+def test_an_artifact_keeps_its_name(folder, tmp_path, artifacts):
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"picture")
+    with start_run("wine", None, {}) as run:
+        log_artifact(path, folder)
+    assert artifacts(run.info.run_id, folder or "") == [
+        f"{folder}/figure.png" if folder else "figure.png"
+    ]
+
+
+def test_autologging_logs_what_the_estimator_is_and_no_model(autologging, stored, store):
+    autologging({})
+    with start_run("wine", None, {}) as run:
+        mlflow.log_params({"alpha": "'2'"})
+        make_pipeline(StandardScaler(), Ridge(alpha=2)).fit(INPUTS, [1.0, 2.0, 4.0])
+        log_params({"alpha": 2, "solver": "auto", "verbose": 0})
+    run = stored(run.info.run_id)
+    assert run.data.params["ridge__alpha"] == "2"
+    assert run.data.params["alpha"] == "'2'"
+    assert run.data.params["solver"] == "auto"
+    assert run.data.params["verbose"] == "False"
+    assert run.data.tags["estimator_name"] == "Pipeline"
+    assert not run.inputs.dataset_inputs
+    assert not MlflowClient(store).search_logged_models([run.info.experiment_id])
+
+
+@pytest.mark.parametrize("first", [{}, None])
+def test_autologging_is_off_for_none(first, autologging, stored):
+    autologging(first)
+    autologging(None)
+    with start_run("wine", None, {}) as run:
+        Ridge().fit(INPUTS, [1.0, 2.0, 4.0])
+    assert stored(run.info.run_id).data.params == {}
