@@ -1,0 +1,154 @@
+"""The key of a step: what counts, what does not, and how a change is told."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.cache_key import Dependencies, code_digests, environment_versions
+
+PROJECT = Path(__file__).parents[2]
+
+CODE = '''"""What it does."""
+from pack import other
+
+def double(x):
+    """Twice as much."""
+    return 2 * x  # really
+'''
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack/__init__.py").write_text("")
+    (tmp_path / "pack/step.py").write_text(CODE)
+    (tmp_path / "pack/other.py").write_text("import json\nimport pack.deep\nVALUE = 1\n")
+    (tmp_path / "pack/deep.py").write_text("LIMIT = 1\n")
+    (tmp_path / "pack/unused.py").write_text("LIMIT = 1\n")
+    return tmp_path
+
+
+def digests_after(project, file, text):
+    # A new place, since a file's digest is remembered within a process.
+    moved = project.with_name(project.name + "-moved")
+    project.rename(moved)
+    (moved / file).write_text(text)
+    return code_digests(moved, "pack.step")
+
+
+def test_code_is_the_files_that_are_imported(project):
+    assert list(code_digests(project, "pack.step")) == [
+        "pack/__init__.py",
+        "pack/deep.py",
+        "pack/other.py",
+        "pack/step.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CODE.replace("really", "truly"),
+        CODE.replace("Twice as much", "Two times"),
+        CODE.replace("What it does", "What it did"),
+        CODE.replace("2 * x", "2*x"),
+        CODE.replace("def double", "\n\n\ndef double"),
+    ],
+    ids=["comment", "docstring", "module docstring", "spaces", "blank lines"],
+)
+def test_what_is_no_code_does_not_count(project, text):
+    before = code_digests(project, "pack.step")
+    assert digests_after(project, "pack/step.py", text) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pack/step.py", CODE.replace("2 *", "3 *")),
+        ("pack/deep.py", "LIMIT = 2\n"),
+        ("pack/step.py", CODE.replace("return 2 * x", 'return "Twice"')),
+    ],
+    ids=["own", "imported", "text that is returned"],
+)
+def test_code_counts(project, file, text):
+    before = code_digests(project, "pack.step")
+    after = digests_after(project, file, text)
+    assert [name for name in before if before[name] != after[name]] == [file]
+
+
+def test_other_code_does_not_count(project):
+    before = code_digests(project, "pack.step")
+    assert digests_after(project, "pack/unused.py", "LIMIT = 2\n") == before
+
+
+def test_each_step_of_the_project_depends_on_its_own_code():
+    code = {
+        name: set(code_digests(PROJECT, f"steps.{name}"))
+        for name in ("prepare", "train", "evaluate", "register")
+    }
+    assert all("modelling/recipe.py" in files for files in code.values())
+    assert all("README.md" not in files and "main.py" not in files for files in code.values())
+    metrics = [name for name, files in code.items() if "modelling/metrics.py" in files]
+    assert metrics == ["evaluate", "register"]
+    assert [name for name, files in code.items() if "modelling/table.py" in files] == ["prepare"]
+
+
+def dependencies(**changes):
+    known = {
+        "code": {"steps/train.py": "1"},
+        "parameters": {"alpha": 0.01, "recipe": {"split": {"seed": 0}}},
+        "inputs": {"the table": "1"},
+        "environment": {"python": "3.11.7"},
+    }
+    return Dependencies(**{**known, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"code": {"steps/train.py": "2"}}, "steps/train.py changed"),
+        ({"code": {}}, "steps/train.py changed"),
+        (
+            {"parameters": {"alpha": 0.5, "recipe": {"split": {"seed": 0}}}},
+            "alpha went from 0.01 to 0.5",
+        ),
+        (
+            {"parameters": {"alpha": 0.01, "recipe": {"split": {"seed": 1}}}},
+            "recipe.split.seed went from 0 to 1",
+        ),
+        ({"parameters": {"recipe": {"split": {"seed": 0}}}}, "alpha went from 0.01 to nothing"),
+        ({"inputs": {"the table": "2"}}, "the table changed"),
+        ({"environment": {"python": "3.11.8"}}, "python went from 3.11.7 to 3.11.8"),
+        (
+            {"environment": {"python": "3.11.7", "numpy": "1.0"}},
+            "numpy went from the locked version to 1.0",
+        ),
+    ],
+)
+def test_a_change_gives_another_key_and_is_told(changes, reason):
+    before, after = dependencies(), dependencies(**changes)
+    assert after.key != before.key
+    assert after.changes_since(before) == reason
+
+
+def test_dependencies_survive_being_written_down():
+    written = Dependencies.from_json(dependencies().to_json())
+    assert written.key == dependencies().key
+    assert written.changes_since(dependencies()) == ""
+
+
+def test_environment_names_what_is_not_as_locked(tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(
+        "# made by hand\nnumpy==0.0.1\n    # via me\nnot-installed==1\n"
+        "colorama==99 ; sys_platform == 'never'\npytest>=1\n"
+    )
+    versions = environment_versions(lock)
+    assert set(versions) == {"requirements.lock", "python", "numpy", "not-installed"}
+
+
+def test_the_environment_of_the_tests_is_the_locked_one():
+    assert set(environment_versions(PROJECT / "requirements.lock")) == {
+        "requirements.lock",
+        "python",
+    }
