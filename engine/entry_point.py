@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import StepError, end_run_unless_ended, end_running_children, one_line
-from engine.processes import PARENT_VARIABLE, Guard, end_children
+from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.step_log import StepLog
 
 _SECONDS_TO_RECORD = 10.0
@@ -43,6 +43,7 @@ def run_command(command: click.Command, keep_log: bool = True) -> None:
     process = _Process(command.name or "step", keep_log)
     with Guard(process.stop):
         error = process.run(command)
+        end_servers()
     if error is not None:
         sys.exit(1)
 

@@ -12,6 +12,34 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+# What MLflow and its libraries import only when they come to need it, as every step does.
+_NEEDED_LATER = (
+    "alembic.command",
+    "git",
+    "matplotlib.backends.backend_agg",
+    "mlflow.data.pandas_dataset",
+    "mlflow.metrics",
+    "mlflow.models.evaluation.default_evaluator",
+    "mlflow.models.evaluation.evaluators.classifier",
+    "mlflow.models.evaluation.evaluators.default",
+    "mlflow.models.evaluation.evaluators.regressor",
+    "mlflow.models.evaluation.evaluators.shap",
+    "mlflow.pyfunc.scoring_server",
+    "mlflow.sklearn",
+    "mlflow.store.artifact.local_artifact_repo",
+    "mlflow.store.model_registry.sqlalchemy_workspace_store",
+    "mlflow.store.tracking.rest_store",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "mlflow.tracing.processor.otel",
+    "mlflow.tracing.provider",
+    "mlflow.utils.search_logged_model_utils",
+    "pandera.accessors.pandas_accessor",
+    "pandera.backends.pandas.register",
+    "pyarrow.dataset",
+    "sqlalchemy.dialects.sqlite",
+    "sqlite3",
+)
+
 
 def can_fork() -> bool:
     """Says whether this platform can fork steps."""
@@ -26,7 +54,7 @@ def start_forkserver(modules: Sequence[str]) -> None:
     # The only way to tell it where the modules are, whatever the working directory.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *([before] if before else [])])
     try:
-        multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+        multiprocessing.get_context("forkserver").set_forkserver_preload([*modules, *_NEEDED_LATER])
         forkserver.ensure_running()
     finally:
         if before is None:

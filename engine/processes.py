@@ -147,10 +147,9 @@ def end_children() -> bool:
     Returns:
         Whether there were any.
     """
-    own = psutil.Process()
-    # The servers of multiprocessing are needed until the last, and end when this process does.
-    servers = [child for child in own.children() if "multiprocessing" in " ".join(_words(child))]
-    children = [child for child in own.children(recursive=True) if child not in servers]
+    servers = _servers()
+    below = psutil.Process().children(recursive=True)
+    children = [child for child in below if child not in servers]
     for child in children:
         _signal(child, signal.SIGTERM)
     _, alive = psutil.wait_procs(children, timeout=_SECONDS_TO_END)
@@ -158,6 +157,18 @@ def end_children() -> bool:
         _signal(child, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=1)
     return bool(children)
+
+
+def end_servers() -> None:
+    """Ends the forkserver: it would hold the standard output open until its imports are done."""
+    for server in _servers():
+        _signal(server, signal.SIGTERM)
+
+
+def _servers() -> list[psutil.Process]:
+    """The servers of multiprocessing, which are needed until the last."""
+    own = psutil.Process()
+    return [child for child in own.children() if "multiprocessing" in " ".join(_words(child))]
 
 
 def _words(process: psutil.Process) -> list[str]:
