@@ -4,6 +4,7 @@ Only run ids and `models:/` URIs go from step to step. `python main.py` does the
 run .`, in an experiment named after the recipe.
 """
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,7 @@ from engine.forkserver import PROJECT, start_forkserver
 _STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register")
 
 if __name__ == "__main__":
+    gc.disable()  # until the imports are done: what they make is kept
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if "local" not in sys.argv:
@@ -94,6 +96,7 @@ def main(
     os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
     request = _resolve(recipe, model, data, until, read_hyperparameters(context.args))
     init_mlflow_experiment(request.recipe.name)  # before chdir: artifacts go where the user stands
+    gc.enable()
     tags = {MLFLOW_PROJECT_ENTRY_POINT: "main", **process_tags()}
     with start_run(request.recipe.name, request.model, tags) as run:
         note_run(run.info.run_id)

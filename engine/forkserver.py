@@ -10,35 +10,9 @@ from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+from engine.preload import MODULES_VARIABLE
 
-# What MLflow and its libraries import only when they come to need it, as every step does.
-_NEEDED_LATER = (
-    "alembic.command",
-    "git",
-    "matplotlib.backends.backend_agg",
-    "mlflow.data.pandas_dataset",
-    "mlflow.metrics",
-    "mlflow.models.evaluation.default_evaluator",
-    "mlflow.models.evaluation.evaluators.classifier",
-    "mlflow.models.evaluation.evaluators.default",
-    "mlflow.models.evaluation.evaluators.regressor",
-    "mlflow.models.evaluation.evaluators.shap",
-    "mlflow.pyfunc.scoring_server",
-    "mlflow.sklearn",
-    "mlflow.store.artifact.local_artifact_repo",
-    "mlflow.store.model_registry.sqlalchemy_workspace_store",
-    "mlflow.store.tracking.rest_store",
-    "mlflow.store.tracking.sqlalchemy_workspace_store",
-    "mlflow.tracing.processor.otel",
-    "mlflow.tracing.provider",
-    "mlflow.utils.search_logged_model_utils",
-    "pandera.accessors.pandas_accessor",
-    "pandera.backends.pandas.register",
-    "pyarrow.dataset",
-    "sqlalchemy.dialects.sqlite",
-    "sqlite3",
-)
+PROJECT = Path(__file__).resolve().parent.parent
 
 
 def can_fork() -> bool:
@@ -50,14 +24,13 @@ def start_forkserver(modules: Sequence[str]) -> None:
     """Starts the process that imports these modules of the project; returns at once."""
     if not can_fork():
         return
-    before = os.environ.get("PYTHONPATH")
-    # The only way to tell it where the modules are, whatever the working directory.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *([before] if before else [])])
+    before = dict(os.environ)
+    # The only way to tell it what to import, and from where whatever the working directory is.
+    os.environ[MODULES_VARIABLE] = " ".join(modules)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), before.get("PYTHONPATH", "")])
     try:
-        multiprocessing.get_context("forkserver").set_forkserver_preload([*modules, *_NEEDED_LATER])
+        multiprocessing.get_context("forkserver").set_forkserver_preload(["engine.preload"])
         forkserver.ensure_running()
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        os.environ.clear()
+        os.environ.update(before)
