@@ -36,9 +36,10 @@ def prepare(recipe: str, data: str) -> None:
     with step_run("prepare", settings):
         source = settings.data.path if data == "auto" else data
         path = fetch_table(source, temporary_folder("download"))
+        table = read_table(path)
         mlflow.set_tag(DATA_SHA256, file_digest(path))
         log_config(recipe_parts(settings, READS["prepare"]), settings.name, None)
-        _write_split(settings, read_table(path), source)
+        _write_split(settings, table, source)
 
 
 def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
