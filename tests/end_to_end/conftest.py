@@ -1,0 +1,181 @@
+"""The front door: commands typed in a temporary folder, and what they leave in its store.
+
+A chain of steps costs seconds, so each is typed once in a session and many tests read what it left.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+PROJECT = Path(__file__).parents[2]
+RECIPE = "recipes/wine_quality.yaml"
+_LONGEST_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit code, words, new runs (the oldest first), and the registry then."""
+
+    code: int
+    terminal: str
+    runs: list[Run]
+    versions: dict[int, ModelVersion]
+    aliases: dict[str, int]
+
+    @property
+    def parent(self) -> Run:
+        """The run of `main`."""
+        return self.of("main")
+
+    def of(self, entry_point: str) -> Run:
+        """The only new run of an entry point."""
+        (run,) = (
+            run for run in self.runs if run.data.tags["mlflow.project.entryPoint"] == entry_point
+        )
+        return run
+
+    def step(self, name: str) -> Run:
+        """The run that the parent names as this step."""
+        run_id = self.parent.data.tags[f"pipeline.step.{name}.run_id"]
+        (run,) = (run for run in self.runs if run.info.run_id == run_id)
+        return run
+
+    def assert_refused(self, step: str, words: Sequence[str], parent: bool = True) -> None:
+        """One line for a person says what is wrong; step and parent FAILED; the log has more."""
+        assert self.code != 0
+        assert "Traceback" not in self.terminal
+        said = [line for line in self.terminal.splitlines() if line.startswith(f"{step}: ")]
+        assert len(said) == 1, self.terminal
+        assert [word for word in words if word not in said[0]] == [], said[0]
+        failed = [run for run in self.runs if run.info.status != "FINISHED"]
+        names = [run.data.tags["mlflow.project.entryPoint"] for run in failed]
+        assert names == list(dict.fromkeys(["main", step] if parent else [step]))
+        for run, name in zip(failed, names, strict=True):
+            assert run.info.status == "FAILED"
+            assert run.data.tags["pipeline.error"].endswith(said[0].removeprefix(f"{step}: "))
+            assert "Traceback" in artifact(run, f"logs/{name}.log").read_text(encoding="utf-8")
+
+
+class Store:
+    """A folder to stand in, with the SQLite store that MLflow makes there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """Reads the store; made only when a command has made the database."""
+        return MlflowClient(self.uri, self.uri)
+
+    def mlflow_run(self, *parameters: str, entry_point: str = "main") -> Outcome:
+        """Types `mlflow run` of the project with parameters such as `alpha=0.5`."""
+        chosen = [word for parameter in parameters for word in ("-P", parameter)]
+        run = ["-m", "mlflow", "run", str(PROJECT), "--env-manager", "local", "-e", entry_point]
+        return self.type([sys.executable, *run, *chosen])
+
+    def main(self, *parameters: str, **variables: str) -> Outcome:
+        """Types `python main.py` with the same parameters."""
+        command = [sys.executable, str(PROJECT / "main.py"), *_options(parameters)]
+        return self.type(command, variables=variables)
+
+    def step(self, name: str, *parameters: str) -> Outcome:
+        """Types a step's command as MLproject has it, without the seconds that MLflow adds."""
+        command = [sys.executable, "-m", f"steps.{name}", "--recipe", RECIPE]
+        place = {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_EXPERIMENT_ID": "0"}
+        return self.type([*command, *_options(parameters)], cwd=PROJECT, variables=place)
+
+    def type(
+        self,
+        command: Sequence[str],
+        cwd: Path | None = None,
+        variables: dict[str, str] | None = None,
+    ) -> Outcome:
+        """Runs any command that writes to the store."""
+        known = {run.info.run_id for run in self._runs()}
+        done = execute(command, cwd or self.folder, variables)
+        versions = self.client.search_model_versions() if self._exists() else []
+        models = self.client.search_registered_models() if self._exists() else []
+        return Outcome(
+            done.returncode,
+            done.stdout,
+            [run for run in self._runs() if run.info.run_id not in known],
+            {int(version.version): version for version in versions},
+            {name: int(number) for model in models for name, number in model.aliases.items()},
+        )
+
+    def _exists(self) -> bool:
+        return (self.folder / "mlflow.db").exists()
+
+    def _runs(self) -> list[Run]:
+        if not self._exists():
+            return []
+        experiments = [found.experiment_id for found in self.client.search_experiments()]
+        return list(self.client.search_runs(experiments, order_by=["attributes.start_time"]))
+
+
+def _options(parameters: Sequence[str]) -> list[str]:
+    pairs = [parameter.split("=", 1) for parameter in parameters]
+    return [word for name, value in pairs for word in (f"--{name}", value)]
+
+
+def execute(
+    command: Sequence[str], cwd: Path, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a newcomer would: no settings of MLflow or Python, one output."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MLFLOW_") and name not in {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
+    }
+    clean["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), clean["PATH"]])
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**clean, **(variables or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=_LONGEST_SECONDS)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output)
+
+
+def artifact(run: Run, path: str) -> Path:
+    """The one artifact of a run that fits the path, a pattern; the stores here are local."""
+    (found,) = Path(urlparse(run.info.artifact_uri).path).glob(path)
+    return found
+
+
+@pytest.fixture(scope="session")
+def make_store(tmp_path_factory):
+    """Makes a store of its own."""
+    return lambda: Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def read_artifact():
+    """Finds an artifact of a run."""
+    return artifact
+
+
+@pytest.fixture(scope="session")
+def type_command():
+    """Runs a command in a folder, away from any store."""
+    return execute
