@@ -29,6 +29,7 @@ class Outcome:
 
     code: int
     terminal: str
+    client: MlflowClient
     runs: list[Run]
     versions: dict[int, ModelVersion]
     aliases: dict[str, int]
@@ -46,10 +47,8 @@ class Outcome:
         return run
 
     def step(self, name: str) -> Run:
-        """The run that the parent names as this step."""
-        run_id = self.parent.data.tags[f"pipeline.step.{name}.run_id"]
-        (run,) = (run for run in self.runs if run.info.run_id == run_id)
-        return run
+        """The run that the parent names as this step, new or not."""
+        return self.client.get_run(self.parent.data.tags[f"pipeline.step.{name}.run_id"])
 
     def assert_refused(self, step: str, words: Sequence[str], parent: bool = True) -> None:
         """One line for a person says what is wrong; step and parent FAILED; the log has more."""
@@ -57,13 +56,15 @@ class Outcome:
         assert "Traceback" not in self.terminal
         said = [line for line in self.terminal.splitlines() if line.startswith(f"{step}: ")]
         assert len(said) == 1, self.terminal
-        assert [word for word in words if word not in said[0]] == [], said[0]
+        message = said[0].removeprefix(f"{step}: ")
+        assert self.terminal.count(message) == 1, self.terminal
+        assert [word for word in words if word not in message] == [], message
         failed = [run for run in self.runs if run.info.status != "FINISHED"]
         names = [run.data.tags["mlflow.project.entryPoint"] for run in failed]
         assert names == list(dict.fromkeys(["main", step] if parent else [step]))
         for run, name in zip(failed, names, strict=True):
             assert run.info.status == "FAILED"
-            assert run.data.tags["pipeline.error"].endswith(said[0].removeprefix(f"{step}: "))
+            assert run.data.tags["pipeline.error"].endswith(message)
             assert "Traceback" in artifact(run, f"logs/{name}.log").read_text(encoding="utf-8")
 
 
@@ -110,6 +111,7 @@ class Store:
         return Outcome(
             done.returncode,
             done.stdout,
+            self.client,
             [run for run in self._runs() if run.info.run_id not in known],
             {int(version.version): version for version in versions},
             {name: int(number) for model in models for name, number in model.aliases.items()},

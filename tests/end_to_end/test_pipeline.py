@@ -74,10 +74,14 @@ def predictions(first, read_artifact):
     return pd.read_parquet(read_artifact(first.step("evaluate"), "predictions/*.parquet"))
 
 
-@pytest.fixture(scope="module")
-def model_folder(first, store):
-    (output,) = first.step("train").outputs.model_outputs
+def _model_folder(store, outcome):
+    (output,) = outcome.step("train").outputs.model_outputs
     return Path(store.client.get_logged_model(output.model_id).artifact_location)
+
+
+@pytest.fixture(scope="module")
+def model_folder(store, first):
+    return _model_folder(store, first)
 
 
 def test_verdict_is_promoted_as_version_1_with_alias_champion(first):
@@ -301,7 +305,7 @@ def test_model_takes_eleven_doubles_and_has_a_small_example(model_folder):
     info = mlflow.models.Model.load(str(model_folder))
     assert {column.type.name for column in info.signature.inputs} == {"double"}
     assert len(info.signature.inputs.input_names()) == 11
-    assert {column.type.name for column in info.signature.outputs} == {"double"}
+    assert [str(output.type) for output in info.signature.outputs] == ["float64"]
     assert len(info.load_input_example(str(model_folder))) == 5
 
 
@@ -402,9 +406,7 @@ def test_typed_hyperparameters_reach_the_estimator(forest, store):
     train = forest.step("train")
     assert train.data.params["n_estimators"] == "30"
     assert train.data.params["max_depth"] in ("None", "null")
-    (output,) = train.outputs.model_outputs
-    folder = Path(store.client.get_logged_model(output.model_id).artifact_location)
-    (path,) = folder.rglob("*.skops")
+    (path,) = _model_folder(store, forest).rglob("*.skops")
     pipeline = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
     estimator = pipeline["estimator"]
     assert type(estimator).__name__ == "RandomForestRegressor"
@@ -517,9 +519,7 @@ def test_champion_predicts_what_was_logged(tables, store, tmp_path, type_command
 def test_champion_predicts_the_same_in_an_environment_of_its_own_pins(
     tables, forest, store, tmp_path, type_command
 ):
-    source = store.client.get_model_version_download_uri("wine_quality", "2")
-    model_id = source.removeprefix("models:/")
-    folder = Path(store.client.get_logged_model(model_id).artifact_location)
+    folder = _model_folder(store, forest)
     python, _, pip = yaml.safe_load((folder / "conda.yaml").read_text())["dependencies"]
     program = str(tmp_path / "venv/bin/python")
     make = ["uv", "venv", "--quiet", "--python", python.removeprefix("python="), "venv"]
