@@ -237,12 +237,6 @@ def profile_table(frame: pd.DataFrame) -> pd.DataFrame:
     return profile.rename_axis("column").reset_index()
 
 
-def file_digest(path: Path) -> str:
-    """Returns the sha256 of a whole file, in hexadecimal, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def table_digest(frame: pd.DataFrame) -> str:
     """Returns the sha256 of a numeric table's whole content: names, order and every value."""
     digest = hashlib.sha256()

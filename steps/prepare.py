@@ -13,10 +13,11 @@ import mlflow
 import pandas as pd
 
 from engine.entry_point import run_command
+from engine.file_digests import file_sha256
 from engine.tags import OUTPUT_DIGEST
 from modelling.recipe import Recipe, recipe_parts
 from modelling.split import ROW_KEY, split_table
-from modelling.table import check_table, file_digest, profile_table, read_table, table_digest
+from modelling.table import check_table, profile_table, read_table, table_digest
 from steps.reads import READS
 from steps.step import DATA_SHA256, load_parts, step_run
 from steps.table_source import fetch_table
@@ -37,7 +38,7 @@ def prepare(recipe: str, data: str) -> None:
         source = settings.data.path if data == "auto" else data
         path = fetch_table(source, temporary_folder("download"))
         table = read_table(path)
-        mlflow.set_tag(DATA_SHA256, file_digest(path))
+        mlflow.set_tag(DATA_SHA256, file_sha256(path))
         log_config(recipe_parts(settings, READS["prepare"]), settings.name, None)
         _write_split(settings, table, source)
 

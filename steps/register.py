@@ -136,14 +136,25 @@ def _champion_evaluation(
     A champion that took its place since the one in `champion_run_id` was evaluated was evaluated
     itself before it was registered: on the same rows, if the data is the same.
     """
-    run_ids = [champion_run_id, champion.tags.get("pipeline.evaluate_run_id", "none")]
-    for run_id in run_ids:
-        run = None if run_id == "none" else find_run(run_id, "evaluate")
-        if run and run.data.tags.get(MODEL_DIGEST) == champion.tags.get(MODEL_DIGEST):
-            prepared = [find_run(r.data.tags[PREPARE_RUN_ID], "prepare") for r in (run, candidate)]
-            if len({prepare.data.tags[OUTPUT_DIGEST] for prepare in prepared}) == 1:
-                return run
-    return None
+    if champion_run_id != "none":
+        given = find_run(champion_run_id, "evaluate")
+        digest = given.data.tags[MODEL_DIGEST]
+        if digest == champion.tags.get(MODEL_DIGEST):
+            return given
+        if find_equal_version(champion.name, digest) is None:
+            raise InputError(
+                f"champion_run_id: run {champion_run_id} did not evaluate the champion, "
+                f"version {champion.version} of {champion.name}"
+            )
+    try:
+        own = find_run(champion.tags.get("pipeline.evaluate_run_id", "none"), "evaluate")
+    except InputError:
+        return None
+    rows = {
+        find_run(run.data.tags[PREPARE_RUN_ID], "prepare").data.tags[OUTPUT_DIGEST]
+        for run in (own, candidate)
+    }
+    return own if len(rows) == 1 else None
 
 
 def _read_predictions(run: Run) -> pd.DataFrame:

@@ -53,8 +53,11 @@ PARAMETERS = {
         "main",
         ["unknown model 'elastic_nett', did you mean 'elastic_net'?", "ridge, random_forest"],
     ),
+    "cache=reuse": ("main", ["'reuse' is not one of 'use', 'refresh', 'off'"]),
+    "until=deploy": ("main", ["'deploy' is not one of 'prepare', 'train'"]),
+    "backend=cold": ("main", ["'cold' is not one of 'warm', 'local'"]),
     "alpa=0.5": (
-        "train",
+        "main",
         ["unknown hyperparameter of ElasticNet 'alpa', did you mean 'alpha'?", "fit_intercept"],
     ),
 }
@@ -66,6 +69,15 @@ def test_unknown_name_under_mlflow_run(store, parameter):
     outcome = store.mlflow_run(parameter)
     outcome.assert_refused(step, words)
     assert not outcome.versions
+
+
+@pytest.mark.parametrize("parameter", ["alpa=0.5", "cache=reuse", "model=elastic_nett"])
+def test_unknown_name_is_refused_before_any_run_is_made(make_store, parameter):
+    outcome = make_store().main(parameter)
+    assert outcome.code == 1
+    assert outcome.terminal.startswith("main: ")
+    assert outcome.terminal.count("\n") == 1
+    assert not outcome.runs
 
 
 @pytest.mark.parametrize("value", ["-1", "abc"])

@@ -1,9 +1,12 @@
 """Every entry point alone, from a folder that is not the project, and with wrong run ids."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
+
+PROJECT = Path(__file__).parents[2]
 
 
 def _model_uri(train):
@@ -128,16 +131,28 @@ def test_register_refuses_the_run_of_another_step(store, train):
     outcome.assert_refused("register", ["evaluate_run_id", "is of train, not of"], parent=False)
 
 
-def test_register_refuses_to_overlook_the_champion(store, candidate):
-    outcome = store.step("register", f"evaluate_run_id={_run_id(candidate)}")
-    words = ["has a champion, version 1", "-e evaluate", "champion_run_id"]
-    outcome.assert_refused("register", words, parent=False)
-    assert list(outcome.versions) == [1]
-
-
 def test_register_refuses_a_champion_run_of_another_model(store, candidate):
     run_id = _run_id(candidate)
     outcome = store.step("register", f"evaluate_run_id={run_id}", f"champion_run_id={run_id}")
     words = ["champion_run_id", run_id, "did not evaluate the champion", "version 1"]
     outcome.assert_refused("register", words, parent=False)
     assert list(outcome.versions) == [1]
+
+
+def test_register_refuses_to_overlook_the_champion(store, tmp_path, register):
+    wines = pd.read_csv(PROJECT / "data/red-wine-quality.csv")
+    wines.iloc[:800].to_csv(tmp_path / "wines.csv", index=False)
+    prepared = f"prepare_run_id={_run_id(store.step('prepare', f'data={tmp_path}/wines.csv'))}"
+    train = store.step("train", prepared)
+    evaluate = store.step("evaluate", prepared, f"model_uri={_model_uri(train.of('train'))}")
+    outcome = store.step("register", f"evaluate_run_id={_run_id(evaluate)}")
+    words = ["has a champion, version 1", "-e evaluate", "champion_run_id"]
+    outcome.assert_refused("register", words, parent=False)
+    assert list(outcome.versions) == [1]
+
+
+def test_register_compares_with_the_champions_own_evaluation_of_the_same_rows(store, candidate):
+    outcome = store.step("register", f"evaluate_run_id={_run_id(candidate)}")
+    assert outcome.code == 0, outcome.terminal
+    assert "difference_to_champion" in outcome.of("register").data.metrics
+    assert outcome.of("register").data.tags["pipeline.verdict"] == "challenger"

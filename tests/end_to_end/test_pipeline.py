@@ -366,8 +366,13 @@ def test_same_command_again_gives_the_same_digests(first, again):
         assert digests[0] == digests[1]
 
 
-def test_equal_champion_is_not_evaluated_again(again):
-    assert _entry_points(again) == ["main", *STEPS]
+def test_same_command_again_reuses_every_step_and_says_so(first, again):
+    assert _entry_points(again) == ["main"]
+    for name in STEPS:
+        assert again.step(name).info.run_id == first.step(name).info.run_id
+        assert again.parent.data.tags[f"pipeline.step.{name}.status"] == "reused"
+        assert f"{name:<17} reused from run {first.step(name).info.run_id[:8]}" in again.terminal
+        assert first.step(name).info.run_id in again.parent.data.tags["mlflow.note.content"]
 
 
 def test_rejection_has_its_reason_and_exit_code_0(rejected):
@@ -418,7 +423,7 @@ def test_typed_hyperparameters_reach_the_estimator(forest, store):
 
 def test_another_model_is_compared_with_the_champion_on_the_same_rows(forest, read_artifact):
     assert forest.code == 0, forest.terminal
-    assert _entry_points(forest) == ["main", *COMPARED]
+    assert _entry_points(forest) == ["main", "train", "evaluate", "register"]
     ours = _predictions(forest.step("evaluate"), read_artifact)
     theirs = _predictions(forest.step("evaluate_champion"), read_artifact)
     assert ours["row_key"].tolist() == theirs["row_key"].tolist()

@@ -1,7 +1,6 @@
 """A table is read in any of its forms, or refused in one line that says where it is wrong."""
 
 import gzip
-import hashlib
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelling.errors import InputError
-from modelling.table import check_table, file_digest, profile_table, read_table, table_digest
+from modelling.table import check_table, profile_table, read_table, table_digest
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0, 3.25], "b": [1.0, 0.0, 1.0], "y": [5.0, 6.0, 7.0]})
 
@@ -246,11 +245,6 @@ def test_the_profile_describes_each_column():
         "max": 4.0,
     }
     assert list(profile.loc["y", ["25%", "50%", "75%"]]) == [0.75, 1.5, 2.25]
-
-
-def test_the_digest_of_a_file_is_its_sha256(file_of):
-    content = bytes(range(256)) * 10_000
-    assert file_digest(file_of(content)) == hashlib.sha256(content).hexdigest()
 
 
 tables = st.lists(
