@@ -116,8 +116,7 @@ class _Process:
             try:
                 record()
             except Exception as error:
-                line = f"{self._step}: its end could not be recorded: {one_line(error)}"
-                click.echo(line, err=True)
+                self._say(f"its end could not be recorded: {one_line(error)}")
 
         recorder = threading.Thread(target=attempt, daemon=True)
         recorder.start()

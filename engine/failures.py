@@ -29,7 +29,8 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     text = " ".join(str(error).partition("[SQL:")[0].split())  # the statement helps nobody
-    if isinstance(error, ValueError | OSError | MlflowException | StepError) and text:
+    is_sql = type(error).__module__.startswith("sqlalchemy.")  # not imported for its name only
+    if text and (is_sql or isinstance(error, ValueError | OSError | MlflowException | StepError)):
         return text
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""

@@ -18,6 +18,11 @@ from engine.tags import HOST, PID, PROCESS_STARTED
 
 PARENT_VARIABLE = "CUVEE_PARENT"
 
+_ENDING = {
+    number
+    for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", None))
+    if number is not None
+}
 _SHELLS = ("bash", "sh", "zsh", "dash", "cmd.exe")
 _SECONDS_BETWEEN_LOOKS = 0.3
 _SECONDS_TO_END = 5.0
@@ -109,8 +114,9 @@ class Guard:
 
     def __enter__(self) -> Self:
         signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _leave_to_the_guard)
+        for number in _ENDING:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it for SIGHUP
+                signal.signal(number, _leave_to_the_guard)
         self._thread.start()
         return self
 
@@ -127,7 +133,7 @@ class Guard:
                 numbers = self._read.recv(16)
                 if not numbers:
                     return None
-                ending = [n for n in numbers if n in (signal.SIGTERM, signal.SIGINT)]
+                ending = [number for number in numbers if number in _ENDING]
                 if ending:
                     name = signal.Signals(ending[0]).name
                     return self._stop(f"ended by {name}", 128 + ending[0], False)

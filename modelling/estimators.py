@@ -15,7 +15,7 @@ from sklearn.utils import all_estimators
 
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import Model
-from modelling.values import parse_value
+from modelling.values import as_value
 
 
 def build_pipeline(
@@ -35,7 +35,7 @@ def build_pipeline(
     estimator = _find_estimator(model.estimator)()
     known = estimator.get_params(deep=False)
     values = {
-        name: _value(value) for name, value in {**model.parameters, **hyperparameters}.items()
+        name: as_value(value) for name, value in {**model.parameters, **hyperparameters}.items()
     }
     for name in values:
         if name not in known:
@@ -49,10 +49,6 @@ def build_pipeline(
     if model.scale:
         steps.append(("scale", StandardScaler()))
     return Pipeline([*steps, ("estimator", estimator.set_params(**values))])
-
-
-def _value(value: Any) -> Any:
-    return parse_value(value) if isinstance(value, str) else value
 
 
 def _find_estimator(path: str) -> type[BaseEstimator]:

@@ -6,6 +6,11 @@ from typing import Any
 _WORDS = {"none": None, "null": None, "true": True, "false": False}
 
 
+def as_value(value: Any) -> Any:
+    """Returns a value of a recipe: text is parsed, anything else is what it is."""
+    return parse_value(value) if isinstance(value, str) else value
+
+
 def parse_value(text: str) -> Any:
     """Turns text into None, a boolean, a number, a list, a mapping, or else leaves it text.
 

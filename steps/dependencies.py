@@ -6,6 +6,7 @@ from typing import Any
 from engine.cache_key import Dependencies, code_digests, environment_versions
 from engine.file_digests import file_sha256
 from modelling.recipe import Recipe, recipe_parts
+from modelling.values import as_value
 from steps.reads import READS
 from steps.registry import find_champion, find_equal_version
 from steps.step import MODEL_DIGEST
@@ -25,18 +26,19 @@ class StepDependencies:
 
     def of_train(self, model: str, hyperparameters: dict[str, Any], prepared: str) -> Dependencies:
         """The model's part of the recipe, the hyperparameters and the prepared rows."""
-        own = {"model": model, **hyperparameters}
+        chosen = self._recipe.models[model]
+        values = {name: as_value(value) for name, value in chosen.parameters.items()}
+        own = {"model": model, **values, **hyperparameters}
         inputs = {
             "the prepared table": prepared,
             "conda.yaml": file_sha256(self._project / "conda.yaml"),
         }
         dependencies = self._dependencies("train", own, inputs)
-        parts = dict(dependencies.parameters["recipe"])
-        parts.pop("default_model")
-        parts["models"] = {model: parts["models"][model]}
-        return Dependencies(
-            dependencies.code, {**own, "recipe": parts}, inputs, dependencies.environment
-        )
+        parts = dependencies.parameters["recipe"]
+        # Of the models, only the chosen one counts, and its parameters are there already.
+        del parts["default_model"]
+        parts["models"] = chosen.model_dump(mode="json", exclude={"parameters"})
+        return dependencies
 
     def of_evaluate(self, prepared: str, model_digest: str) -> Dependencies:
         """The prepared rows and the model, by its content."""

@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, SupportsFloat
+from urllib.parse import urlsplit
 
 import mlflow
+import requests
 from filelock import FileLock
 from mlflow import ActiveRun, MlflowClient
 from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_RUN_ID
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 _LONGEST_PARAM = 6000
+_SECONDS_TO_ANSWER = 10
 
 
 def init_mlflow(tracking_uri: str | None = None) -> str:
@@ -23,6 +26,9 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
     Args:
         tracking_uri: a server or database; None keeps MLFLOW_TRACKING_URI, or else `mlflow.db`
             in the working directory.
+
+    Raises:
+        ConnectionError: the server does not answer.
     """
     uri: str = tracking_uri or mlflow.get_tracking_uri()
     scheme, path = uri.split(":///", maxsplit=1) if ":///" in uri else (uri, "")
@@ -31,8 +37,19 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
         database = Path(path).absolute()
         uri = f"sqlite:///{database}"
         _create_database(database)
+    elif scheme.startswith(("http://", "https://")):
+        _check_server(uri)
     mlflow.set_tracking_uri(uri)
     return uri
+
+
+def _check_server(uri: str) -> None:
+    """Asks the server for anything: MLflow itself would try for minutes to reach one."""
+    try:
+        requests.get(uri, timeout=_SECONDS_TO_ANSWER)
+    except requests.RequestException as error:
+        host = urlsplit(uri)._replace(netloc=urlsplit(uri).netloc.rpartition("@")[2]).geturl()
+        raise ConnectionError(f"the tracking server {host} does not answer") from error
 
 
 def _create_database(database: Path) -> None:
@@ -45,6 +62,8 @@ def _create_database(database: Path) -> None:
     with store_lock(f"sqlite:///{database}"):
         if database.exists():
             return
+        for left_behind in database.parent.glob(f"{database.name}.[0-9]*"):
+            left_behind.unlink()
         unfinished = database.with_name(f"{database.name}.{os.getpid()}")
         MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
         unfinished.rename(database)

@@ -104,7 +104,7 @@ class Store:
         variables: dict[str, str] | None = None,
     ) -> Outcome:
         """Runs any command that writes to the store."""
-        known = {run.info.run_id for run in self._runs()}
+        known = {run.info.run_id for run in self.runs()}
         done = execute(command, cwd or self.folder, variables)
         versions = self.client.search_model_versions() if self._exists() else []
         models = self.client.search_registered_models() if self._exists() else []
@@ -112,7 +112,7 @@ class Store:
             done.returncode,
             done.stdout,
             self.client,
-            [run for run in self._runs() if run.info.run_id not in known],
+            [run for run in self.runs() if run.info.run_id not in known],
             {int(version.version): version for version in versions},
             {name: int(number) for model in models for name, number in model.aliases.items()},
         )
@@ -120,7 +120,8 @@ class Store:
     def _exists(self) -> bool:
         return (self.folder / "mlflow.db").exists()
 
-    def _runs(self) -> list[Run]:
+    def runs(self) -> list[Run]:
+        """All runs of the store, the oldest first."""
         if not self._exists():
             return []
         experiments = [found.experiment_id for found in self.client.search_experiments()]
@@ -132,20 +133,25 @@ def _options(parameters: Sequence[str]) -> list[str]:
     return [word for name, value in pairs for word in (f"--{name}", value)]
 
 
-def execute(
-    command: Sequence[str], cwd: Path, variables: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Runs a command as a newcomer would: no settings of MLflow or Python, one output."""
+def clean_environment() -> dict[str, str]:
+    """This environment without settings of MLflow or Python, our interpreter first."""
     clean = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("MLFLOW_") and name not in {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
     }
     clean["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), clean["PATH"]])
+    return clean
+
+
+def execute(
+    command: Sequence[str], cwd: Path, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a newcomer would: no settings of MLflow or Python, one output."""
     with subprocess.Popen(
         command,
         cwd=cwd,
-        env={**clean, **(variables or {})},
+        env={**clean_environment(), **(variables or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -169,6 +175,12 @@ def artifact(run: Run, path: str) -> Path:
 def make_store(tmp_path_factory):
     """Makes a store of its own."""
     return lambda: Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def environment():
+    """What the commands find in their environment."""
+    return clean_environment()
 
 
 @pytest.fixture(scope="session")

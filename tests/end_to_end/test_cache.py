@@ -1,0 +1,207 @@
+"""The step cache by `python main.py`: in a copy of the project that is changed between commands."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+STEPS = ("prepare", "train", "evaluate", "register")
+REUSED = dict.fromkeys(STEPS, "reused")
+_NOT_COPIED = ("mlruns", "mlflow.db*", ".venv", "__pycache__", ".*_cache")
+
+
+class Copy:
+    """A copy of the project, and the commands typed in it, all in one store."""
+
+    def __init__(self, folder, store):
+        shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+        self.folder = folder
+        self.store = store
+        self.variables = {"XDG_CACHE_HOME": str(folder.parent / "cache")}
+
+    def main(self, *options):
+        command = [sys.executable, str(self.folder / "main.py"), *options]
+        return self.store.type(command, variables=self.variables)
+
+    def change(self, file, old, new):
+        path = self.folder / file
+        text = path.read_text()
+        assert text.count(old) == 1, (file, old)
+        path.write_text(text.replace(old, new))
+
+
+def statuses(outcome):
+    assert outcome.code == 0, outcome.terminal
+    tags = outcome.parent.data.tags
+    return {name: tags.get(f"pipeline.step.{name}.status") for name in STEPS}
+
+
+def reason(outcome, step):
+    """Why a step ran: the same on the terminal and in its run."""
+    said = [line for line in outcome.terminal.splitlines() if line.startswith(f"{step:<17} runs: ")]
+    (line,) = said
+    told = outcome.step(step).data.tags["pipeline.rerun_reason"]
+    assert line.partition("runs: ")[2] == told
+    return told
+
+
+@pytest.fixture(scope="module")
+def copy(make_store, tmp_path_factory):
+    """A copy in which the pipeline has run once."""
+    made = Copy(tmp_path_factory.mktemp("copy") / "project", make_store())
+    assert statuses(made.main()) == dict.fromkeys(STEPS, "ran")
+    return made
+
+
+def test_comments_and_docstrings_are_no_reason(copy):
+    copy.change("modelling/metrics.py", "import numpy as np", "# a comment\nimport numpy as np")
+    copy.change("modelling/metrics.py", '"""The metrics of a recipe', '"""All metrics of a recipe')
+    assert statuses(copy.main()) == REUSED
+
+
+def test_a_commit_of_something_else_is_no_reason(copy):
+    with (copy.folder / "README.md").open("a") as file:
+        file.write("\nOne more line.\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qam", "README"]
+    subprocess.run(git, cwd=copy.folder, check=True)
+    assert statuses(copy.main()) == REUSED
+
+
+def test_a_colleagues_runs_count(copy, tmp_path):
+    assert statuses(Copy(tmp_path / "project", copy.store).main("--alpha", "0.01")) == REUSED
+
+
+def test_a_line_of_code_is_a_reason_for_the_steps_that_run_it(copy):
+    copy.change("modelling/metrics.py", "np.sum(targets) / 2", "np.sum(targets) * 0.5")
+    outcome = copy.main()
+    assert statuses(outcome) == {**REUSED, "evaluate": "ran", "register": "ran"}
+    assert reason(outcome, "evaluate") == "modelling/metrics.py changed"
+
+
+def test_a_parameter_is_a_reason_for_train_and_is_told(copy):
+    outcome = copy.main("--alpha", "0.02")
+    assert statuses(outcome) == {**REUSED, "train": "ran", "evaluate": "ran", "register": "ran"}
+    assert reason(outcome, "train") == "alpha went from 0.01 to 0.02"
+    assert reason(outcome, "evaluate") == "the model changed"
+
+
+def test_another_models_settings_are_no_reason(copy):
+    copy.change("recipes/wine_quality.yaml", "parameters: {alpha: 1.0}", "parameters: {alpha: 2.0}")
+    assert statuses(copy.main()) == REUSED
+
+
+def test_the_gate_is_a_reason_for_register_only(copy):
+    copy.change("recipes/wine_quality.yaml", "relative_change: 0.05", "relative_change: 0.06")
+    outcome = copy.main()
+    assert statuses(outcome) == {**REUSED, "register": "ran"}
+    told = reason(outcome, "register")
+    assert told == "recipe.gate.rmse.min_relative_change went from 0.05 to 0.06"
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda file: file.unlink(), "train.parquet is missing"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-9]), "train.parquet was altered"),
+    ],
+    ids=["deleted", "truncated"],
+)
+def test_a_damaged_artifact_is_made_again_and_equal_content_is_no_reason(
+    copy, read_artifact, damage, told
+):
+    prepare = copy.main().step("prepare")
+    damage(read_artifact(prepare, "train.parquet"))
+    outcome = copy.main()
+    assert statuses(outcome) == {**REUSED, "prepare": "ran"}
+    assert reason(outcome, "prepare") == f"of run {prepare.info.run_id}, {told}"
+
+
+def test_a_model_that_lost_a_file_is_trained_and_evaluated_again(copy):
+    train = copy.main().step("train")
+    model = copy.store.client.get_logged_model(train.outputs.model_outputs[0].model_id)
+    Path(model.artifact_location, "artifacts/features.json").unlink()
+    outcome = copy.main()
+    assert statuses(outcome) == {**REUSED, "train": "ran", "evaluate": "ran"}
+    assert "features.json is missing" in reason(outcome, "train")
+
+
+def test_refresh_runs_all_and_can_be_reused(copy):
+    refreshed = copy.main("--cache", "refresh")
+    assert statuses(refreshed) == dict.fromkeys(STEPS, "ran")
+    assert reason(refreshed, "prepare") == "cache is refresh"
+    again = copy.main()
+    assert again.step("prepare").info.run_id == refreshed.step("prepare").info.run_id
+
+
+def test_off_runs_all_and_cannot_be_reused(copy):
+    off = copy.main("--cache", "off")
+    assert statuses(off) == dict.fromkeys(STEPS, "ran")
+    assert "pipeline.cache_key" not in off.step("prepare").data.tags
+    again = copy.main()
+    assert statuses(again) == REUSED
+    assert again.step("prepare").info.run_id != off.step("prepare").info.run_id
+
+
+def test_until_stops_there(copy):
+    outcome = copy.main("--until", "train")
+    assert statuses(outcome) == {
+        **dict.fromkeys(STEPS, None),
+        "prepare": "reused",
+        "train": "reused",
+    }
+    assert "pipeline.verdict" not in outcome.parent.data.tags
+
+
+def test_one_cell_of_the_table_is_a_reason_for_all(copy):
+    path = copy.folder / "data/red-wine-quality.csv"
+    path.write_text(path.read_text().replace("7.4,0.7,0,1.9", "7.5,0.7,0,1.9", 1))
+    outcome = copy.main()
+    assert statuses(outcome) == dict.fromkeys(STEPS, "ran")
+    assert reason(outcome, "prepare") == "the table changed"
+    assert reason(outcome, "train") == "the prepared table changed"
+
+
+def test_a_step_that_writes_nothing_has_failed(copy):
+    copy.change(
+        "steps/evaluate.py",
+        '    settings = load_parts(recipe, "evaluate")\n',
+        '    return\n    settings = load_parts(recipe, "evaluate")\n',
+    )
+    outcome = copy.main()
+    assert outcome.code == 1
+    assert "evaluate: ended without writing its outputs" in outcome.terminal.splitlines()
+    assert outcome.step("evaluate").info.status == "FAILED"
+    assert outcome.parent.info.status == "FAILED"
+
+
+def test_the_backend_local_gives_the_same(make_store):
+    warm, local = (make_store().main(f"backend={name}") for name in ("warm", "local"))
+    for step in STEPS:
+        ours, theirs = warm.step(step), local.step(step)
+        assert _content(warm.client, ours) == _content(local.client, theirs)
+        assert (
+            ours.data.tags["pipeline.output_digest"] == theirs.data.tags["pipeline.output_digest"]
+        )
+
+
+def _content(client, run):
+    ids = ("prepare_run_id", "evaluate_run_id", "model_uri")
+    metrics = run.data.metrics.items()
+    return {
+        "metrics": {name: value for name, value in metrics if not name.startswith("system/")},
+        "machine": {name for name, _ in metrics if name.startswith("system/")},
+        "params": {name: value for name, value in run.data.params.items() if name not in ids},
+        "tags": set(run.data.tags),
+        "artifacts": sorted(_artifacts(client, run.info.run_id, "")),
+    }
+
+
+def _artifacts(client, run_id, folder):
+    for found in client.list_artifacts(run_id, folder):
+        if found.is_dir:
+            yield from _artifacts(client, run_id, found.path)
+        else:
+            yield found.path
