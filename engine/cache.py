@@ -19,7 +19,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 from mlflow.utils.uri import is_local_uri
 
-from engine.cache_key import Dependencies
+from engine.cache_key import Dependencies, in_words
 from engine.file_digests import file_sha256
 from engine.tags import CACHE_KEY, RERUN_REASON
 
@@ -27,6 +27,7 @@ _OUTPUTS = "pipeline.outputs"
 _STEP = "pipeline.cache_step"
 _DEPENDENCIES_FILE = "cache_key.json"
 _LONGEST_TAG = 5000
+_RUNS_TO_COMPARE = 5
 # What the engine writes after the step, and what Python leaves beside a model that it loads.
 _NOT_OUTPUTS = re.compile(rf"logs/|{re.escape(_DEPENDENCIES_FILE)}$|.*/__pycache__/")
 
@@ -45,9 +46,11 @@ class StepCache:
         """Returns the newest run that can stand for the step, or None, and why (in words)."""
         if self._mode != "use":
             return None, f"cache is {self._mode}"
-        run = self._newest(f"tags.`{CACHE_KEY}` = '{dependencies.key}'")
-        if run is None:
+        runs = self._newest(f"tags.`{CACHE_KEY}` = '{dependencies.key}'", 1)
+        if not runs:
             return None, self._explain(step, dependencies)
+        # A search leaves out the models that a run read.
+        run = self._client.get_run(runs[0].info.run_id)
         damage = self._damage(run)
         if damage:
             return None, f"of run {run.info.run_id}, {damage}"
@@ -68,29 +71,34 @@ class StepCache:
             run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()]
         )
 
-    def _newest(self, tag_filter: str) -> Run | None:
-        runs = self._client.search_runs(
-            [self._experiment_id],
-            f"{tag_filter} and attributes.status = 'FINISHED'",
-            order_by=["attributes.start_time DESC"],
-            max_results=1,
+    def _newest(self, tag_filter: str, count: int) -> list[Run]:
+        return list(
+            self._client.search_runs(
+                [self._experiment_id],
+                f"{tag_filter} and attributes.status = 'FINISHED'",
+                order_by=["attributes.start_time DESC"],
+                max_results=count,
+            )
         )
-        # A search leaves out the models that a run read.
-        return self._client.get_run(runs[0].info.run_id) if runs else None
 
     def _explain(self, step: str, dependencies: Dependencies) -> str:
-        before = self._newest(f"tags.`{_STEP}` = '{self._recipe}/{step}'")
-        if before is None:
+        """Tells what changed since the run, of the newest ones, from which least has changed."""
+        before = self._newest(f"tags.`{_STEP}` = '{self._recipe}/{step}'", _RUNS_TO_COMPARE)
+        if not before:
             return "first run"
+        known = [found for run in before if (found := self._dependencies_of(run))]
+        if not known:
+            return f"run {before[0].info.run_id} does not tell what it depended on"
+        changes = min((dependencies.changes_since(found) for found in known), key=len)
+        return in_words(changes)
+
+    def _dependencies_of(self, run: Run) -> Dependencies | None:
         try:
             with TemporaryDirectory(prefix="cuvee-") as folder:
-                file = self._client.download_artifacts(
-                    before.info.run_id, _DEPENDENCIES_FILE, folder
-                )
-                known = Dependencies.from_json(Path(file).read_text(encoding="utf-8"))
+                file = self._client.download_artifacts(run.info.run_id, _DEPENDENCIES_FILE, folder)
+                return Dependencies.from_json(Path(file).read_text(encoding="utf-8"))
         except (MlflowException, OSError, ValueError, TypeError):
-            return f"run {before.info.run_id} does not tell what it depended on"
-        return dependencies.changes_since(known) or "the registry changed"
+            return None
 
     def _damage(self, run: Run) -> str | None:
         """Says which output is no longer what the step wrote; None if all are."""

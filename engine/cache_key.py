@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -43,10 +43,10 @@ class Dependencies:
         """The sha256 over everything, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
-    def changes_since(self, before: "Dependencies") -> str:
+    def changes_since(self, before: "Dependencies") -> list[str]:
         """Says in words what is not as it was, code first."""
         mine, theirs = _flat(self.parameters), _flat(before.parameters)
-        reasons = [
+        return [
             *(f"{name} changed" for name in _different(self.code, before.code)),
             *(
                 f"{name} went from {theirs.get(name, 'nothing')} to {mine.get(name, 'nothing')}"
@@ -59,8 +59,12 @@ class Dependencies:
                 for name in _different(self.environment, before.environment)
             ),
         ]
-        more = f", and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
-        return ", ".join(reasons[:_MOST_REASONS]) + more
+
+
+def in_words(reasons: Sequence[str]) -> str:
+    """Returns the first reasons and the number of the others, in one line."""
+    more = f", and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
+    return ", ".join(reasons[:_MOST_REASONS]) + more
 
 
 def _different(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

@@ -256,18 +256,6 @@ class Recipe(Section):
         return name, self.models[name]
 
 
-def recipe_parts(recipe: Recipe, parts: Iterable[str]) -> dict[str, Any]:
-    """Returns some parts of a recipe as plain values, by their dotted names."""
-    content = recipe.model_dump(mode="json")
-    found: dict[str, Any] = {}
-    for part in parts:
-        value: Any = content
-        for name in part.split("."):
-            value = value[name]
-        found[part] = value
-    return found
-
-
 def only_parts(section: Section, parts: Iterable[str]) -> Any:
     """Returns a copy of a section that has these parts and no others.
 
@@ -276,7 +264,8 @@ def only_parts(section: Section, parts: Iterable[str]) -> Any:
         parts: names, with dots for a part of a part.
 
     Returns:
-        The copy: reading another of its parts raises AttributeError.
+        The copy: reading another of its parts raises AttributeError, and `model_dump` leaves the
+        others out.
     """
     wanted: dict[str, list[str]] = {}
     for part in parts:

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.cache_key import Dependencies, code_digests, environment_versions
 from engine.file_digests import file_sha256
-from modelling.recipe import Recipe, recipe_parts
+from modelling.recipe import Recipe, only_parts
 from modelling.values import as_value
 from steps.reads import READS
 from steps.registry import find_champion, find_equal_version
@@ -64,9 +64,10 @@ class StepDependencies:
     def _dependencies(
         self, step: str, parameters: dict[str, Any], inputs: dict[str, str]
     ) -> Dependencies:
+        recipe = only_parts(self._recipe, READS[step]).model_dump(mode="json")
         return Dependencies(
             code_digests(self._project, f"steps.{step}"),
-            {**parameters, "recipe": recipe_parts(self._recipe, READS[step])},
+            {**parameters, "recipe": recipe},
             inputs,
             self._environment,
         )

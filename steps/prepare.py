@@ -15,10 +15,9 @@ import pandas as pd
 from engine.entry_point import run_command
 from engine.file_digests import file_sha256
 from engine.tags import OUTPUT_DIGEST
-from modelling.recipe import Recipe, recipe_parts
+from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table
 from modelling.table import check_table, profile_table, read_table, table_digest
-from steps.reads import READS
 from steps.step import DATA_SHA256, load_parts, step_run
 from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_table
@@ -39,7 +38,7 @@ def prepare(recipe: str, data: str) -> None:
         path = fetch_table(source, temporary_folder("download"))
         table = read_table(path)
         mlflow.set_tag(DATA_SHA256, file_sha256(path))
-        log_config(recipe_parts(settings, READS["prepare"]), settings.name, None)
+        log_config(settings.model_dump(mode="json"), settings.name, None)
         _write_split(settings, table, source)
 
 

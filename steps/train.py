@@ -23,10 +23,9 @@ from modelling.environment import model_environment
 from modelling.estimators import build_pipeline, estimator_parameters, fit_pipeline
 from modelling.features import fit_features
 from modelling.model_files import check_trusted, model_digest
-from modelling.recipe import Recipe, recipe_parts
+from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import apply_features
 from modelling.split import ROW_KEY
-from steps.reads import READS
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
@@ -69,7 +68,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str) 
         log_params(estimator_parameters(pipeline))
         log_metrics({"train_rows": len(rows), "features": len(pipeline.feature_names_in_)})
         resolved = {
-            **recipe_parts(settings, READS["train"]),
+            **settings.model_dump(mode="json"),
             "trained": {"model": name, "parameters": _plain(estimator_parameters(pipeline))},
         }
         log_config(resolved, settings.name, name)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cache_key import Dependencies, code_digests, environment_versions
+from engine.cache_key import Dependencies, code_digests, environment_versions, in_words
 
 PROJECT = Path(__file__).parents[2]
 
@@ -128,13 +128,18 @@ def dependencies(**changes):
 def test_a_change_gives_another_key_and_is_told(changes, reason):
     before, after = dependencies(), dependencies(**changes)
     assert after.key != before.key
-    assert after.changes_since(before) == reason
+    assert after.changes_since(before) == [reason]
+
+
+def test_many_reasons_are_counted():
+    assert in_words(["a", "b", "c"]) == "a, b, c"
+    assert in_words(["a", "b", "c", "d", "e"]) == "a, b, c, and 2 more"
 
 
 def test_dependencies_survive_being_written_down():
     written = Dependencies.from_json(dependencies().to_json())
     assert written.key == dependencies().key
-    assert written.changes_since(dependencies()) == ""
+    assert written.changes_since(dependencies()) == []
 
 
 def test_environment_names_what_is_not_as_locked(tmp_path):
