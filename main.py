@@ -41,6 +41,7 @@ from engine.entry_point import note_run, run_command
 from engine.file_digests import file_sha256
 from engine.processes import process_tags
 from engine.reaper import reap
+from engine.tags import CACHE_KEY
 from modelling.errors import InputError
 from modelling.metrics import BASELINE_PREFIX, check_gate, check_metrics, metric_names
 from modelling.recipe import Recipe, load_recipe
@@ -154,6 +155,9 @@ def _run_steps(chain: Chain, request: Request) -> dict[str, str]:
         lambda: depends.of_prepare(request.data, data_sha256),
     )
     mlflow.set_tag(DATA_SHA256, prepare.run.data.tags[DATA_SHA256])
+    if prepare.run.data.tags[DATA_SHA256] != data_sha256:
+        mlflow.MlflowClient().delete_tag(prepare.run_id, CACHE_KEY)
+        raise InputError(f"table {request.data} changed while it was read; start again")
     if request.until == "prepare":
         return {}
     prepared = {"recipe": request.recipe_path, "prepare_run_id": prepare.run_id}
