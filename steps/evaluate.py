@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 from mlflow.models import EvaluationMetric, make_metric
 from mlflow.pyfunc import PyFuncModel
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sklearn.dummy import DummyRegressor
 
 from engine.entry_point import run_command
@@ -71,6 +72,7 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
                 MODEL_ID: str(model.model_id),
                 MODEL_DIGEST: facts["model_digest"],
                 "pipeline.model": facts["model"],
+                MLFLOW_RUN_NAME: f"evaluate {settings.name} {facts['model']}",
             }
         )
         metrics = _evaluate_model(model, test, settings) | _baseline(train, test, settings)

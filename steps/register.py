@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from engine.entry_point import run_command
 from engine.tags import OUTPUT_DIGEST
@@ -65,6 +66,8 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
     check_gate(settings)
     with step_run("register", settings):
         candidate = find_run(evaluate_run_id, "evaluate")
+        model = candidate.data.tags["pipeline.model"]
+        mlflow.set_tag(MLFLOW_RUN_NAME, f"register {settings.name} {model}")
         # Two that compare themselves with the same champion must not both take its place.
         with store_lock(f"{mlflow.get_tracking_uri()} {settings.name}"):
             champion = find_champion(settings.name)

@@ -127,8 +127,8 @@ def test_runs_bear_names_that_say_what_they_are(first):
         "main wine_quality elastic_net",
         "prepare wine_quality",
         "train wine_quality elastic_net",
-        "evaluate wine_quality",
-        "register wine_quality",
+        "evaluate wine_quality elastic_net",
+        "register wine_quality elastic_net",
     ]
 
 
