@@ -33,7 +33,7 @@ from mlflow.projects.utils import (
 )
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from engine.failures import end_run_unless_ended
+from engine.failures import end_run_unless_ended, one_line
 from engine.forkserver import PROJECT, can_fork
 from engine.processes import parent_variable
 
@@ -145,7 +145,10 @@ class WarmSubmittedRun(SubmittedRun):
             status, line = "KILLED", f"the process was killed by {name}"
         else:
             status, line = "FAILED", f"the process ended with exit code {exit_code}"
-        end_run_unless_ended(self._run_id, status, line)
+        try:
+            end_run_unless_ended(self._run_id, status, line)
+        except Exception as error:  # nobody sees what a thread raises
+            _logger.warning("run %s: %s, and %s", self._run_id, line, one_line(error))
 
 
 def _why_not_warm(command: str, work_dir: str) -> str | None:

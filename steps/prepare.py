@@ -20,7 +20,7 @@ from modelling.split import ROW_KEY, split_table
 from modelling.table import check_table, profile_table, read_table, table_digest
 from steps.step import DATA_SHA256, load_parts, step_run
 from steps.table_source import fetch_table
-from tracking.artifacts_logger import log_config, log_table
+from tracking.artifacts_logger import log_config, log_dataset, log_table
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder, temporary_path
 
@@ -83,7 +83,7 @@ def _write_side(side: pd.DataFrame, name: str, source: str, target: str) -> str:
             name=f"{Path(source).name} {name}",
             digest=digest[:_DIGEST_LENGTH],
         )
-    mlflow.log_input(dataset, context="training" if name == "train" else "testing")
+    log_dataset(dataset, context="training" if name == "train" else "testing")
     return digest
 
 

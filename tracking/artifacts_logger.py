@@ -1,13 +1,17 @@
 """The artifacts of a step, each kind in its own folder."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.data.dataset import Dataset
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
+from sqlalchemy.exc import SQLAlchemyError
 
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import save_local
@@ -49,6 +53,22 @@ def log_model(
         conda_env=dict(conda_env),
         metadata=dict(metadata),
     )
+
+
+def log_dataset(dataset: Dataset, context: str) -> None:
+    """Logs a dataset as an input of the run; context is what it is for, such as training.
+
+    Of two runs that log the same new dataset at the same moment, MLflow refuses one: it finds that
+    dataset when it asks again.
+    """
+    for pause in (0.1, 0.5, 2.0):
+        try:
+            mlflow.log_input(dataset, context=context)
+        except (MlflowException, SQLAlchemyError):
+            time.sleep(pause)
+        else:
+            return
+    mlflow.log_input(dataset, context=context)
 
 
 def log_plot(local_path: Path) -> None:

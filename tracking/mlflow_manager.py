@@ -1,6 +1,7 @@
 """The run of a step: where it is kept, how it is opened and closed, its params and metrics."""
 
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,8 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
     Raises:
         ConnectionError: the server does not answer.
     """
+    # It prints the traceback of every error of the database, which is told in one line anyway.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     uri: str = tracking_uri or mlflow.get_tracking_uri()
     scheme, path = uri.split(":///", maxsplit=1) if ":///" in uri else (uri, "")
     if scheme == "sqlite" and path:
@@ -65,8 +68,11 @@ def _create_database(database: Path) -> None:
         for left_behind in database.parent.glob(f"{database.name}.[0-9]*"):
             left_behind.unlink()
         unfinished = database.with_name(f"{database.name}.{os.getpid()}")
-        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
-        unfinished.rename(database)
+        try:
+            MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+            unfinished.rename(database)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def store_lock(purpose: str) -> FileLock:

@@ -1,6 +1,7 @@
 """Kills at random moments: no run stays RUNNING, no process survives, and the next run succeeds."""
 
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -156,15 +157,18 @@ def test_artifacts_that_cannot_be_written_are_said_in_one_line(make_store):
     assert not outcome.versions
 
 
-def test_a_full_disk_is_said_in_one_line(make_store):
+@pytest.mark.parametrize("kilobytes", [700, 1300], ids=["for the database", "for artifacts"])
+def test_a_full_disk_is_said_in_one_line(make_store, type_command, kilobytes):
     store = make_store()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(store.folder)]
+    size = f"size={kilobytes}k"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(store.folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("a small file system cannot be mounted here")
     try:
-        outcome = store.main()
-        assert outcome.code == 1
-        assert "Traceback" not in outcome.terminal
-        assert not outcome.versions
+        done = type_command([sys.executable, str(PROJECT / "main.py")], store.folder)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stdout
+        assert re.search("full|No space left", done.stdout.splitlines()[-1])
+        assert "verdict" not in done.stdout
     finally:
-        subprocess.run(["umount", str(store.folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(store.folder)], check=True)
