@@ -1,5 +1,7 @@
 """The code itself: style, types, and which folder may import which."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,8 @@ SCRIPTS = Path(sys.executable).parent
     ids=" ".join,
 )
 def test_checker_finds_nothing(command: list[str]) -> None:
-    program = str(SCRIPTS / command[0])
+    program = shutil.which(command[0], path=f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}")
+    assert program
     result = subprocess.run(
         [program, *command[1:]], cwd=PROJECT, capture_output=True, text=True, check=False
     )
