@@ -262,7 +262,8 @@ def _print_summary(
         click.echo(f"\nverdict  {verdict[VERDICT]}: {verdict[VERDICT_REASON]}")
     if MODEL_VERSION in verdict:
         click.echo(f"model    models:/{request.recipe.name}/{verdict[MODEL_VERSION]}")
-    click.echo(f"look     mlflow ui --backend-store-uri {tracking_uri}")
+    is_server = tracking_uri.startswith("http")
+    click.echo(f"look     {'' if is_server else 'mlflow ui --backend-store-uri '}{tracking_uri}")
 
 
 def _figures(step: Step, request: Request) -> str:
