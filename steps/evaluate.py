@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
-from mlflow.models import EvaluationMetric, make_metric
+from mlflow.models import EvaluationMetric, EvaluationResult, make_metric
 from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sklearn.dummy import DummyRegressor
@@ -46,7 +46,7 @@ from steps.step import (
     load_parts,
     step_run,
 )
-from tracking.artifacts_logger import log_predictions
+from tracking.artifacts_logger import again_if_datasets_collide, log_predictions
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import temporary_folder
 
@@ -125,16 +125,20 @@ def _predict(model: PyFuncModel, test: pd.DataFrame, recipe: Recipe) -> Values:
 
 def _evaluate_model(model: PyFuncModel, test: pd.DataFrame, recipe: Recipe) -> dict[str, float]:
     """Runs MLflow's evaluation, which logs its own metrics; returns ours."""
-    result = mlflow.models.evaluate(
-        model,
-        test.drop(columns=ROW_KEY),
-        targets=recipe.data.target,
-        model_type="regressor",
-        evaluators=["default"],
-        evaluator_config={"default": {"log_model_explainability": False}},
-        extra_metrics=[_mlflow_metric(name) for name in recipe.metrics.custom],
-        custom_artifacts=_artifacts(model, test, recipe),
-    )
+
+    def run() -> EvaluationResult:
+        return mlflow.models.evaluate(
+            model,
+            test.drop(columns=ROW_KEY),
+            targets=recipe.data.target,
+            model_type="regressor",
+            evaluators=["default"],
+            evaluator_config={"default": {"log_model_explainability": False}},
+            extra_metrics=[_mlflow_metric(name) for name in recipe.metrics.custom],
+            custom_artifacts=_artifacts(model, test, recipe),
+        )
+
+    result = again_if_datasets_collide(run)
     found = result.metrics
     builtin = {short: found.get(metric.mlflow_name) for short, metric in BUILTIN_METRICS.items()}
     custom = {name: found.get(name) for name in recipe.metrics.custom}

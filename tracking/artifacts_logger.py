@@ -1,9 +1,9 @@
 """The artifacts of a step, each kind in its own folder."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mlflow
 import pandas as pd
@@ -15,6 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import save_local
+
+Result = TypeVar("Result")
 
 
 def log_predictions(
@@ -56,19 +58,23 @@ def log_model(
 
 
 def log_dataset(dataset: Dataset, context: str) -> None:
-    """Logs a dataset as an input of the run; context is what it is for, such as training.
+    """Logs a dataset as an input of the run; context is what it is for, such as training."""
+    again_if_datasets_collide(lambda: mlflow.log_input(dataset, context=context))
 
-    Of two runs that log the same new dataset at the same moment, MLflow refuses one: it finds that
-    dataset when it asks again.
+
+def again_if_datasets_collide(log: Callable[[], Result]) -> Result:
+    """Calls what logs a dataset, and again if another run logged the same one at that moment.
+
+    MLflow refuses one of two that log the same new dataset; asked again, it finds that dataset.
     """
     for pause in (0.1, 0.5, 2.0):
         try:
-            mlflow.log_input(dataset, context=context)
-        except (MlflowException, SQLAlchemyError):
+            return log()
+        except (MlflowException, SQLAlchemyError) as error:
+            if "datasets" not in str(error):
+                raise
             time.sleep(pause)
-        else:
-            return
-    mlflow.log_input(dataset, context=context)
+    return log()
 
 
 def log_plot(local_path: Path) -> None:
