@@ -3,6 +3,7 @@
 It is the tracking server itself, so that a colleague's run counts too.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -61,11 +62,10 @@ class StepCache:
         tags = {RERUN_REASON: reason[:_LONGEST_TAG]}
         if self._mode != "off":
             self._client.log_text(run.info.run_id, dependencies.to_json(), _DEPENDENCIES_FILE)
-            outputs = json.dumps(self._outputs(run), sort_keys=True)
             tags |= {
                 CACHE_KEY: dependencies.key,
                 _STEP: f"{self._recipe}/{step}",
-                _OUTPUTS: outputs if len(outputs) <= _LONGEST_TAG else "{}",
+                _OUTPUTS: json.dumps(self._outputs(run), sort_keys=True),
             }
         self._client.log_batch(
             run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()]
@@ -115,7 +115,10 @@ class StepCache:
         return None
 
     def _outputs(self, run: Run) -> dict[str, str]:
-        """The digest of every file that the run wrote, its models and those that it read."""
+        """The digest of every file that the run wrote, its models and those that it read.
+
+        Of more files than a tag can hold it is one digest over all.
+        """
         roots = {"": run.info.artifact_uri}
         models = [
             *(run.outputs.model_outputs if run.outputs else []),
@@ -131,6 +134,9 @@ class StepCache:
                     name = prefix + file.relative_to(folder).as_posix()
                     if file.is_file() and not _NOT_OUTPUTS.match(name):
                         digests[name] = file_sha256(file)[:16]
+        text = json.dumps(digests, sort_keys=True)
+        if len(text) > _LONGEST_TAG:
+            return {"one of the artifacts": hashlib.sha256(text.encode()).hexdigest()}
         return digests
 
 

@@ -152,17 +152,19 @@ class Chain:
 @contextmanager
 def _environment(log: Path, temporary: Path) -> Iterator[None]:
     """What a step finds in its environment: our Python first, its log, a folder that goes."""
-    before = dict(os.environ)
-    os.environ.update(
-        parent_variable()
-        | {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), before.get("PATH", "")]),
-            LOG_VARIABLE: str(log),
-            "TMPDIR": str(temporary),
-        }
-    )
+    own = str(Path(sys.executable).parent)
+    changed = parent_variable() | {
+        "PATH": os.pathsep.join([own, os.environ.get("PATH", "")]),
+        LOG_VARIABLE: str(log),
+        "TMPDIR": str(temporary),
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -54,6 +54,8 @@ class _Process:
         heading = f"# {step} on {platform.node()}, {started}: {' '.join(sys.argv)}"
         self._step = step
         self._log = StepLog(heading) if keep_log else None
+        # Read at once: main sets the variable for its steps while they run.
+        self._has_main = PARENT_VARIABLE in os.environ
         self._ending = threading.Lock()
         self._main_thread_done = threading.Event()
 
@@ -88,7 +90,7 @@ class _Process:
 
     def _say(self, line: str) -> None:
         """Tells the terminal, unless a living main will do so."""
-        if PARENT_VARIABLE not in os.environ:
+        if not self._has_main:
             click.echo(f"{self._step}: {line}", err=True)
 
     def stop(self, reason: str, exit_code: int, parent_is_gone: bool) -> None:
