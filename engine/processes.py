@@ -95,6 +95,11 @@ def _parents() -> list[ProcessId]:
     return parents
 
 
+# When imported, which entry points do before anything that takes long: later, a parent that has
+# gone in the meantime could not be told from one that never was.
+_STARTED_BY = _parents()
+
+
 class Guard:
     """Watches, in a thread, for the signals that end a process and for the end of its parents.
 
@@ -107,7 +112,7 @@ class Guard:
         It is given the reason, the exit code, and whether the reason is that a parent is gone.
         """
         self._stop = stop
-        self._parents = _parents()
+        self._parents = _parents() if PARENT_VARIABLE in os.environ else _STARTED_BY
         self._read, self._write = socket.socketpair()
         self._write.setblocking(False)
         self._thread = threading.Thread(target=self._watch, name="guard", daemon=True)

@@ -1,5 +1,6 @@
 """Who a process is, and the end of a tree of them."""
 
+import os
 import subprocess
 import sys
 import time
@@ -51,3 +52,19 @@ def test_children_end_with_theirs_and_even_if_they_do_not_want_to(monkeypatch):
     process.wait()
     assert not [one for one in tree if one.is_running() and one.status() != "zombie"]
     assert not end_children()
+
+
+def test_a_parent_that_goes_during_the_imports_is_missed():
+    guarded = (
+        "import engine.processes as p, os, time; print(os.getpid(), flush=True); time.sleep(1); "
+        "p.Guard(lambda reason, code, gone: os._exit(code)).__enter__(); time.sleep(60)"
+    )
+    command = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {guarded!r}])"
+    environment = {**os.environ, "MLFLOW_RUN_ID": "one"}
+    environment.pop("CUVEE_PARENT", None)
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        guarded_process = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        guarded_process.wait(5)
