@@ -44,7 +44,7 @@ from engine.processes import process_tags
 from engine.reaper import reap
 from engine.tags import CACHE_KEY
 from modelling.errors import InputError
-from modelling.metrics import BASELINE_PREFIX, check_gate, check_metrics, metric_names
+from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
 from modelling.recipe import Recipe, load_recipe
 from modelling.values import parse_value
 from steps.dependencies import StepDependencies
@@ -115,15 +115,16 @@ def main(
 def _resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str]) -> Request:
     """Reads the recipe and checks all that can be checked before any run is made."""
     settings = load_recipe(recipe, PROJECT)
-    check_metrics(settings)
     check_gate(settings)
+    if settings.decision.metric:
+        threshold_metric(settings)
     name, chosen = settings.choose_model(model)
     hyperparameters = {key: parse_value(text) for key, text in given.items()}
     if hyperparameters:
         # Only then, since scikit-learn takes half a second to import.
         from modelling.estimators import build_pipeline
 
-        build_pipeline(chosen, hyperparameters, settings.split.seed, impute=False)
+        build_pipeline(chosen, hyperparameters, settings.split.seed, settings.task)
     source = settings.data.path if data == "auto" else data
     return Request(recipe, settings, name, source, hyperparameters, until)
 
@@ -224,8 +225,7 @@ def _data_sha256(source: str) -> str:
 
 def _main_figures(run: Run, recipe: Recipe) -> dict[str, float]:
     """The metrics of the recipe, and the baseline's, of an evaluate run."""
-    names = metric_names(recipe.metrics.custom)
-    wanted = [prefix + name for name in names for prefix in ("", BASELINE_PREFIX)]
+    wanted = [prefix + name for name in metrics_of(recipe) for prefix in ("", BASELINE_PREFIX)]
     return {name: run.data.metrics[name] for name in wanted}
 
 

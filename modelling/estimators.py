@@ -1,38 +1,84 @@
 """From a recipe's model to a fitted scikit-learn Pipeline."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import Parameter, signature
 from itertools import takewhile
 from typing import Any
 
 import pandas as pd
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import all_estimators
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
 
 from modelling.errors import InputError, unknown_name
-from modelling.recipe import Model
+from modelling.recipe import Model, Sampling
 from modelling.values import as_value
+
+_MOST_ONE_HOT = 20
+_FEWEST_OF_A_CATEGORY = 5
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The columns that a Pipeline takes, by what is done with them.
+
+    numbers; flags (0 or 1); few: categories with few values, one-hot encoded; many: those with
+    more, encoded by the mean of the target; may_miss: whether a value may be missing.
+    """
+
+    numbers: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    few: list[str] = field(default_factory=list)
+    many: list[str] = field(default_factory=list)
+    may_miss: bool = False
+
+
+def describe_inputs(frame: pd.DataFrame, fitted: Mapping[str, Any]) -> Inputs:
+    """Says what is done with each column of the training rows.
+
+    Args:
+        frame: (n, columns) as `apply_features` gives them.
+        fitted: as `fit_features` returns it.
+    """
+    inputs = Inputs(may_miss=fitted["imputes"])
+    for name in frame.columns:
+        kind = fitted["columns"].get(name, "number")
+        if kind == "category":
+            few = frame[name].nunique() <= _MOST_ONE_HOT
+            (inputs.few if few else inputs.many).append(name)
+        else:
+            (inputs.flags if kind == "boolean" else inputs.numbers).append(name)
+    return inputs
 
 
 def build_pipeline(
-    model: Model, hyperparameters: Mapping[str, Any], seed: int, impute: bool
+    model: Model,
+    hyperparameters: Mapping[str, Any],
+    seed: int,
+    task: str = "regression",
+    inputs: Inputs | None = None,
 ) -> Pipeline:
-    """Builds an unfitted Pipeline: impute, scale (each if asked for), then the estimator.
+    """Builds an unfitted Pipeline: impute, scale, encode (each if need be), then the estimator.
 
     Args:
         model: the recipe's estimator and parameters.
         hyperparameters: override the recipe's; text is read as the value that it spells.
         seed: the estimator's random_state, where it has one that nobody set.
-        impute: whether missing values are replaced by the column's median.
+        task: the recipe's.
+        inputs: the columns; without them, the Pipeline is good for finding mistakes only.
 
     Raises:
         InputError: the estimator or a hyperparameter does not exist.
     """
-    estimator = _find_estimator(model.estimator)()
+    estimator = _find_estimator(model.estimator, task)()
     known = estimator.get_params(deep=False)
     values = {
         name: as_value(value) for name, value in {**model.parameters, **hyperparameters}.items()
@@ -43,29 +89,69 @@ def build_pipeline(
             raise InputError(unknown_name(kind, name, known))
     if "random_state" in known:
         values.setdefault("random_state", seed)
-    steps: list[tuple[str, BaseEstimator]] = []
-    if impute:
-        steps.append(("impute", SimpleImputer(strategy="median", keep_empty_features=True)))
-    if model.scale:
-        steps.append(("scale", StandardScaler()))
-    return Pipeline([*steps, ("estimator", estimator.set_params(**values))])
+    estimator.set_params(**values)
+    if task == "classification" and not hasattr(estimator, "predict_proba"):
+        raise InputError(
+            f"{type(estimator).__name__} gives no probabilities with these parameters; choose "
+            "another estimator of a classification"
+        )
+    steps = _preprocessing(inputs or Inputs(), model.scale, seed, task)
+    return Pipeline([*steps, ("estimator", estimator)])
 
 
-def _find_estimator(path: str) -> type[BaseEstimator]:
+def _preprocessing(
+    inputs: Inputs, scale: bool, seed: int, task: str
+) -> list[tuple[str, BaseEstimator]]:
+    """Plain steps where all columns are numbers, and a ColumnTransformer where not."""
+    numbers = [
+        *([("impute", _imputer("median"))] if inputs.may_miss else []),
+        *([("scale", StandardScaler())] if scale else []),
+    ]
+    if not (inputs.flags or inputs.few or inputs.many):
+        return numbers
+    folds: type[StratifiedKFold | KFold] = StratifiedKFold if task == "classification" else KFold
+    means = TargetEncoder(cv=folds(5, shuffle=True, random_state=seed))
+    transformers = [
+        ("numbers", Pipeline(numbers) if numbers else "passthrough", inputs.numbers),
+        ("flags", _imputer("most_frequent") if inputs.may_miss else "passthrough", inputs.flags),
+        (
+            "few",
+            OneHotEncoder(
+                handle_unknown="infrequent_if_exist",
+                min_frequency=_FEWEST_OF_A_CATEGORY,
+                sparse_output=False,
+            ),
+            inputs.few,
+        ),
+        ("many", Pipeline([("mean", means), ("scale", StandardScaler())]), inputs.many),
+    ]
+    return [("columns", ColumnTransformer([part for part in transformers if part[2]]))]
+
+
+def _imputer(strategy: str) -> SimpleImputer:
+    """Fills gaps, and tells the estimator where they were."""
+    return SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)
+
+
+_IS_FOR = {"regression": is_regressor, "classification": is_classifier}
+
+
+def _find_estimator(path: str, task: str) -> type[BaseEstimator]:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name)
         # Only an estimator is called: anything else that can be imported might do anything.
-        if isinstance(found, type) and issubclass(found, BaseEstimator) and is_regressor(found()):
+        if isinstance(found, type) and issubclass(found, BaseEstimator) and _IS_FOR[task](found()):
             return found
     except (ImportError, AttributeError, ValueError, TypeError):
         pass
     known = [
         f"{_public_module(kind)}.{name}"
-        for name, kind in all_estimators("regressor")
+        for name, kind in all_estimators("regressor" if task == "regression" else "classifier")
         if all(parameter.default is not Parameter.empty for parameter in _parameters(kind))
+        and (task == "regression" or hasattr(kind, "predict_proba"))
     ]
-    raise InputError(unknown_name("estimator of a regression", path, known))
+    raise InputError(unknown_name(f"estimator of a {task}", path, known))
 
 
 def _public_module(kind: type) -> str:
@@ -77,22 +163,74 @@ def _parameters(kind: type) -> Iterable[Parameter]:
     return signature(kind).parameters.values()
 
 
-def fit_pipeline(pipeline: Pipeline, features: pd.DataFrame, targets: pd.Series) -> Pipeline:
+def fit_pipeline(
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    targets: pd.Series,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+) -> Pipeline:
     """Fits a Pipeline on (n, features) inputs and (n,) targets, and returns it.
 
     It predicts with one thread whatever it was fitted with: threads add up in any order, and the
     last digits with them.
 
+    Args:
+        pipeline: as `build_pipeline` gives it.
+        features: the training rows, as `apply_features` gives them.
+        targets: numbers, or labels.
+        sampling: what to do about classes of different sizes.
+        seed: of the sampling.
+
     Raises:
-        InputError: scikit-learn refuses a hyperparameter or the data; the message is its own.
+        InputError: scikit-learn or imbalanced-learn refuses a hyperparameter or the data; the
+            message is its own.
     """
+    resampling = sampling_pipeline(pipeline, sampling, seed)
     try:
-        pipeline.fit(features, targets)
+        resampling.fit(features, targets, **weights(pipeline, targets, sampling))
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error
-    if "n_jobs" in pipeline["estimator"].get_params():
-        pipeline["estimator"].set_params(n_jobs=None)
-    return pipeline
+    return without_sampling(resampling)
+
+
+def sampling_pipeline(pipeline: Pipeline, sampling: Sampling | None, seed: int) -> Pipeline:
+    """Returns the Pipeline with the recipe's sampler before its estimator, if there is one."""
+    if sampling is None or sampling.method not in ("over", "under"):
+        return pipeline
+    # Imported here, since it takes a while and most recipes need none.
+    from imblearn.over_sampling import RandomOverSampler
+    from imblearn.pipeline import Pipeline as SamplingPipeline
+    from imblearn.under_sampling import RandomUnderSampler
+
+    sampler = {"over": RandomOverSampler, "under": RandomUnderSampler}[sampling.method]
+    step = sampler(sampling_strategy=sampling.sampling_strategy, random_state=seed)
+    *before, last = pipeline.steps
+    return SamplingPipeline([*before, ("sample", step), last])
+
+
+def without_sampling(pipeline: Pipeline) -> Pipeline:
+    """Returns a fitted Pipeline as it is to be used: without a sampler, with one thread."""
+    fitted = Pipeline([step for step in pipeline.steps if step[0] != "sample"])
+    if "n_jobs" in fitted["estimator"].get_params():
+        fitted["estimator"].set_params(n_jobs=None)
+    return fitted
+
+
+def weights(pipeline: Pipeline, targets: pd.Series, sampling: Sampling | None) -> dict[str, Any]:
+    """Returns the argument of `fit` that makes rows of rare classes count more, if asked for.
+
+    Raises:
+        InputError: the estimator takes no weights.
+    """
+    if sampling is None or sampling.method != "class_weight":
+        return {}
+    estimator = pipeline["estimator"]
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise InputError(
+            f"{type(estimator).__name__} takes no weights; set sampling.method to over or under"
+        )
+    return {"estimator__sample_weight": compute_sample_weight("balanced", targets)}
 
 
 def estimator_parameters(pipeline: Pipeline) -> dict[str, Any]:

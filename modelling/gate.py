@@ -4,13 +4,17 @@ Every comparison is a row that is written down, whether it passed or not.
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import bootstrap
+from sklearn import config_context
 
-from modelling.metrics import BASELINE_PREFIX, Values, get_metric
+from modelling.answers import Answers, Values
+from modelling.metrics import BASELINE_PREFIX, Metric
 from modelling.recipe import Promotion, Threshold
 
 _RESAMPLED_VALUES_AT_ONCE = 10_000_000
@@ -49,13 +53,14 @@ def check_finite(names: Iterable[str], metrics: Mapping[str, float]) -> list[Com
 
 
 def check_thresholds(
-    gate: Mapping[str, Threshold], metrics: Mapping[str, float]
+    gate: Mapping[str, Threshold], figures: Mapping[str, float], metrics: Mapping[str, Metric]
 ) -> list[Comparison]:
     """Compares metrics with the recipe's thresholds and with the naive baseline's.
 
     Args:
         gate: what each metric must reach.
-        metrics: the candidate's figures, and the baseline's with BASELINE_PREFIX.
+        figures: the candidate's, and the baseline's with BASELINE_PREFIX.
+        metrics: by name; they say which way is better.
 
     Returns:
         One row a threshold, in the sense of `mlflow.models.MetricThreshold`; a figure that is
@@ -63,9 +68,9 @@ def check_thresholds(
     """
     rows = []
     for name, threshold in gate.items():
-        greater = get_metric(name).greater_is_better
-        candidate = metrics.get(name, math.nan)
-        baseline = metrics.get(BASELINE_PREFIX + name, math.nan)
+        greater = metrics[name].greater_is_better
+        candidate = figures.get(name, math.nan)
+        baseline = figures.get(BASELINE_PREFIX + name, math.nan)
         gain = candidate - baseline if greater else baseline - candidate
         if threshold.threshold is not None:
             limit = threshold.threshold
@@ -93,10 +98,11 @@ def _row(
 
 
 def compare_with_champion(
-    metric: str,
+    name: str,
+    score: Metric,
     targets: Values,
-    candidate: Values,
-    champion: Values,
+    candidate: Answers,
+    champion: Answers,
     promotion: Promotion,
     seed: int,
 ) -> Comparison:
@@ -106,40 +112,43 @@ def compare_with_champion(
     (Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13).
 
     Args:
-        metric: the primary metric.
+        name: of the primary metric.
+        score: the primary metric.
         targets: (n,) true values.
-        candidate: (n,) predictions of the candidate for these rows.
-        champion: (n,) predictions of the champion for the same rows.
+        candidate: the candidate's answers for these rows.
+        champion: the champion's for the same rows.
         promotion: rule, confidence and number of resamples.
         seed: of the resampling.
 
     Returns:
         A row that passed if the candidate is better in the sense of the rule.
     """
-    score = get_metric(metric)
 
-    def difference(rows_targets: Values, ours: Values, theirs: Values) -> float:
-        return score(ours, rows_targets) - score(theirs, rows_targets)
+    def difference(rows: npt.NDArray[np.intp]) -> float:
+        theirs = score(champion.of_rows(rows), targets[rows])
+        return score(candidate.of_rows(rows), targets[rows]) - theirs
 
     figures = score(candidate, targets), score(champion, targets)
     sign = 1 if score.greater_is_better else -1
     low = high = figures[0] - figures[1]
-    if not np.array_equal(candidate, champion):
-        interval = bootstrap(
-            (targets, candidate, champion),
-            difference,
-            n_resamples=promotion.resamples,
-            batch=max(1, _RESAMPLED_VALUES_AT_ONCE // len(targets)),
-            vectorized=False,
-            paired=True,
-            confidence_level=promotion.confidence,
-            method="percentile",
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
+    if not candidate.equals(champion):
+        with warnings.catch_warnings(), config_context(assume_finite=True):
+            # A resample without a row of some class has no figure for some metrics.
+            warnings.simplefilter("ignore")
+            interval = bootstrap(
+                (np.arange(len(targets)),),
+                difference,
+                n_resamples=promotion.resamples,
+                batch=max(1, _RESAMPLED_VALUES_AT_ONCE // len(targets)),
+                vectorized=False,
+                confidence_level=promotion.confidence,
+                method="percentile",
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
         low, high = float(interval.low), float(interval.high)
     if promotion.rule == "better":
         passed, required = sign * (figures[0] - figures[1]) > 0, "better"
     else:
         passed = min(sign * low, sign * high) > 0
         required = f"better with {100 * promotion.confidence:g}% confidence"
-    return Comparison(metric, "champion", *figures, required, bool(passed), low=low, high=high)
+    return Comparison(name, "champion", *figures, required, bool(passed), low=low, high=high)

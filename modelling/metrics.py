@@ -1,46 +1,86 @@
 """The metrics of a recipe: of scikit-learn, under short names, and our own.
 
 To add one of your own, write a function of predictions and targets, put it into CUSTOM_METRICS and
-name it in the recipe under metrics.custom.
+name it in the recipe under metrics.custom. In a binary classification both are 1 for the positive
+class and 0 for the other; with more classes they are the number of the class, in sorted order.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from modelling.answers import Answers, Values
 from modelling.errors import InputError, unknown_name
-from modelling.recipe import Recipe
-
-Values = npt.NDArray[np.float64]
+from modelling.recipe import BusinessScore, Recipe
 
 
 @dataclass(frozen=True)
-class BuiltinMetric:
-    """A metric of scikit-learn: its function, MLflow's name for it, which way is better."""
+class Metric:
+    """A metric: its function of predictions and targets, which way is better.
 
-    function: str
-    mlflow_name: str
-    greater_is_better: bool
-
-    def __call__(self, predictions: Values, targets: Values) -> float:
-        """Returns the metric of (n,) predictions against (n,) targets."""
-        function = getattr(import_module("sklearn.metrics"), self.function)
-        return float(function(targets, predictions))
-
-
-@dataclass(frozen=True)
-class CustomMetric:
-    """A metric of ours: its function of predictions and targets, which way is better."""
+    takes_probabilities: the function takes the probabilities in place of the predictions.
+    """
 
     function: Callable[[Values, Values], float]
     greater_is_better: bool
+    takes_probabilities: bool = False
+    task: str = "regression"
 
-    def __call__(self, predictions: Values, targets: Values) -> float:
-        """Returns the metric of (n,) predictions against (n,) targets."""
-        return float(self.function(predictions, targets))
+    def __call__(self, answers: Answers | Values, targets: Values) -> float:
+        """Returns the metric of the answers for n rows against (n,) targets."""
+        if not isinstance(answers, Answers):
+            answers = Answers(answers)
+        given = answers.probabilities if self.takes_probabilities else answers.predictions
+        if given is None:
+            raise ValueError("this metric takes probabilities, and there are none")
+        return float(self.function(given, targets))
+
+
+def _sklearn(
+    name: str, greater_is_better: bool, probabilities: bool = False, **given: Any
+) -> Metric:
+    """A metric of scikit-learn, which is imported when it is computed."""
+
+    def compute(predictions: Values, targets: Values) -> float:
+        named = dict(given)
+        if named.pop("all_labels", False):
+            named["labels"] = np.arange(predictions.shape[1])
+        function = getattr(import_module("sklearn.metrics"), name)
+        return function(targets, predictions, **named)
+
+    return Metric(compute, greater_is_better, probabilities)
+
+
+def _one_against_rest(name: str) -> Metric:
+    """A metric of probabilities: the mean over the classes, each against all others."""
+
+    def compute(probabilities: Values, targets: Values) -> float:
+        function = getattr(import_module("sklearn.metrics"), name)
+        classes = np.arange(probabilities.shape[1])
+        return np.mean([function(targets == label, probabilities[:, label]) for label in classes])
+
+    return Metric(compute, True, takes_probabilities=True)
+
+
+def count_outcomes(predictions: Values, targets: Values) -> dict[str, int]:
+    """Counts the outcomes of a binary classification over (n,) rows of 1 and 0."""
+    said, true = predictions == 1, targets == 1
+    return {
+        "true_positive": int(np.sum(said & true)),
+        "false_positive": int(np.sum(said & ~true)),
+        "true_negative": int(np.sum(~said & ~true)),
+        "false_negative": int(np.sum(~said & true)),
+    }
+
+
+def business_score(predictions: Values, targets: Values, worth: BusinessScore) -> float:
+    """Returns the mean worth of an outcome, in the money of the recipe for each row."""
+    counts = count_outcomes(predictions, targets)
+    return sum(getattr(worth, name) * count for name, count in counts.items()) / len(targets)
 
 
 def squared_diff_plus_one(predictions: Values, targets: Values) -> float:
@@ -58,38 +98,76 @@ def within_half_point(predictions: Values, targets: Values) -> float:
     return float(np.mean(np.abs(predictions - targets) <= 0.5))
 
 
-BUILTIN_METRICS = {
-    "rmse": BuiltinMetric("root_mean_squared_error", "root_mean_squared_error", False),
-    "mae": BuiltinMetric("mean_absolute_error", "mean_absolute_error", False),
-    "r2": BuiltinMetric("r2_score", "r2_score", True),
+def _outcome(name: str, greater_is_better: bool) -> Metric:
+    return Metric(
+        lambda predictions, targets: count_outcomes(predictions, targets)[name], greater_is_better
+    )
+
+
+REGRESSION_METRICS = {
+    "rmse": _sklearn("root_mean_squared_error", False),
+    "mae": _sklearn("mean_absolute_error", False),
+    "r2": _sklearn("r2_score", True),
+}
+
+BINARY_METRICS = {
+    "accuracy": _sklearn("accuracy_score", True),
+    "precision": _sklearn("precision_score", True, zero_division=0),
+    "recall": _sklearn("recall_score", True, zero_division=0),
+    "f1": _sklearn("f1_score", True, zero_division=0),
+    "roc_auc": _sklearn("roc_auc_score", True, probabilities=True),
+    "average_precision": _sklearn("average_precision_score", True, probabilities=True),
+    "log_loss": _sklearn("log_loss", False, probabilities=True, labels=[0, 1]),
+    "brier_score": _sklearn("brier_score_loss", False, probabilities=True, labels=[0, 1]),
+    "true_positives": _outcome("true_positive", True),
+    "false_positives": _outcome("false_positive", False),
+    "true_negatives": _outcome("true_negative", True),
+    "false_negatives": _outcome("false_negative", False),
+}
+
+# Means over the classes, each counting the same, where a metric is of one class.
+MULTICLASS_METRICS = {
+    "accuracy": _sklearn("accuracy_score", True),
+    "precision": _sklearn("precision_score", True, zero_division=0, average="macro"),
+    "recall": _sklearn("recall_score", True, zero_division=0, average="macro"),
+    "f1": _sklearn("f1_score", True, zero_division=0, average="macro"),
+    "roc_auc": _one_against_rest("roc_auc_score"),
+    "average_precision": _one_against_rest("average_precision_score"),
+    "log_loss": _sklearn("log_loss", False, probabilities=True, all_labels=True),
+    "brier_score": _sklearn("brier_score_loss", False, probabilities=True, all_labels=True),
 }
 
 CUSTOM_METRICS = {
-    "squared_diff_plus_one": CustomMetric(squared_diff_plus_one, False),
-    "sum_on_target_divided_by_two": CustomMetric(sum_on_target_divided_by_two, True),
-    "within_half_point": CustomMetric(within_half_point, True),
+    "squared_diff_plus_one": Metric(squared_diff_plus_one, False),
+    "sum_on_target_divided_by_two": Metric(sum_on_target_divided_by_two, True),
+    "within_half_point": Metric(within_half_point, True),
 }
 
 BASELINE_PREFIX = "dummy_"
 
 
-def metric_names(custom: Iterable[str]) -> list[str]:
-    """Returns the names of all metrics of a recipe: the short ones and its custom ones."""
-    return [*BUILTIN_METRICS, *custom]
-
-
-def check_metrics(recipe: Recipe) -> None:
-    """Checks that each metric that a recipe names exists.
+def metrics_of(recipe: Recipe) -> dict[str, Metric]:
+    """Returns all metrics that are computed for a recipe, by name: the short ones, then its own.
 
     Raises:
-        InputError: one does not; the nearest is named.
+        InputError: a metric that the recipe names does not exist; the nearest is named.
     """
+    builtin = REGRESSION_METRICS
+    if recipe.task == "classification":
+        builtin = BINARY_METRICS if recipe.is_binary else MULTICLASS_METRICS
+    found = dict(builtin)
+    if recipe.metrics.business_score:
+        found["business_score"] = Metric(
+            partial(business_score, worth=recipe.metrics.business_score), True
+        )
+    known = [name for name, metric in CUSTOM_METRICS.items() if metric.task == recipe.task]
     for name in recipe.metrics.custom:
-        if name not in CUSTOM_METRICS:
-            raise InputError(unknown_name("metric in metrics.custom", name, CUSTOM_METRICS))
-    known = metric_names(recipe.metrics.custom)
-    if recipe.metrics.primary not in known:
-        raise InputError(unknown_name("metric in metrics.primary", recipe.metrics.primary, known))
+        if name not in known and name not in found:
+            raise InputError(unknown_name("metric in metrics.custom", name, [*found, *known]))
+        found.setdefault(name, CUSTOM_METRICS.get(name) or found[name])
+    if recipe.metrics.primary not in found:
+        raise InputError(unknown_name("metric in metrics.primary", recipe.metrics.primary, found))
+    return found
 
 
 def check_gate(recipe: Recipe) -> None:
@@ -98,29 +176,41 @@ def check_gate(recipe: Recipe) -> None:
     Raises:
         InputError: one is not; the nearest is named.
     """
-    known = metric_names(recipe.metrics.custom)
+    known = metrics_of(recipe)
     for name in recipe.gate:
         if name not in known:
             raise InputError(unknown_name("metric in gate", name, known))
 
 
-def get_metric(name: str) -> BuiltinMetric | CustomMetric:
-    """Returns the metric of this name; its call takes predictions and targets, (n,) arrays."""
-    return BUILTIN_METRICS.get(name) or CUSTOM_METRICS[name]
+def threshold_metric(recipe: Recipe) -> Metric:
+    """Returns the metric that the decision's threshold is tuned for.
+
+    Raises:
+        InputError: there is none of this name, or the threshold makes no difference to it.
+    """
+    known = {
+        name: metric
+        for name, metric in metrics_of(recipe).items()
+        if not metric.takes_probabilities
+    }
+    if recipe.decision.metric not in known:
+        kind = "metric in decision.metric (one that the threshold makes a difference to)"
+        raise InputError(unknown_name(kind, recipe.decision.metric, known))
+    return known[recipe.decision.metric]
 
 
 def compute_metrics(
-    names: Iterable[str], predictions: Values, targets: Values, prefix: str = ""
+    metrics: Mapping[str, Metric], answers: Answers, targets: Values, prefix: str = ""
 ) -> dict[str, float]:
-    """Computes metrics of (n,) predictions against (n,) targets, in the target's units.
+    """Computes metrics of the answers for n rows against (n,) targets, in the target's units.
 
     Args:
-        names: known metric names.
-        predictions: what the model says.
+        metrics: by name.
+        answers: what the model says.
         targets: what is true.
         prefix: goes before each name, such as BASELINE_PREFIX.
     """
-    return {prefix + name: get_metric(name)(predictions, targets) for name in names}
+    return {prefix + name: metric(answers, targets) for name, metric in metrics.items()}
 
 
 def missing_metrics(expected: Iterable[str], found: Mapping[str, float]) -> list[str]:

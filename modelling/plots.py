@@ -1,17 +1,27 @@
 """The pictures of an evaluation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibrationDisplay
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import PredictionErrorDisplay
+from sklearn.metrics import (
+    ConfusionMatrixDisplay,
+    PrecisionRecallDisplay,
+    PredictionErrorDisplay,
+    RocCurveDisplay,
+    confusion_matrix,
+)
 
-from modelling.metrics import Values, get_metric
+from modelling.answers import Answers, Values
+from modelling.metrics import Metric
 
 mpl.use("agg")
 
@@ -23,8 +33,16 @@ _STYLE: Any = {
     "grid.alpha": 0.3,
     "savefig.dpi": 120,
 }
-_COLOUR = "#0072b2"  # of the palette by Okabe and Ito, which the colour-blind can tell apart
+# The palette by Okabe and Ito, which the colour-blind can tell apart.
+_PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_COLOUR = _PALETTE[0]
 _MOST_GROUPS = 12
+_MOST_SAMPLED = 20_000
+_LONGEST_LABEL = 24
+
+Labels = npt.NDArray[Any]
+Scores = Mapping[str, tuple[Values, Values]]
+"""By class: for n rows, whether it is of the class (1 or 0), and the class's probability."""
 
 
 def _figure(title: str, width: float = 6.4, height: float = 4.8) -> Figure:
@@ -83,11 +101,11 @@ def plot_error_by_target(targets: Values, predictions: Values, target: str) -> F
     return figure
 
 
-class _Fitted(RegressorMixin, BaseEstimator):
-    """A predict function with the face of an estimator, for scikit-learn's inspection."""
+class _Fitted(BaseEstimator):
+    """A function that answers with the face of an estimator, for scikit-learn's inspection."""
 
-    def __init__(self, predict: Callable[[pd.DataFrame], Values]) -> None:
-        self.predict = predict
+    def __init__(self, answer: Callable[[pd.DataFrame], Answers]) -> None:
+        self.answer = answer
 
     def fit(self, X: pd.DataFrame, y: Values) -> "_Fitted":
         return self
@@ -97,27 +115,36 @@ class _Fitted(RegressorMixin, BaseEstimator):
 
 
 def compute_importance(
-    predict: Callable[[pd.DataFrame], Values],
+    answer: Callable[[pd.DataFrame], Answers],
     features: pd.DataFrame,
     targets: Values,
-    metric: str,
+    metric: Metric,
     seed: int,
 ) -> pd.DataFrame:
     """Measures by how much a metric gets worse when a raw column is shuffled.
 
-    Permutation importance (Breiman: Random forests, 2001), five shuffles a column, on at most
-    2,000 of the rows.
+    Permutation importance (Breiman: Random forests, 2001), five shuffles a column, each on 2,000
+    of at most 20,000 rows.
+
+    Args:
+        answer: the model, of (n, columns) raw rows.
+        features: (n, columns) test rows.
+        targets: (n,) true values, in the numbers that metrics take.
+        metric: the recipe's primary one.
+        seed: of the shuffles.
 
     Returns:
         column, importance (mean) and deviation, in the metric's units, most important first.
     """
-    score = get_metric(metric)
-    sign = 1 if score.greater_is_better else -1
+    sign = 1 if metric.greater_is_better else -1
+    if len(features) > _MOST_SAMPLED:
+        rows = np.random.default_rng(seed).choice(len(features), _MOST_SAMPLED, replace=False)
+        features, targets = features.iloc[rows], targets[rows]
     result = permutation_importance(
-        _Fitted(predict),
+        _Fitted(answer),
         features,
         targets,
-        scoring=lambda fitted, X, y: sign * score(fitted.predict(X), np.asarray(y)),
+        scoring=lambda fitted, X, y: sign * metric(fitted.answer(X), np.asarray(y)),
         n_repeats=5,
         random_state=seed,
         max_samples=min(len(features), 2000),
@@ -142,16 +169,141 @@ def plot_importance(importance: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
-def worst_predictions(test: pd.DataFrame, predictions: Values, target: str) -> pd.DataFrame:
-    """Returns the 20 test rows with the largest absolute error, worst first.
+def worst_predictions(
+    test: pd.DataFrame, answers: pd.DataFrame, error: Values, target: str
+) -> pd.DataFrame:
+    """Returns the 20 test rows with the largest error, worst first.
 
     Args:
         test: (n, columns) with row_key and the target.
-        predictions: (n,) for these rows.
+        answers: (n, …) the columns that the model gave for these rows, `prediction` first.
+        error: (n,) its sign does not count.
         target: the target's name.
     """
-    table = test.assign(prediction=predictions, error=predictions - test[target])
-    order = table["error"].abs().sort_values(ascending=False, kind="stable").index
-    table["row_key"] = [f"{key:016x}" for key in table["row_key"]]
-    front = ["row_key", target, "prediction", "error"]
-    return table.loc[order[:20], front + [name for name in test if name not in front]]
+    worst = np.argsort(-np.abs(error), kind="stable")[:20]
+    chosen = test.iloc[worst]
+    front = pd.DataFrame(
+        {
+            "row_key": [f"{key:016x}" for key in chosen["row_key"]],
+            target: chosen[target].to_numpy(),
+            **{name: answers[name].to_numpy()[worst] for name in answers},
+            "error": error[worst],
+        }
+    )
+    rest = chosen.drop(columns=["row_key", target]).reset_index(drop=True)
+    return pd.concat([front, rest], axis=1)
+
+
+def plot_confusion(targets: Labels, predictions: Labels, target: str) -> Figure:
+    """Draws how many rows of each class were said to be of which: counts, coloured by share."""
+    classes = np.unique(np.concatenate([targets, predictions]))
+    size = max(4.8, 1.5 + 0.5 * len(classes))
+    figure = _figure(f"Confusion matrix of {target}", 1.15 * size, size)
+    axes = figure.axes[0]
+    axes.grid(visible=False)
+    counts = confusion_matrix(targets, predictions, labels=classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    display = ConfusionMatrixDisplay(shares, display_labels=[_short(name) for name in classes])
+    display.plot(ax=axes, cmap="Blues", include_values=False, im_kw={"vmin": 0, "vmax": 1})
+    display.figure_.axes[-1].set_ylabel("share of the actual class")
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count}", ha="center", va="center", color=colour)
+    axes.set(xlabel=f"predicted {target}", ylabel=f"actual {target}")
+    if len(classes) > 2:
+        axes.tick_params(axis="x", labelrotation=60)
+    return figure
+
+
+def plot_roc(scores: Scores, target: str) -> Figure:
+    """Draws the receiver operating characteristic of each class: found against false alarms."""
+    figure = _figure(f"ROC curve of {target}", 6.0, 6.0)
+    axes = figure.axes[0]
+    for (name, (is_class, score)), colour in zip(scores.items(), _colours(), strict=False):
+        RocCurveDisplay.from_predictions(
+            is_class, score, name=name, ax=axes, curve_kwargs={"color": colour}
+        )
+    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="chance")
+    axes.legend(loc="lower right", fontsize=9)
+    axes.set(xlabel="share of the others taken for it", ylabel="share of the class found (recall)")
+    return figure
+
+
+def plot_precision_recall(scores: Scores, target: str) -> Figure:
+    """Draws the precision of each class against its recall."""
+    figure = _figure(f"Precision and recall of {target}", 6.0, 6.0)
+    axes = figure.axes[0]
+    for (name, (is_class, score)), colour in zip(scores.items(), _colours(), strict=False):
+        PrecisionRecallDisplay.from_predictions(
+            is_class,
+            score,
+            name=name,
+            ax=axes,
+            drop_intermediate=True,
+            curve_kwargs={"color": colour},
+        )
+        axes.axhline(float(np.mean(is_class)), color=colour, linestyle=":", linewidth=1)
+    axes.legend(loc="lower left", fontsize=9, title="dotted: the class's share of the rows")
+    axes.set(xlabel="share of the class found (recall)", ylabel="share that is right (precision)")
+    return figure
+
+
+def plot_calibration(scores: Scores, target: str) -> Figure:
+    """Draws how often a class was there against how probable the model said it was."""
+    figure = _figure(f"Calibration of {target}", 6.0, 6.0)
+    axes = figure.axes[0]
+    for (name, (is_class, score)), colour in zip(scores.items(), _colours(), strict=False):
+        CalibrationDisplay.from_predictions(
+            is_class, score, n_bins=10, strategy="quantile", name=name, ax=axes, color=colour
+        )
+    axes.legend(loc="upper left", fontsize=9)
+    axes.set(xlabel="mean predicted probability", ylabel="share of rows that are of the class")
+    return figure
+
+
+def plot_lift(is_class: Values, score: Values, name: str) -> Figure:
+    """Draws how much denser the class is among the rows with the highest scores than in all."""
+    order = np.argsort(-score, kind="stable")
+    found = np.cumsum(is_class[order])
+    share = np.arange(1, len(order) + 1) / len(order)
+    shown = np.unique(np.linspace(0, len(order) - 1, 200).astype(int))
+    shown = shown[share[shown] >= min(0.01, 1)]
+    lift = found / np.arange(1, len(order) + 1) / is_class.mean()
+    figure = _figure(f"Lift of {name}")
+    axes = figure.axes[0]
+    axes.plot(100 * share[shown], lift[shown], color=_COLOUR)
+    axes.axhline(1, color="grey", linestyle="--")
+    axes.set(
+        xlabel="rows with the highest probability, in % of all",
+        ylabel=f"share of {name} among them,\nover its share in all rows",
+        ylim=(0, None),
+    )
+    return figure
+
+
+def plot_scores(
+    is_class: Values, score: Values, name: str, threshold: float | None = None
+) -> Figure:
+    """Draws the distribution of a class's probability, for its rows and for the others."""
+    figure = _figure(f"Probability of {name}, by class")
+    axes = figure.axes[0]
+    bins = np.linspace(0, 1, 31).tolist()
+    for wanted, label, colour in ((0, f"not {name}", "#999999"), (1, name, _PALETTE[1])):
+        part = score[is_class == wanted]
+        label = f"{label}, n={len(part)}"
+        weights = np.full(len(part), 100 / max(len(part), 1))
+        axes.hist(part, bins=bins, weights=weights, alpha=0.6, color=colour, label=label)
+    if threshold is not None:
+        axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
+    axes.legend(fontsize=9)
+    axes.set(xlabel=f"predicted probability of {name}", ylabel="% of the rows of the class")
+    return figure
+
+
+def _colours() -> Iterator[str]:
+    return cycle(_PALETTE)
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"

@@ -5,6 +5,7 @@ documented by its class; the defaults stand beside the names.
 """
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -38,19 +39,36 @@ class Section(BaseModel):
         return values
 
 
-class ColumnCheck(Section):
-    """What a column must hold: its type, the allowed range, the allowed share of empty cells."""
+ColumnType = Literal["number", "integer", "boolean", "category", "date"]
 
-    type: Literal["number", "integer", "boolean"] = "number"
-    min: float | None = None
-    max: float | None = None
+
+class ColumnCheck(Section):
+    """What a column must hold: its type, the allowed range, the allowed share of empty cells.
+
+    The range is of numbers, or of dates written as 2026-11-21; a category, which is text, and a
+    boolean have none.
+    """
+
+    type: ColumnType = "number"
+    min: float | date | None = None
+    max: float | date | None = None
     missing: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
-    def _range_is_not_empty(self) -> Self:
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+    def _range_is_of_the_type(self) -> Self:
+        for limit in (self.min, self.max):
+            if limit is not None and self.type in ("boolean", "category"):
+                raise ValueError(f"a {self.type} has no min and no max")
+            if limit is not None and isinstance(limit, date) != (self.type == "date"):
+                raise ValueError(f"{limit} is no limit of a {self.type}")
+        if self.min is not None and self.max is not None and self.min > self.max:  # type: ignore[operator]
+            raise ValueError(f"min {limit_text(self.min)} is above max {limit_text(self.max)}")
         return self
+
+
+def limit_text(limit: float | date) -> str:
+    """Returns a limit of a range as a person writes it."""
+    return limit.isoformat() if isinstance(limit, date) else f"{limit:g}"
 
 
 _RESULTS = ("row_key", "prediction", "error")
@@ -59,11 +77,14 @@ _RESULTS = ("row_key", "prediction", "error")
 class Data(Section):
     """The table: where it is, which column to predict, which to drop, what the others hold.
 
-    Without `columns`, every column but the target and the dropped ones is a number to train on.
+    Without `columns`, every column but the target and the dropped ones is trained on, with the type
+    that it shows. positive_class makes a classification a binary one: it is what the model is to
+    find, and what precision, recall, costs and the threshold are about.
     """
 
     path: str
     target: str
+    positive_class: bool | int | float | str | None = None
     drop: tuple[str, ...] = ()
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
 
@@ -138,6 +159,41 @@ class Features(Section):
         return formulas | scores
 
 
+class Sampling(Section):
+    """What is done about classes of different sizes, on the training rows only.
+
+    class_weight: rows of a rare class count more (balanced); over: its rows are repeated at random;
+    under: rows of the common classes are left out at random, both as imbalanced-learn does it with
+    this sampling_strategy (auto, minority, …, a ratio, or a number of rows by class).
+    """
+
+    method: Literal["none", "class_weight", "over", "under"] = "none"
+    sampling_strategy: str | float | dict[str | int, int] = "auto"
+
+    @model_validator(mode="after")
+    def _strategy_is_used(self) -> Self:
+        if self.sampling_strategy != "auto" and self.method not in ("over", "under"):
+            raise ValueError("sampling_strategy goes with method: over or under")
+        return self
+
+
+class Decision(Section):
+    """From which probability on a row is of the positive class.
+
+    threshold: that probability, or `tuned`: the one that is best for `metric` on folds of the
+    training rows. It is stored in the model.
+    """
+
+    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["tuned"] = 0.5
+    metric: str | None = None
+
+    @model_validator(mode="after")
+    def _metric_is_used(self) -> Self:
+        if (self.threshold == "tuned") != (self.metric is not None):
+            raise ValueError("metric goes with threshold: tuned, and only with it")
+        return self
+
+
 class Model(Section):
     """An estimator of scikit-learn, its parameters, and whether its inputs are scaled.
 
@@ -151,11 +207,24 @@ class Model(Section):
     serialization: Literal["skops", "cloudpickle"] = "skops"
 
 
-class Metrics(Section):
-    """The metric that decides, and those of modelling/metrics.py that are computed besides."""
+class BusinessScore(Section):
+    """What an outcome of a binary classification is worth, in money for each customer it meets."""
 
-    primary: str = "rmse"
+    true_positive: float
+    false_positive: float
+    true_negative: float
+    false_negative: float
+
+
+class Metrics(Section):
+    """The metric that decides, and those of modelling/metrics.py that are computed besides.
+
+    Without a primary one, it is rmse for a regression and roc_auc for a classification.
+    """
+
+    primary: str = ""
     custom: tuple[str, ...] = ()
+    business_score: BusinessScore | None = None
 
 
 class Threshold(Section):
@@ -201,20 +270,57 @@ class Recipe(Section):
     """One problem: its table, split, features, models, metrics, gate and promotion."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
-    task: Literal["regression"]
+    task: Literal["regression", "classification"]
     data: Data
     split: Split = Split()
     features: Features = Features()
+    sampling: Sampling = Sampling()
+    decision: Decision = Decision()
     default_model: str = ""
     models: dict[ModelName, Model] = Field(min_length=1)
     metrics: Metrics = Metrics()
-    gate: dict[str, Threshold] = Field(
-        default_factory=lambda: {
-            "rmse": Threshold(min_absolute_change=0.1, min_relative_change=0.05)
-        }
-    )
+    gate: dict[str, Threshold] = Field(default_factory=dict)
     promotion: Promotion = Promotion()
     autologging: Annotated[dict[str, Any] | None, BeforeValidator(_off_is_none)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_task(cls, values: Any) -> Any:
+        """The primary metric, and a gate that asks to be better than the naive baseline."""
+        if not isinstance(values, dict):
+            return values
+        metrics = values.get("metrics") or {}
+        if not isinstance(metrics, dict):
+            return values
+        usual = "roc_auc" if values.get("task") == "classification" else "rmse"
+        primary = metrics.get("primary") or usual
+        gate = values.get("gate") or {primary: {"min_relative_change": 0.05}}
+        return {**values, "metrics": {**metrics, "primary": primary}, "gate": gate}
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is a classification with a positive class."""
+        return self.data.positive_class is not None
+
+    @model_validator(mode="after")
+    def _classes_are_for_classifications(self) -> Self:
+        if self.task == "regression":
+            for part, used in (
+                ("data.positive_class", self.is_binary),
+                ("sampling", self.sampling != Sampling()),
+                ("decision", self.decision != Decision()),
+                ("metrics.business_score", self.metrics.business_score is not None),
+            ):
+                if used:
+                    raise ValueError(f"{part} is for task: classification only")
+        elif not self.is_binary:
+            for part, used in (
+                ("decision", self.decision != Decision()),
+                ("metrics.business_score", self.metrics.business_score is not None),
+            ):
+                if used:
+                    raise ValueError(f"{part} needs data.positive_class")
+        return self
 
     @field_validator("models")
     @classmethod

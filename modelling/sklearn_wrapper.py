@@ -13,7 +13,10 @@ import numpy as np
 import pandas as pd
 import skops.io
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import PythonModel, PythonModelContext
+from sklearn.base import is_classifier
 
 # Beyond what skops trusts by itself: the inner parts of scikit-learn's own estimators. None of
 # them runs code that stands in the file.
@@ -56,6 +59,11 @@ _OPERATORS = {
 }
 
 
+_PREDICTION = "prediction"
+_PROBABILITY = "probability_"
+METHODS = ("predict", "predict_proba", "predict_all")
+
+
 class SklearnWrapper(PythonModel):
     """A fitted scikit-learn Pipeline behind the features that the recipe declares."""
 
@@ -70,9 +78,86 @@ class SklearnWrapper(PythonModel):
         context: PythonModelContext,
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
-    ) -> np.ndarray:
-        """Predicts (n,) values from a DataFrame of n rows with the recipe's raw columns."""
-        return self.pipeline.predict(apply_features(model_input, self.features))
+    ) -> np.ndarray | pd.DataFrame:
+        """Predicts from a DataFrame of n rows with the recipe's raw columns.
+
+        Args:
+            context: not used.
+            model_input: (n, at least the raw columns), as the table of the recipe has them.
+            params: `method`: `predict`, the default; `predict_proba`, for a classifier; or
+                `predict_all`, for both at the price of one.
+
+        Returns:
+            predict: (n,) numbers or labels. predict_proba: (n, classes), a column a class, under
+            its name. predict_all: a column `prediction`, and `probability_<class>` for each class.
+
+        Raises:
+            MlflowException: BAD_REQUEST, if a column is missing or a value cannot be read.
+        """
+        method = (params or {}).get("method", "predict")
+        if method not in METHODS:
+            raise _bad_request(f"unknown method {method!r}; allowed: {', '.join(METHODS)}")
+        check_columns(model_input, self.features)
+        inputs = apply_features(model_input, self.features)
+        problems = find_problems(model_input, inputs, self.features)
+        if problems:
+            row = min(problems)
+            more = f" (and {len(problems) - 1} more rows)" if len(problems) > 1 else ""
+            raise _bad_request(f"row {row + 1}: {problems[row]}{more}")
+        if method == "predict_proba" and not is_classifier(self.pipeline):
+            raise _bad_request("a regression has no probabilities; allowed method: predict")
+        answers = answer(self.pipeline, inputs, self.features)
+        if method == "predict":
+            return answers[_PREDICTION].to_numpy()
+        if method == "predict_all":
+            return answers
+        probabilities = answers.drop(columns=_PREDICTION)
+        return probabilities.rename(columns=lambda name: name.removeprefix(_PROBABILITY))
+
+
+def answer(pipeline: Any, inputs: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
+    """Predicts n rows.
+
+    Args:
+        pipeline: a fitted Pipeline.
+        inputs: as `apply_features` gives them.
+        fitted: the fitted features, with the decision of a binary classification.
+
+    Returns:
+        A column `prediction`, of numbers or labels, and of a classification `probability_<class>`
+        for each class.
+    """
+    if not is_classifier(pipeline):
+        return pd.DataFrame({_PREDICTION: pipeline.predict(inputs)})
+    probabilities = pipeline.predict_proba(inputs)
+    labels = decide(probabilities, pipeline.classes_, fitted["decision"])
+    columns = {
+        f"{_PROBABILITY}{label}": probabilities[:, number]
+        for number, label in enumerate(pipeline.classes_)
+    }
+    return pd.DataFrame({_PREDICTION: labels} | columns)
+
+
+def decide(
+    probabilities: np.ndarray, classes: np.ndarray, decision: dict[str, Any] | None
+) -> np.ndarray:
+    """Turns (n, classes) probabilities into (n,) labels.
+
+    Args:
+        probabilities: a column a class.
+        classes: (classes,) labels.
+        decision: of a binary classification, the `positive_class` and the `threshold` from which
+            on a row is of it; without one, the most probable class is the answer.
+    """
+    if decision is None:
+        return classes[np.argmax(probabilities, axis=1)]
+    positive = int(np.flatnonzero(classes == decision["positive_class"])[0])
+    chosen = probabilities[:, positive] >= decision["threshold"]
+    return classes[np.where(chosen, positive, 1 - positive)]
+
+
+def _bad_request(message: str) -> MlflowException:
+    return MlflowException(message, error_code=BAD_REQUEST)
 
 
 def load_pipeline(path: Path) -> Any:
@@ -94,27 +179,123 @@ def load_pipeline(path: Path) -> Any:
         return cloudpickle.load(file)
 
 
+def check_columns(frame: pd.DataFrame, fitted: dict[str, Any]) -> None:
+    """Checks that the input has the columns that the model reads.
+
+    Raises:
+        MlflowException: BAD_REQUEST, naming those that are missing.
+    """
+    missing = [name for name in fitted["columns"] if name not in frame.columns]
+    if missing:
+        has = ", ".join(map(str, frame.columns)) or "no column"
+        raise _bad_request(f"missing columns: {', '.join(missing)}; the input has: {has}")
+
+
+def find_problems(
+    frame: pd.DataFrame, inputs: pd.DataFrame, fitted: dict[str, Any]
+) -> dict[int, str]:
+    """Finds the rows that cannot be predicted, and says why.
+
+    A value that is not of the column's kind is a reason, and so is an infinite number, or a missing
+    value where the model was trained to expect none.
+
+    Args:
+        frame: n rows with the raw columns.
+        inputs: what `apply_features` made of them.
+        fitted: the fitted features.
+
+    Returns:
+        The first reason of each such row, by its number from 0.
+    """
+    problems: dict[int, str] = {}
+    for name, kind in fitted["columns"].items():
+        if kind == "category":
+            continue
+        read = inputs[f"{name} (days)" if kind == "date" else name].to_numpy()
+        for row in np.flatnonzero(~np.isfinite(read)).tolist():
+            value = frame[name].iloc[row]
+            if not pd.isna(value):
+                problems.setdefault(row, f"column {name!r}: {str(value)[:60]!r} is no {kind}")
+            elif not fitted["imputes"]:
+                problems.setdefault(row, f"column {name!r} is missing")
+    for name in [] if fitted["imputes"] else [*fitted["formulas"], *fitted["quantile_scores"]]:
+        for row in np.flatnonzero(~np.isfinite(inputs[name].to_numpy())).tolist():
+            problems.setdefault(row, f"feature {name!r} has no finite value: a division by zero?")
+    return problems
+
+
+def read_column(column: pd.Series, kind: str) -> pd.Series:
+    """Reads (n,) raw values as a kind: number, boolean, category or date.
+
+    Returns:
+        float64 (a boolean is 0 or 1), text, or dates without a time zone; missing where a value is
+        missing or cannot be read.
+    """
+    if kind == "category":
+        return _as_text(column)
+    is_number = pd.api.types.is_numeric_dtype(column)
+    is_time = column.dtype.kind in "Mm"
+    if is_number if kind == "date" else is_time:
+        return pd.Series(pd.NaT if kind == "date" else np.nan, index=column.index)
+    if kind == "date":
+        dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+        return dates.dt.tz_localize(None).astype("datetime64[us]")
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    return numbers if kind == "number" else numbers.where(numbers.isin([0, 1]))
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    """Text as it is, and numbers without the `.0` that a missing value beside them brings."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return column
+    return column.map(_text, na_action="ignore").astype("str")
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
     """Computes what the Pipeline takes from raw columns.
 
     Args:
-        frame: n rows with at least the raw columns, numeric.
+        frame: n rows with at least the raw columns.
         fitted: as `modelling.features.fit_features` returns it.
 
     Returns:
-        (n, raw columns + declared features) float64, in a fixed order.
+        n rows in a fixed order of columns: the raw ones (float64, or text for a category), with
+        three numbers (days since 1970-01-01, month, day of the week from 0) in place of each date;
+        then the declared features, float64, missing where they have no finite value.
     """
-    raw = frame[fitted["columns"]].astype("float64")
-    columns = {name: raw[name].to_numpy() for name in raw.columns}
+    kinds = fitted["columns"]
+    read = {name: read_column(frame[name], kind) for name, kind in kinds.items()}
+    numbers = {
+        name: read[name].to_numpy() for name, kind in kinds.items() if kind in ("number", "boolean")
+    }
     with np.errstate(all="ignore"):
-        computed = {
-            name: np.broadcast_to(_evaluate(tree, columns), len(raw))
+        computed: dict[str, Any] = {
+            name: _finite(np.broadcast_to(_evaluate(tree, numbers), len(frame)))
             for name, tree in fitted["formulas"].items()
         }
     for name, score in fitted["quantile_scores"].items():
-        parts = [_quantile_score(columns[part["column"]], part) for part in score]
+        parts = [_quantile_score(numbers[part["column"]], part) for part in score]
         computed[name] = np.sum(parts, axis=0)
-    return pd.concat([raw, pd.DataFrame(computed, index=raw.index, dtype="float64")], axis=1)
+    columns: dict[str, Any] = {}
+    for name, values in read.items():
+        columns |= _date_parts(name, values) if kinds[name] == "date" else {name: values}
+    return pd.DataFrame(columns | computed, index=frame.index)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _date_parts(name: str, dates: pd.Series) -> dict[str, pd.Series]:
+    return {
+        f"{name} (days)": (dates - pd.Timestamp(0)) / pd.Timedelta(days=1),
+        f"{name} (month)": dates.dt.month.astype("float64"),
+        f"{name} (weekday)": dates.dt.weekday.astype("float64"),
+    }
 
 
 def _evaluate(tree: Any, columns: dict[str, np.ndarray]) -> Any:

@@ -30,10 +30,10 @@ class SplitTable:
 def split_table(
     frame: pd.DataFrame, target: str, split: Split, time: pd.Series | None = None
 ) -> SplitTable:
-    """Splits a numeric table.
+    """Splits a checked table.
 
     Args:
-        frame: (n, features + 1) float64, with the target among the columns.
+        frame: (n, features + 1), with the target among the columns.
         target: the target's name.
         split: method, test size, seed.
         time: (n,) what to order by, for the method `time`.
@@ -43,8 +43,8 @@ def split_table(
         among equal rows, so that it stays the same when the table is shuffled or grows.
 
     Raises:
-        InputError: a side would have fewer than two rows, or a class too few to be split, or a
-            column has the name of the key.
+        InputError: a side would have fewer than two rows, or none of a class, or a class has too
+            few rows to be split, or a column has the name of the key.
     """
     if ROW_KEY in frame:
         raise InputError(
@@ -62,6 +62,8 @@ def split_table(
         None if time is None else time.iloc[order].reset_index(drop=True),
     )
     _check_sizes(in_test, split)
+    if frame[target].dtype.kind != "f":
+        _check_sides_have_all_classes(frame[target], in_test)
     keyed = frame.copy(deep=False)
     keyed.insert(0, ROW_KEY, keys)
     train_rows, test_rows = order[~in_test[order]], order[in_test[order]]
@@ -76,7 +78,9 @@ def split_table(
 
 def _hash_rows(frame: pd.DataFrame) -> np.ndarray:
     """A 64-bit hash of each row's values; columns in the order of their names, -0.0 as 0.0."""
-    columns = frame[sorted(frame.columns)] + 0.0
+    columns = frame[sorted(frame.columns)]
+    numbers = columns.select_dtypes("float64").columns
+    columns = columns.assign(**{name: columns[name] + 0.0 for name in numbers})
     return pd.util.hash_pandas_object(columns, index=False).to_numpy()
 
 
@@ -132,3 +136,14 @@ def _check_sizes(in_test: np.ndarray, split: Split) -> None:
             f"{test_rows} test rows at split.test_size {split.test_size:g}, at least "
             f"{_FEWEST_ROWS} each are needed"
         )
+
+
+def _check_sides_have_all_classes(labels: pd.Series, in_test: np.ndarray) -> None:
+    for rows, name in ((in_test, "test"), (~in_test, "training")):
+        absent = sorted(set(labels) - set(labels[rows]))
+        if absent:
+            count = int((labels == absent[0]).sum())
+            raise InputError(
+                f"class {absent[0]!r} ({count} rows in all) has no row among the {name} rows; "
+                "use split.method: stratified"
+            )

@@ -6,7 +6,9 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,22 +18,22 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
+from modelling.answers import find_class
 from modelling.errors import InputError, unknown_name
-from modelling.recipe import ColumnCheck, Recipe
+from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
+from modelling.sklearn_wrapper import read_column
 
 _SNIFFED_BYTES = 64 * 1024
 _SEPARATORS = ",;\t|"
-_NO_NUMBERS = {
-    "dates": pd.api.types.is_datetime64_any_dtype,
-    "durations": pd.api.types.is_timedelta64_dtype,
-}
+_MOST_CLASSES = 100
 
 
 @dataclass(frozen=True)
 class CheckedTable:
     """A table that holds what its recipe says.
 
-    frame: the features, then the target, each float64; left_out: the columns of the file that are
+    frame: the features (float64; text for a category; dates), then the target (float64, or the
+    labels of a classification: int64, bool or text); left_out: the columns of the file that are
     neither declared nor dropped.
     """
 
@@ -125,7 +127,7 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
         source: the table's path or URI, for messages.
 
     Returns:
-        The features and the target as float64, finite or (where allowed) missing.
+        The features, finite or (where allowed) missing, and the target, never missing.
 
     Raises:
         InputError: a column is missing or holds something that is not allowed, with the row
@@ -137,15 +139,23 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     for name in [*checks, *([time_column] if time_column else [])]:
         if name not in table.columns:
             raise InputError(f"table {source}: " + unknown_name("column", name, table.columns))
-    known = {*checks, *recipe.data.drop, time_column}
+    known = {*checks, *recipe.data.drop, target, time_column}
     left_out = [name for name in table.columns if name not in known]
-    numbers = {name: _to_number(table[name], source) for name in checks}
-    frame = pd.DataFrame(numbers, index=table.index)
+    columns = {
+        name: _read(table[name], "number" if check.type == "integer" else check.type, source)
+        for name, check in checks.items()
+    }
+    columns[target] = _read_target(table[target], recipe, source)
+    if recipe.task == "regression":
+        checks[target] = ColumnCheck()
+    frame = pd.DataFrame(columns, index=table.index)
     try:
         _schema(checks).validate(frame, lazy=True)
     except SchemaErrors as error:
         raise InputError(f"table {source}: {_first_failure(error.failure_cases)}") from error
-    if frame[target].nunique() < 2:
+    if recipe.task == "classification":
+        _check_classes(frame[target], recipe, source)
+    elif frame[target].nunique() < 2:
         raise InputError(
             f"table {source}: target {target!r} is constant, there is nothing to learn"
         )
@@ -157,28 +167,96 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
     if data.target not in table.columns:
         raise InputError(f"table {source}: " + unknown_name("target", data.target, table.columns))
     declared = data.columns or {
-        str(name): ColumnCheck(missing=1.0)
+        str(name): ColumnCheck(type=_shown_type(table[name]), missing=1.0)
         for name in table.columns
         if name not in (*data.drop, data.target, recipe.split.time_column)
     }
     if not declared:
         raise InputError(f"table {source} has no column but the target and the dropped ones")
-    return {**declared, data.target: ColumnCheck()}
+    return dict(declared)
 
 
-def _to_number(column: pd.Series, source: str) -> pd.Series:
-    for kind, has_kind in _NO_NUMBERS.items():
-        if has_kind(column.dtype):
-            raise InputError(f"table {source}: column {column.name!r} holds {kind}, not numbers")
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-    text = numbers.isna() & column.notna()
-    if text.any():
-        row = int(np.flatnonzero(text)[0])
+def _shown_type(column: pd.Series) -> ColumnType:
+    """The type of a column that nobody declared."""
+    if column.dtype.kind == "M":
+        return "date"
+    is_text = not pd.api.types.is_numeric_dtype(column) and any(
+        isinstance(value, str) for value in column
+    )
+    return "category" if is_text else "number"
+
+
+def _read(column: pd.Series, kind: str, source: str) -> pd.Series:
+    """Reads a column as its kind, as the model will read it when it predicts."""
+    values = read_column(column, kind)
+    wrong = values.isna() & column.notna()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
         raise InputError(
             f"table {source}: column {column.name!r}, row {row + 1}: "
-            f"{str(column.iloc[row])[:60]!r} is not a number{_and_more(int(text.sum()) - 1)}"
+            f"{str(column.iloc[row])[:60]!r} is not a {kind}{_and_more(int(wrong.sum()) - 1)}"
+            + ("; a date is written 2026-11-21" if kind == "date" else "")
         )
-    return numbers
+    return values
+
+
+def _read_target(column: pd.Series, recipe: Recipe, source: str) -> pd.Series:
+    """The target of a regression as numbers; the labels of a classification as they are."""
+    missing = column.isna()
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
+        more = _and_more(int(missing.sum()) - 1)
+        raise InputError(
+            f"table {source}: column {column.name!r}, row {row + 1} is missing{more}; "
+            "the target must be known"
+        )
+    if recipe.task == "regression":
+        return _read(column, "number", source)
+    if all(isinstance(value, bool | np.bool_) for value in column):
+        return column.astype(bool)
+    if not pd.api.types.is_numeric_dtype(column):
+        return read_column(column, "category")
+    fraction = column % 1 != 0
+    if fraction.any():
+        row = int(np.flatnonzero(fraction)[0])
+        raise InputError(
+            f"table {source}: target {column.name!r}, row {row + 1}: {column.iloc[row]:g} is no "
+            "class; to predict numbers, set task: regression"
+        )
+    return column.astype("int64")
+
+
+def _check_classes(labels: pd.Series, recipe: Recipe, source: str) -> None:
+    counts = labels.value_counts()
+    classes = sorted(counts.index)
+    target = f"table {source}: target {recipe.data.target!r}"
+    if len(classes) < 2:
+        raise InputError(
+            f"{target} has the one class {classes[0]!r} only, there is nothing to learn"
+        )
+    if len(classes) > _MOST_CLASSES:
+        raise InputError(
+            f"{target} has {len(classes)} different values, more than the {_MOST_CLASSES} that a "
+            "classification may have; to predict numbers, set task: regression"
+        )
+    rare = [name for name in classes if counts[name] < 2]
+    if rare:
+        raise InputError(
+            f"{target}: class {rare[0]!r} has one row, at least two are needed"
+            f"{_and_more(len(rare) - 1, 'such class', 'such classes')}"
+        )
+    positive = recipe.data.positive_class
+    if positive is None and len(classes) == 2:
+        raise InputError(
+            f"{target} has two classes: say which one the model is to find, "
+            f"data.positive_class: {classes[0]} or {classes[1]}"
+        )
+    if positive is not None and len(classes) > 2:
+        raise InputError(
+            f"{target} has {len(classes)} classes; data.positive_class is for two: leave it out"
+        )
+    if positive is not None:
+        find_class(classes, positive)
 
 
 def _schema(checks: dict[str, ColumnCheck]) -> pa.DataFrameSchema:
@@ -186,15 +264,17 @@ def _schema(checks: dict[str, ColumnCheck]) -> pa.DataFrameSchema:
 
 
 def _pandera_column(check: ColumnCheck) -> pa.Column:
-    rules = [pa.Check(np.isfinite, name="finite", ignore_na=True)]
+    rules = []
+    if check.type in ("number", "integer"):
+        rules.append(pa.Check(np.isfinite, name="finite", ignore_na=True))
     if check.type == "integer":
         rules.append(pa.Check(lambda column: column % 1 == 0, name="an integer", ignore_na=True))
-    if check.type == "boolean":
-        rules.append(pa.Check.isin([0, 1], error="a boolean"))
     if check.min is not None:
-        rules.append(pa.Check.ge(check.min, error=f"at least {check.min:g}"))
+        least = f"at least {limit_text(check.min)}"
+        rules.append(pa.Check.ge(_limit(check.min), error=least))
     if check.max is not None:
-        rules.append(pa.Check.le(check.max, error=f"at most {check.max:g}"))
+        most = f"at most {limit_text(check.max)}"
+        rules.append(pa.Check.le(_limit(check.max), error=most))
     if check.missing:
         rules.append(
             pa.Check(
@@ -203,7 +283,11 @@ def _pandera_column(check: ColumnCheck) -> pa.Column:
                 ignore_na=False,
             )
         )
-    return pa.Column("float64", rules, nullable=check.missing > 0)
+    return pa.Column(None, rules, nullable=check.missing > 0)
+
+
+def _limit(limit: float | date) -> float | pd.Timestamp:
+    return pd.Timestamp(limit) if isinstance(limit, date) else limit
 
 
 def _first_failure(failures: pd.DataFrame) -> str:
@@ -216,31 +300,55 @@ def _first_failure(failures: pd.DataFrame) -> str:
     more = _and_more(len(same) - 1)
     if first["check"] == "not_nullable":
         return f"{where} is missing{more}"
-    return f"{where}: {first['failure_case']:g} is not {first['check']}{more}"
+    value = first["failure_case"]
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{where}: {shown} is not {first['check']}{more}"
 
 
-def _and_more(count: int) -> str:
-    return f" (and {count} more row{'s' if count > 1 else ''})" if count > 0 else ""
+def _and_more(count: int, one: str = "row", many: str = "rows") -> str:
+    return f" (and {count} more {many if count > 1 else one})" if count > 0 else ""
 
 
 def profile_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Describes each column of a numeric table.
+    """Describes each column of a checked table.
 
     Returns:
-        One row a column: column, rows, missing (count), distinct (count), mean, std, min, the
-        quartiles 25%, 50% and 75%, max; in the column's own units.
+        One row a column: column, type, rows, missing (count), distinct (count); of numbers mean,
+        std, min, the quartiles 25%, 50% and 75% and max, in the column's own units; of dates min
+        and max; of text and labels the most common value and its share.
     """
-    profile = frame.describe().T.drop(columns="count")
-    profile.insert(0, "rows", len(frame))
-    profile.insert(1, "missing", frame.isna().sum())
-    profile.insert(2, "distinct", frame.nunique())
-    return profile.rename_axis("column").reset_index()
+    return pd.DataFrame([_profile(frame[name]) for name in frame.columns])
+
+
+def _profile(column: pd.Series) -> dict[Any, Any]:
+    profile: dict[Any, Any] = {
+        "column": column.name,
+        "type": str(column.dtype),
+        "rows": len(column),
+        "missing": int(column.isna().sum()),
+        "distinct": column.nunique(),
+    }
+    if column.dtype.kind == "f":
+        return {**profile, **column.describe().drop("count").to_dict()}
+    if column.dtype.kind == "M":
+        return profile | {"min": str(column.min()), "max": str(column.max())}
+    counts = column.value_counts(normalize=True)
+    if counts.empty:
+        return profile
+    return profile | {"most_common": str(counts.index[0]), "share": float(counts.iloc[0])}
 
 
 def table_digest(frame: pd.DataFrame) -> str:
-    """Returns the sha256 of a numeric table's whole content: names, order and every value."""
+    """Returns the sha256 of a checked table's whole content: names, order and every value."""
     digest = hashlib.sha256()
     for name in frame.columns:
-        digest.update(f"{name}\0{frame[name].dtype}\0{len(frame)}\0".encode())
-        digest.update(np.ascontiguousarray(frame[name].to_numpy()).tobytes())
+        column = frame[name]
+        digest.update(f"{name}\0{column.dtype}\0{len(frame)}\0".encode())
+        if isinstance(column.dtype, pd.StringDtype):
+            digest.update(column.isna().to_numpy().tobytes())
+            text = column.fillna("")
+            digest.update(text.str.len().to_numpy().tobytes())
+            digest.update(text.str.cat().encode())
+        else:
+            digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())
     return digest.hexdigest()

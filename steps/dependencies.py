@@ -1,5 +1,6 @@
 """What the result of each step depends on, for the step cache."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ class StepDependencies:
         # Of the models, only the chosen one counts, and its parameters are there already.
         del parts["default_model"]
         parts["models"] = chosen.model_dump(mode="json", exclude={"parameters"})
+        if self._recipe.decision.threshold == "tuned":
+            code = code_digests(self._project, "modelling.decision")
+            return replace(dependencies, code={**dependencies.code, **code})
+        del parts["metrics"]
         return dependencies
 
     def of_evaluate(self, prepared: str, model_digest: str) -> Dependencies:

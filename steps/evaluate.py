@@ -6,7 +6,9 @@ baseline's, the plots, the worst predictions, and all predictions with their row
 
 import hashlib
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +21,27 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import EvaluationMetric, EvaluationResult, make_metric
 from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
-from sklearn.dummy import DummyRegressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from engine.entry_point import run_command
 from engine.tags import OUTPUT_DIGEST
 from modelling import plots
-from modelling.errors import InputError
-from modelling.metrics import (
-    BASELINE_PREFIX,
-    BUILTIN_METRICS,
-    CUSTOM_METRICS,
+from modelling.answers import (
+    PREDICTION,
+    PROBABILITY_PREFIX,
+    Answers,
+    Classes,
     Values,
-    check_metrics,
-    compute_metrics,
-    metric_names,
-    missing_metrics,
+    encode_targets,
+    find_classes,
+    read_answers,
 )
+from modelling.errors import InputError
+from modelling.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe
+from modelling.sklearn_wrapper import answer
 from modelling.split import ROW_KEY
+from modelling.table import table_digest
 from steps.step import (
     MODEL_DIGEST,
     MODEL_ID,
@@ -46,9 +51,29 @@ from steps.step import (
     load_parts,
     step_run,
 )
-from tracking.artifacts_logger import again_if_datasets_collide, log_predictions
+from tracking.artifacts_logger import again_if_datasets_collide, log_predictions, make_dataset
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import temporary_folder
+
+_MOST_CURVES = 10
+_NO_DECISION: dict[str, Any] = {"decision": None}  # the most frequent class is the answer
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the pictures and tables are made of.
+
+    test: the rows, with row_key and the target; table: what the model gave for them; targets and
+    answers: the same in the numbers that metrics take; facts: of the model.
+    """
+
+    recipe: Recipe
+    classes: Classes | None
+    test: pd.DataFrame
+    targets: Values
+    table: pd.DataFrame
+    answers: Answers
+    facts: dict[str, Any]
 
 
 @click.command()
@@ -58,14 +83,13 @@ from tracking.output_manager import temporary_folder
 def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
     """Evaluates a model on the test rows of a prepare run."""
     settings = load_parts(recipe, "evaluate")
-    check_metrics(settings)
+    metrics = metrics_of(settings)
+    target = settings.data.target
     with step_run("evaluate", settings):
         find_run(prepare_run_id, "prepare")
         test = pd.read_parquet(download(prepare_run_id, "test.parquet"))
-        train = pd.read_parquet(
-            download(prepare_run_id, "train.parquet"), columns=[settings.data.target]
-        )
-        model, facts = _load_model(model_uri, settings.data.target)
+        known = pd.read_parquet(download(prepare_run_id, "train.parquet"), columns=[target])[target]
+        model, facts = _load_model(model_uri, settings)
         mlflow.set_tags(
             {
                 PREPARE_RUN_ID: prepare_run_id,
@@ -75,26 +99,22 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
                 MLFLOW_RUN_NAME: f"evaluate {settings.name} {facts['model']}",
             }
         )
-        metrics = _evaluate_model(model, test, settings) | _baseline(train, test, settings)
-        log_metrics(metrics)
-        names = metric_names(settings.metrics.custom)
-        missing = missing_metrics([*names, *(BASELINE_PREFIX + name for name in names)], metrics)
-        if missing:
-            raise ValueError(f"the evaluation did not give the metrics {', '.join(missing)}")
-        predictions = _predict(model, test, settings)
-        answer = pd.DataFrame(
-            {
-                ROW_KEY: test[ROW_KEY],
-                settings.data.target: test[settings.data.target],
-                "prediction": predictions,
-            }
-        )
-        log_predictions(answer, settings.name, facts["model"], {"model": facts["model_digest"]})
-        content = json.dumps(metrics, sort_keys=True).encode() + predictions.tobytes()
-        mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256(content).hexdigest())
+        classes = find_classes(settings, known)
+        table = _predict(model, test.drop(columns=[ROW_KEY, target]), settings)
+        answers = read_answers(table, classes)
+        targets = encode_targets(test[target], classes)
+        figures = compute_metrics(metrics, answers, targets)
+        figures |= _baseline(known, targets, classes, metrics)
+        evaluation = Evaluation(settings, classes, test, targets, table, answers, facts)
+        _evaluate_by_mlflow(model, evaluation, metrics)
+        log_metrics(figures)
+        kept = pd.DataFrame({ROW_KEY: test[ROW_KEY], target: test[target]}).join(table)
+        log_predictions(kept, settings.name, facts["model"], {"model": facts["model_digest"]})
+        content = json.dumps(figures, sort_keys=True) + table_digest(table)
+        mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256(content.encode()).hexdigest())
 
 
-def _load_model(model_uri: str, target: str) -> tuple[PyFuncModel, dict[str, Any]]:
+def _load_model(model_uri: str, recipe: Recipe) -> tuple[PyFuncModel, dict[str, Any]]:
     """Loads a model and checks that it predicts what the fitted estimator did when it was logged.
 
     Returns:
@@ -107,11 +127,10 @@ def _load_model(model_uri: str, target: str) -> tuple[PyFuncModel, dict[str, Any
     except (MlflowException, OSError) as error:
         raise InputError(f"model {model_uri} cannot be loaded: {error}") from error
     facts = model.metadata.metadata or {}
-    sample_path = local / "artifacts" / "sample.parquet"
-    if not facts.get("model_digest") or not sample_path.is_file():
+    sample, answers = (local / "artifacts" / f"{name}.parquet" for name in ("sample", "answers"))
+    if not facts.get("model_digest") or not (sample.is_file() and answers.is_file()):
         raise InputError(f"model {model_uri} was not made by the step train")
-    sample = pd.read_parquet(sample_path)
-    if not np.array_equal(model.predict(sample.drop(columns=target)), sample[target]):
+    if not _predict(model, pd.read_parquet(sample), recipe).equals(pd.read_parquet(answers)):
         raise ValueError(
             f"model {model_uri} does not predict here what it predicted when it was trained; "
             "is its environment (conda.yaml beside the model) the one that is installed?"
@@ -119,89 +138,174 @@ def _load_model(model_uri: str, target: str) -> tuple[PyFuncModel, dict[str, Any
     return model, facts
 
 
-def _predict(model: PyFuncModel, test: pd.DataFrame, recipe: Recipe) -> Values:
-    return np.asarray(model.predict(test.drop(columns=[ROW_KEY, recipe.data.target])), dtype=float)
+def _predict(model: PyFuncModel, rows: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The model's answers for raw rows: `prediction`, and probabilities of a classification."""
+    if recipe.task == "regression":
+        return pd.DataFrame({PREDICTION: model.predict(rows)})
+    return model.predict(rows, params={"method": "predict_all"})
 
 
-def _evaluate_model(model: PyFuncModel, test: pd.DataFrame, recipe: Recipe) -> dict[str, float]:
-    """Runs MLflow's evaluation, which logs its own metrics; returns ours."""
+def _baseline(
+    known: pd.Series, targets: Values, classes: Classes | None, metrics: Mapping[str, Metric]
+) -> dict[str, float]:
+    """The metrics of what the training rows say on average, as if it were a model.
+
+    That is their mean or, of a classification, the most frequent class and the share of each.
+    """
+    rows = pd.DataFrame({"nothing": np.zeros(max(len(known), len(targets)))})
+    if classes is None:
+        dummy = DummyRegressor(strategy="mean").fit(rows.head(len(known)), known)
+    else:
+        dummy = DummyClassifier(strategy="prior").fit(rows.head(len(known)), known)
+    table = answer(dummy, rows.head(len(targets)), _NO_DECISION)
+    return compute_metrics(metrics, read_answers(table, classes), targets, BASELINE_PREFIX)
+
+
+def _evaluate_by_mlflow(
+    model: PyFuncModel, evaluation: Evaluation, metrics: Mapping[str, Metric]
+) -> None:
+    """Runs MLflow's evaluation, which logs its own metrics beside ours, and the pictures."""
+    recipe, classes = evaluation.recipe, evaluation.classes
+    target = recipe.data.target
+    config: dict[str, Any] = {"log_model_explainability": False}
+    if classes is not None and classes.positive is not None:
+        config["pos_label"] = classes.positive
 
     def run() -> EvaluationResult:
         return mlflow.models.evaluate(
-            model,
-            test.drop(columns=ROW_KEY),
-            targets=recipe.data.target,
-            model_type="regressor",
+            data=make_dataset(
+                pd.DataFrame(
+                    {
+                        target: evaluation.test[target],
+                        PREDICTION: evaluation.table[PREDICTION],
+                    }
+                ),
+                targets=target,
+                predictions=PREDICTION,
+                name=f"{recipe.name} predictions",
+            ),
+            model_id=model.model_id,
+            model_type="regressor" if classes is None else "classifier",
             evaluators=["default"],
-            evaluator_config={"default": {"log_model_explainability": False}},
-            extra_metrics=[_mlflow_metric(name) for name in recipe.metrics.custom],
-            custom_artifacts=_artifacts(model, test, recipe),
+            evaluator_config={"default": config},
+            extra_metrics=[
+                _mlflow_metric(name, metrics[name], classes) for name in recipe.metrics.custom
+            ],
+            custom_artifacts=[
+                _artifacts(evaluation),
+                _importance(model, evaluation, metrics[recipe.metrics.primary]),
+            ],
         )
 
-    result = again_if_datasets_collide(run)
-    found = result.metrics
-    builtin = {short: found.get(metric.mlflow_name) for short, metric in BUILTIN_METRICS.items()}
-    custom = {name: found.get(name) for name in recipe.metrics.custom}
-    return {name: float(value) for name, value in (builtin | custom).items() if value is not None}
+    # It warns of integer labels, although it is told that they are classes.
+    logging.getLogger("mlflow.models.evaluation.evaluators.classifier").setLevel(logging.ERROR)
+    again_if_datasets_collide(run)
 
 
-def _mlflow_metric(name: str) -> EvaluationMetric:
-    metric = CUSTOM_METRICS[name]
-
+def _mlflow_metric(name: str, metric: Metric, classes: Classes | None) -> EvaluationMetric:
     def eval_fn(predictions: pd.Series, targets: pd.Series) -> float:
-        return metric(np.asarray(predictions), np.asarray(targets))
+        answers = Answers(encode_targets(predictions, classes))
+        return metric(answers, encode_targets(targets, classes))
 
     return make_metric(eval_fn=eval_fn, greater_is_better=metric.greater_is_better, name=name)
 
 
-def _baseline(train: pd.DataFrame, test: pd.DataFrame, recipe: Recipe) -> dict[str, float]:
-    """The metrics of the mean of the training rows, as if it were a model."""
-    target = recipe.data.target
-    dummy = DummyRegressor(strategy="mean").fit(train, train[target])
-    names = metric_names(recipe.metrics.custom)
-    return compute_metrics(names, dummy.predict(test), test[target].to_numpy(), BASELINE_PREFIX)
+Artifacts = Callable[..., dict[str, Any]]
+"""A function in the form of MLflow's `custom_artifacts`."""
 
 
-def _artifacts(
-    model: PyFuncModel, test: pd.DataFrame, recipe: Recipe
-) -> list[Callable[..., dict[str, Any]]]:
-    """The pictures and tables of the evaluation, in the form of MLflow's `custom_artifacts`."""
-    target = recipe.data.target
-
-    def save(figure: Figure, folder: str, name: str) -> dict[str, Any]:
+def _save(figures: Mapping[str, Figure], folder: str) -> dict[str, Any]:
+    saved: dict[str, Any] = {}
+    for name, figure in figures.items():
         path = Path(folder) / f"{name}.png"
         figure.savefig(path, dpi=120)
-        return {name: str(path)}
+        saved[name] = str(path)
+    return saved
 
-    def predictions_and_errors(
-        eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str
-    ) -> dict[str, Any]:
-        actual, predicted = eval_df["target"].to_numpy(), eval_df["prediction"].to_numpy()
-        drawn = {
-            "predictions_vs_targets": plots.plot_predictions,
-            "residuals": plots.plot_residuals,
-            "error_by_target": plots.plot_error_by_target,
-        }
-        saved: dict[str, Any] = {}
-        for name, plot in drawn.items():
-            saved |= save(plot(actual, predicted, target), folder, name)
-        return saved | {"worst_predictions": plots.worst_predictions(test, predicted, target)}
 
-    def importance(
-        _eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str
-    ) -> dict[str, Any]:
-        metric = recipe.metrics.primary
+def _artifacts(evaluation: Evaluation) -> Artifacts:
+    """The pictures of the answers, and the worst of them."""
+    target = evaluation.recipe.data.target
+
+    def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
+        classes = evaluation.classes
+        if classes is None:
+            figures = _plots_of_values(evaluation)
+        else:
+            figures = _plots_of_classes(evaluation, classes)
+        worst = plots.worst_predictions(
+            evaluation.test, evaluation.table, _errors(evaluation), target
+        )
+        return _save(figures, folder) | {"worst_predictions": worst}
+
+    return draw
+
+
+def _errors(evaluation: Evaluation) -> Values:
+    """Of numbers prediction - target; of a class, the probability that the others were given."""
+    if evaluation.classes is None:
+        return evaluation.answers.predictions - evaluation.targets
+    given = evaluation.table[evaluation.classes.columns].to_numpy()
+    place = np.searchsorted(
+        np.asarray(evaluation.classes.labels),
+        evaluation.test[evaluation.recipe.data.target].to_numpy(),
+    )
+    return 1 - given[np.arange(len(given)), place]
+
+
+def _plots_of_values(evaluation: Evaluation) -> dict[str, Figure]:
+    values = evaluation.targets, evaluation.answers.predictions, evaluation.recipe.data.target
+    return {
+        "predictions_vs_targets": plots.plot_predictions(*values),
+        "residuals": plots.plot_residuals(*values),
+        "error_by_target": plots.plot_error_by_target(*values),
+    }
+
+
+def _plots_of_classes(evaluation: Evaluation, classes: Classes) -> dict[str, Figure]:
+    target = evaluation.recipe.data.target
+    true = evaluation.test[target].to_numpy()
+    shown = classes.labels if classes.positive is None else (classes.positive,)
+    scores = {
+        f"{target} = {label}": (
+            (true == label).astype(float),
+            evaluation.table[f"{PROBABILITY_PREFIX}{label}"].to_numpy(),
+        )
+        for label in shown[:_MOST_CURVES]
+    }
+    figures = {
+        "confusion": plots.plot_confusion(true, evaluation.table[PREDICTION].to_numpy(), target),
+        "roc": plots.plot_roc(scores, target),
+        "precision_recall": plots.plot_precision_recall(scores, target),
+        "calibration": plots.plot_calibration(scores, target),
+    }
+    if classes.positive is not None:
+        [(name, (is_class, score))] = scores.items()
+        threshold = evaluation.facts.get("threshold")
+        figures["lift"] = plots.plot_lift(is_class, score, name)
+        figures["score_distribution"] = plots.plot_scores(is_class, score, name, threshold)
+    return figures
+
+
+def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> Artifacts:
+    """How much each raw column matters."""
+    recipe = evaluation.recipe
+
+    def answers_for(rows: pd.DataFrame) -> Answers:
+        return read_answers(_predict(model, rows, recipe), evaluation.classes)
+
+    def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
         table = plots.compute_importance(
-            model.predict,
-            test.drop(columns=[ROW_KEY, target]),
-            test[target].to_numpy(),
+            answers_for,
+            evaluation.test.drop(columns=[ROW_KEY, recipe.data.target]),
+            evaluation.targets,
             metric,
             recipe.split.seed,
         )
-        figure = plots.plot_importance(table, metric)
-        return save(figure, folder, "permutation_importance") | {"importance": table}
+        figure = plots.plot_importance(table, recipe.metrics.primary)
+        return _save({"permutation_importance": figure}, folder) | {"importance": table}
 
-    return [predictions_and_errors, importance]
+    return draw
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ profile of the columns, and the counts of rows and duplicates.
 """
 
 import hashlib
-import warnings
 from pathlib import Path
 
 import click
@@ -20,7 +19,7 @@ from modelling.split import ROW_KEY, split_table
 from modelling.table import check_table, profile_table, read_table, table_digest
 from steps.step import DATA_SHA256, load_parts, step_run
 from steps.table_source import fetch_table
-from tracking.artifacts_logger import log_config, log_dataset, log_table
+from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder, temporary_path
 
@@ -73,16 +72,13 @@ def _write_side(side: pd.DataFrame, name: str, source: str, target: str) -> str:
     side.to_parquet(path, index=False)
     log_artifact(path)
     digest = table_digest(side)
-    with warnings.catch_warnings():
-        # MLflow knows two kinds of local file that it treats alike.
-        warnings.filterwarnings("ignore", "The specified dataset source can be interpreted")
-        dataset = mlflow.data.from_pandas(
-            side.drop(columns=ROW_KEY),
-            source=source,
-            targets=target,
-            name=f"{Path(source).name} {name}",
-            digest=digest[:_DIGEST_LENGTH],
-        )
+    dataset = make_dataset(
+        side.drop(columns=ROW_KEY),
+        source=source,
+        targets=target,
+        name=f"{Path(source).name} {name}",
+        digest=digest[:_DIGEST_LENGTH],
+    )
     log_dataset(dataset, context="training" if name == "train" else "testing")
     return digest
 

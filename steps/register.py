@@ -24,9 +24,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from engine.entry_point import run_command
 from engine.tags import OUTPUT_DIGEST
+from modelling.answers import encode_targets, find_classes, read_answers
 from modelling.errors import InputError
 from modelling.gate import Comparison, check_finite, check_thresholds, compare_with_champion
-from modelling.metrics import BASELINE_PREFIX, check_gate, check_metrics, metric_names
+from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY
 from steps.registry import CHALLENGER, CHAMPION, find_champion, find_equal_version
@@ -62,7 +63,6 @@ class Verdict:
 def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
     """Registers the model of an evaluate run, if it is good enough."""
     settings = load_parts(recipe, "register")
-    check_metrics(settings)
     check_gate(settings)
     with step_run("register", settings):
         candidate = find_run(evaluate_run_id, "evaluate")
@@ -89,10 +89,11 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
 def _judge(
     recipe: Recipe, candidate: Run, champion: ModelVersion | None, champion_run_id: str
 ) -> tuple[list[Comparison], Verdict]:
-    metrics = candidate.data.metrics
+    metrics = metrics_of(recipe)
+    figures = candidate.data.metrics
     rows = [
-        *check_finite(metric_names(recipe.metrics.custom), metrics),
-        *check_thresholds(recipe.gate, metrics),
+        *check_finite(metrics, figures),
+        *check_thresholds(recipe.gate, figures, metrics),
     ]
     failed = [row for row in rows if not row.passed]
     if failed:
@@ -121,11 +122,13 @@ def _compare(
     ours, theirs = _read_predictions(candidate), _read_predictions(evaluated)
     if not np.array_equal(ours[ROW_KEY], theirs[ROW_KEY]):
         raise InputError(f"run {evaluated.info.run_id} evaluated the champion on other test rows")
+    classes = find_classes(recipe, ours[recipe.data.target])
     return compare_with_champion(
         recipe.metrics.primary,
-        ours[recipe.data.target].to_numpy(),
-        ours["prediction"].to_numpy(),
-        theirs["prediction"].to_numpy(),
+        metrics_of(recipe)[recipe.metrics.primary],
+        encode_targets(ours[recipe.data.target], classes),
+        read_answers(ours, classes),
+        read_answers(theirs, classes),
         recipe.promotion,
         recipe.split.seed,
     )
@@ -253,7 +256,7 @@ def _description(
     metrics = candidate.data.metrics
     figures = "\n".join(
         f"| {name} | {metrics[name]:.4g} | {metrics[BASELINE_PREFIX + name]:.4g} |"
-        for name in metric_names(recipe.metrics.custom)
+        for name in metrics_of(recipe)
     )
     gate = "\n".join(f"- {row}" for row in rows if row.check != "finite")
     return (

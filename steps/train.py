@@ -5,13 +5,15 @@ logged SklearnWrapper model, with a sample of rows and what the fitted estimator
 """
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 import mlflow
 import pandas as pd
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from sklearn.pipeline import Pipeline
 
@@ -19,12 +21,18 @@ from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import run_command
 from engine.tags import OUTPUT_DIGEST
 from modelling import sklearn_wrapper
+from modelling.answers import find_classes
 from modelling.environment import model_environment
-from modelling.estimators import build_pipeline, estimator_parameters, fit_pipeline
-from modelling.features import fit_features
+from modelling.estimators import (
+    build_pipeline,
+    describe_inputs,
+    estimator_parameters,
+    fit_pipeline,
+)
+from modelling.features import column_kinds, fit_features
 from modelling.model_files import check_trusted, model_digest
 from modelling.recipe import Recipe
-from modelling.sklearn_wrapper import apply_features
+from modelling.sklearn_wrapper import answer, apply_features
 from modelling.split import ROW_KEY
 from steps.step import (
     DATA_SHA256,
@@ -54,35 +62,69 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str) 
     hyperparameters = read_hyperparameters(context.args)
     name, chosen = settings.choose_model(model)
     with step_run("train", settings, name) as run:
-        pipeline = build_pipeline(
-            chosen, hyperparameters, settings.split.seed, impute=_may_miss(settings)
-        )
         prepared = find_run(prepare_run_id, "prepare")
         rows = pd.read_parquet(download(prepare_run_id, "train.parquet"))
+        targets = rows[settings.data.target]
         raw = rows.drop(columns=[ROW_KEY, settings.data.target])
-        features = fit_features(raw, settings.features)
+        kinds = column_kinds(raw, settings.data.columns)
+        features = fit_features(raw, settings.features, kinds, _may_miss(settings))
+        inputs = apply_features(raw, features)
+        pipeline = build_pipeline(
+            chosen,
+            hyperparameters,
+            settings.split.seed,
+            settings.task,
+            describe_inputs(inputs, features),
+        )
         configure_autologging(settings.autologging)
-        fit_pipeline(pipeline, apply_features(raw, features), rows[settings.data.target])
+        pipeline, decision = _fit(settings, pipeline, inputs, targets)
+        features["decision"] = decision
         # After autologging, which would fail on names that it finds with other values.
         log_params({"estimator": chosen.estimator, "scale": chosen.scale})
         log_params(estimator_parameters(pipeline))
-        log_metrics({"train_rows": len(rows), "features": len(pipeline.feature_names_in_)})
+        log_metrics({"train_rows": len(rows), "features": inputs.shape[1]})
+        if decision:
+            log_metrics({"threshold": decision["threshold"]})
         resolved = {
             **settings.model_dump(mode="json"),
             "trained": {"model": name, "parameters": _plain(estimator_parameters(pipeline))},
         }
         log_config(resolved, settings.name, name)
-        facts = {
+        facts: dict[str, Any] = {
             "recipe": settings.name,
             "model": name,
             "train_run_id": run.info.run_id,
             "data_sha256": prepared.data.tags.get(DATA_SHA256, "unknown"),
             "git_commit": run.data.tags.get(MLFLOW_GIT_COMMIT, "none"),
         }
+        if decision:
+            facts |= decision
         digest = _write_model(settings, name, pipeline, features, raw, facts)
         mlflow.set_tags(
             {MODEL_DIGEST: digest, OUTPUT_DIGEST: digest, PREPARE_RUN_ID: prepare_run_id}
         )
+
+
+def _fit(
+    recipe: Recipe, pipeline: Pipeline, inputs: pd.DataFrame, targets: pd.Series
+) -> tuple[Pipeline, dict[str, Any] | None]:
+    """Fits the Pipeline; returns it, and from when on a row is of the positive class."""
+    seed = recipe.split.seed
+    classes = find_classes(recipe, targets)
+    if recipe.decision.threshold != "tuned" or classes is None:
+        pipeline = fit_pipeline(pipeline, inputs, targets, recipe.sampling, seed)
+        threshold = recipe.decision.threshold
+    else:
+        # By its name: a metric that changes must not make models train that do not depend on it.
+        decision = import_module("modelling.decision")
+        metric = import_module("modelling.metrics").threshold_metric(recipe)
+        pipeline, threshold = decision.fit_with_threshold(
+            pipeline, inputs, targets, classes, metric, recipe.sampling, seed
+        )
+        click.echo(f"train: threshold {threshold:.4f}, tuned for {recipe.decision.metric}")
+    if classes is None or classes.positive is None:
+        return pipeline, None
+    return pipeline, {"positive_class": classes.positive, "threshold": threshold}
 
 
 def _may_miss(recipe: Recipe) -> bool:
@@ -103,7 +145,7 @@ def _write_model(
     pipeline: Pipeline,
     features: dict[str, Any],
     raw: pd.DataFrame,
-    facts: dict[str, str],
+    facts: dict[str, Any],
 ) -> str:
     """Logs the model with all that it needs to be loaded and checked; returns its digest."""
     chosen = recipe.models[name]
@@ -119,20 +161,38 @@ def _write_model(
     features_path = temporary_path("features.json")
     features_path.write_text(json.dumps(features, indent=2, ensure_ascii=False), encoding="utf-8")
     sample = raw.head(_SAMPLE_ROWS)
-    predictions = pipeline.predict(apply_features(sample, features))
-    sample_path = temporary_path("sample.parquet")
-    sample.assign(**{recipe.data.target: predictions}).to_parquet(sample_path, index=False)
+    answers = answer(pipeline, apply_features(sample, features), features)
+    sample_path, answers_path = temporary_path("sample.parquet"), temporary_path("answers.parquet")
+    sample.to_parquet(sample_path, index=False)
+    answers.to_parquet(answers_path, index=False)
     digest = model_digest(pipeline_path, features)
     log_model(
         Path(sklearn_wrapper.__file__),
         name=f"{recipe.name}-{name}".replace(".", "-"),
-        artifacts={"pipeline": pipeline_path, "features": features_path, "sample": sample_path},
-        signature=infer_signature(sample, predictions),
+        artifacts={
+            "pipeline": pipeline_path,
+            "features": features_path,
+            "sample": sample_path,
+            "answers": answers_path,
+        },
+        signature=_signature(raw, answers),
         input_example=raw.head(_EXAMPLE_ROWS),
         conda_env=model_environment(Path("conda.yaml"), chosen.estimator),
         metadata={**facts, "model_digest": digest},
     )
     return digest
+
+
+def _signature(raw: pd.DataFrame, answers: pd.DataFrame) -> ModelSignature:
+    """Names the columns and leaves their values to the model, which says more about wrong ones.
+
+    MLflow would refuse whole numbers where it saw fractions, and text beside missing values.
+    """
+    return ModelSignature(
+        inputs=Schema([ColSpec(AnyType(), name) for name in raw.columns]),
+        outputs=infer_signature(answers["prediction"].to_numpy()).inputs,
+        params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
+    )
 
 
 if __name__ == "__main__":

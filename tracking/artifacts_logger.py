@@ -1,6 +1,7 @@
 """The artifacts of a step, each kind in its own folder."""
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +56,15 @@ def log_model(
         conda_env=dict(conda_env),
         metadata=dict(metadata),
     )
+
+
+def make_dataset(table: pd.DataFrame, **facts: Any) -> Dataset:
+    """Describes a table as MLflow's dataset; the facts are those of `mlflow.data.from_pandas`."""
+    with warnings.catch_warnings():
+        # It knows two kinds of local file that it treats alike, and mistrusts whole numbers.
+        warnings.filterwarnings("ignore", "The specified dataset source can be interpreted")
+        warnings.filterwarnings("ignore", "Hint: Inferred schema contains integer")
+        return mlflow.data.from_pandas(table, **facts)
 
 
 def log_dataset(dataset: Dataset, context: str) -> None:

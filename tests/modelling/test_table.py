@@ -174,10 +174,10 @@ def test_booleans_and_gaps_become_float64(file_of, recipe_with):
         ({"a": [1.0, 2.0, np.nan]}, "column 'a', row 3 is missing"),
         ({"a": [1.0, -2.0, 3.0]}, "column 'a', row 2: -2 is not at least 0"),
         ({"a": [1.0, 2.0, 31.0]}, "column 'a', row 3: 31 is not at most 9.5"),
-        ({"a": pd.Timestamp("2026-01-01")}, "column 'a' holds dates, not numbers"),
-        ({"a": pd.Timedelta(seconds=1)}, "column 'a' holds durations, not numbers"),
+        ({"a": pd.Timestamp("2026-01-01")}, "column 'a', row 1: '2026-01-01 00:00:00' is not a"),
+        ({"a": pd.Timedelta(seconds=1)}, "column 'a', row 1: '0 days 00:00:01' is not a number"),
         ({"a": [[1], [2], [3]]}, "column 'a', row 1: '[1]' is not a number (and 2 more rows)"),
-        ({"b": [1.0, 2.0, 1.0]}, "column 'b', row 2: 2 is not a boolean"),
+        ({"b": [1.0, 2.0, 1.0]}, "column 'b', row 2: '2.0' is not a boolean"),
         ({"b": [1.0, np.nan, np.nan]}, "column 'b' is not missing in at most 50.0% of the rows"),
     ],
 )

@@ -1,0 +1,64 @@
+"""The threshold from which on a row is of the positive class, tuned on the training rows."""
+
+from typing import Any
+
+import pandas as pd
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
+from sklearn.pipeline import Pipeline
+
+from modelling.answers import Answers, Classes
+from modelling.errors import InputError
+from modelling.estimators import sampling_pipeline, weights, without_sampling
+from modelling.metrics import Metric
+from modelling.recipe import Sampling
+
+_FOLDS = 5
+
+
+def fit_with_threshold(
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    targets: pd.Series,
+    classes: Classes,
+    metric: Metric,
+    sampling: Sampling,
+    seed: int,
+) -> tuple[Pipeline, float]:
+    """Fits a Pipeline, and finds the threshold that is best for a metric on five folds.
+
+    The folds are stratified, equal rows stay together, and no fold's threshold is measured on rows
+    that its Pipeline was fitted on (scikit-learn's TunedThresholdClassifierCV).
+
+    Args:
+        pipeline: as `build_pipeline` gives it.
+        features: (n, columns) the training rows, as `apply_features` gives them.
+        targets: (n,) labels.
+        classes: of the target, one of them positive.
+        metric: one of predictions, not of probabilities.
+        sampling: what to do about classes of different sizes, in each fold by itself.
+        seed: of the folds and the sampling.
+
+    Returns:
+        The Pipeline, fitted on all rows, and the threshold.
+
+    Raises:
+        InputError: scikit-learn refuses a hyperparameter or the data, or a class has too few rows.
+    """
+
+    def score(true: Any, predicted: Any, pos_label: Any) -> float:
+        value = metric(Answers(classes.encode(predicted)), classes.encode(true))
+        return value if metric.greater_is_better else -value
+
+    groups = pd.util.hash_pandas_object(features, index=False)
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
+    try:
+        tuned = TunedThresholdClassifierCV(
+            sampling_pipeline(pipeline, sampling, seed),
+            scoring=make_scorer(score, pos_label=classes.positive),
+            response_method="predict_proba",
+            cv=list(folds.split(features, targets, groups)),
+        ).fit(features, targets, **weights(pipeline, targets, sampling))
+    except (ValueError, OverflowError) as error:
+        raise InputError(" ".join(str(error).split())) from error
+    return without_sampling(tuned.estimator_), float(tuned.best_threshold_)
