@@ -60,10 +60,11 @@ def log_model(
 
 def make_dataset(table: pd.DataFrame, **facts: Any) -> Dataset:
     """Describes a table as MLflow's dataset; the facts are those of `mlflow.data.from_pandas`."""
+    # It mistrusts whole numbers whenever it is asked for the schema, and knows two kinds of local
+    # file that it treats alike.
+    warnings.filterwarnings("ignore", "Hint: Inferred schema contains integer")
     with warnings.catch_warnings():
-        # It knows two kinds of local file that it treats alike, and mistrusts whole numbers.
         warnings.filterwarnings("ignore", "The specified dataset source can be interpreted")
-        warnings.filterwarnings("ignore", "Hint: Inferred schema contains integer")
         return mlflow.data.from_pandas(table, **facts)
 
 
