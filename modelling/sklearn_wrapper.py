@@ -98,6 +98,8 @@ class SklearnWrapper(PythonModel):
         if method not in METHODS:
             raise _bad_request(f"unknown method {method!r}; allowed: {', '.join(METHODS)}")
         check_columns(model_input, self.features)
+        if not len(model_input):
+            raise _bad_request("the input has no rows")
         inputs = apply_features(model_input, self.features)
         problems = find_problems(model_input, inputs, self.features)
         if problems:
