@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from modelling.answers import Answers, Classes
 from modelling.errors import InputError
-from modelling.estimators import sampling_pipeline, weights, without_sampling
+from modelling.estimators import sampling_pipeline, without_sampling
 from modelling.metrics import Metric
 from modelling.recipe import Sampling
 
@@ -58,7 +58,7 @@ def fit_with_threshold(
             scoring=make_scorer(score, pos_label=classes.positive),
             response_method="predict_proba",
             cv=list(folds.split(features, targets, groups)),
-        ).fit(features, targets, **weights(pipeline, targets, sampling))
+        ).fit(features, targets)
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error
     return without_sampling(tuned.estimator_), float(tuned.best_threshold_)

@@ -188,16 +188,35 @@ def fit_pipeline(
     """
     resampling = sampling_pipeline(pipeline, sampling, seed)
     try:
-        resampling.fit(features, targets, **weights(pipeline, targets, sampling))
+        resampling.fit(features, targets)
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error
     return without_sampling(resampling)
 
 
+class _WeightedPipeline(Pipeline):
+    """A Pipeline in whose fit the classes weigh the same, however many rows they have."""
+
+    def fit(self, X: pd.DataFrame, y: pd.Series) -> "_WeightedPipeline":
+        super().fit(X, y, estimator__sample_weight=compute_sample_weight("balanced", y))
+        return self
+
+
 def sampling_pipeline(pipeline: Pipeline, sampling: Sampling | None, seed: int) -> Pipeline:
-    """Returns the Pipeline with the recipe's sampler before its estimator, if there is one."""
-    if sampling is None or sampling.method not in ("over", "under"):
+    """Returns the Pipeline as it is to be fitted, with what the recipe says about sampling.
+
+    Raises:
+        InputError: the estimator takes no weights, and they are asked for.
+    """
+    if sampling is None or sampling.method == "none":
         return pipeline
+    if sampling.method == "class_weight":
+        estimator = pipeline["estimator"]
+        if not has_fit_parameter(estimator, "sample_weight"):
+            raise InputError(
+                f"{type(estimator).__name__} takes no weights; set sampling.method to over or under"
+            )
+        return _WeightedPipeline(pipeline.steps)
     # Imported here, since it takes a while and most recipes need none.
     from imblearn.over_sampling import RandomOverSampler
     from imblearn.pipeline import Pipeline as SamplingPipeline
@@ -215,22 +234,6 @@ def without_sampling(pipeline: Pipeline) -> Pipeline:
     if "n_jobs" in fitted["estimator"].get_params():
         fitted["estimator"].set_params(n_jobs=None)
     return fitted
-
-
-def weights(pipeline: Pipeline, targets: pd.Series, sampling: Sampling | None) -> dict[str, Any]:
-    """Returns the argument of `fit` that makes rows of rare classes count more, if asked for.
-
-    Raises:
-        InputError: the estimator takes no weights.
-    """
-    if sampling is None or sampling.method != "class_weight":
-        return {}
-    estimator = pipeline["estimator"]
-    if not has_fit_parameter(estimator, "sample_weight"):
-        raise InputError(
-            f"{type(estimator).__name__} takes no weights; set sampling.method to over or under"
-        )
-    return {"estimator__sample_weight": compute_sample_weight("balanced", targets)}
 
 
 def estimator_parameters(pipeline: Pipeline) -> dict[str, Any]:

@@ -5,7 +5,7 @@ name it in the recipe under metrics.custom. In a binary classification both are 
 class and 0 for the other; with more classes they are the number of the class, in sorted order.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -211,8 +211,3 @@ def compute_metrics(
         prefix: goes before each name, such as BASELINE_PREFIX.
     """
     return {prefix + name: metric(answers, targets) for name, metric in metrics.items()}
-
-
-def missing_metrics(expected: Iterable[str], found: Mapping[str, float]) -> list[str]:
-    """Returns the expected metrics that were not computed, sorted by name."""
-    return sorted(set(expected) - set(found))

@@ -5,7 +5,8 @@ documented by its class; the defaults stand beside the names.
 """
 
 from collections.abc import Iterable
-from datetime import date
+from contextlib import suppress
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     field_validator,
     model_validator,
@@ -42,6 +44,20 @@ class Section(BaseModel):
 ColumnType = Literal["number", "integer", "boolean", "category", "date"]
 
 
+def _read_limit(value: Any) -> float | date | None:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    elif value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"neither a number nor a date like 2026-11-21: {value!r}")
+
+
+Limit = Annotated[float | date | None, PlainValidator(_read_limit)]
+
+
 class ColumnCheck(Section):
     """What a column must hold: its type, the allowed range, the allowed share of empty cells.
 
@@ -50,8 +66,8 @@ class ColumnCheck(Section):
     """
 
     type: ColumnType = "number"
-    min: float | date | None = None
-    max: float | date | None = None
+    min: Limit = None
+    max: Limit = None
     missing: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
@@ -177,6 +193,14 @@ class Sampling(Section):
         return self
 
 
+def _read_threshold(value: Any) -> float | str:
+    if value == "tuned":
+        return "tuned"
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise ValueError(f"neither a probability from 0 to 1 nor 'tuned': {value!r}")
+
+
 class Decision(Section):
     """From which probability on a row is of the positive class.
 
@@ -184,7 +208,7 @@ class Decision(Section):
     training rows. It is stored in the model.
     """
 
-    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["tuned"] = 0.5
+    threshold: Annotated[float | Literal["tuned"], PlainValidator(_read_threshold)] = 0.5
     metric: str | None = None
 
     @model_validator(mode="after")

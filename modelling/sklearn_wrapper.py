@@ -42,11 +42,15 @@ TRUSTED_TYPES = (
     "sklearn._loss.loss.HalfSquaredError",
     "sklearn._loss.loss.HuberLoss",
     "sklearn._loss.loss.PinballLoss",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neighbors._kd_tree.KDTree64",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
 )
 
@@ -296,7 +300,7 @@ def _date_parts(name: str, dates: pd.Series) -> dict[str, pd.Series]:
     return {
         f"{name} (days)": (dates - pd.Timestamp(0)) / pd.Timedelta(days=1),
         f"{name} (month)": dates.dt.month.astype("float64"),
-        f"{name} (weekday)": dates.dt.weekday.astype("float64"),
+        f"{name} (weekday)": dates.dt.day_of_week.astype("float64"),
     }
 
 

@@ -178,12 +178,11 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
 
 def _shown_type(column: pd.Series) -> ColumnType:
     """The type of a column that nobody declared."""
-    if column.dtype.kind == "M":
+    if pd.api.types.is_numeric_dtype(column):
+        return "number"
+    if column.dtype.kind == "M" or any(isinstance(value, date) for value in column):
         return "date"
-    is_text = not pd.api.types.is_numeric_dtype(column) and any(
-        isinstance(value, str) for value in column
-    )
-    return "category" if is_text else "number"
+    return "category" if any(isinstance(value, str) for value in column) else "number"
 
 
 def _read(column: pd.Series, kind: str, source: str) -> pd.Series:

@@ -5,8 +5,16 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from modelling.estimators import build_pipeline, estimator_parameters, fit_pipeline
-from modelling.recipe import Model
+from modelling.estimators import (
+    Inputs,
+    build_pipeline,
+    describe_inputs,
+    estimator_parameters,
+    fit_pipeline,
+)
+from modelling.features import column_kinds, fit_features
+from modelling.recipe import Features, Model, Sampling
+from modelling.sklearn_wrapper import apply_features
 
 RNG = np.random.default_rng(0)
 FEATURES = pd.DataFrame(RNG.normal(size=(60, 3)), columns=["a", "b", "c"])
@@ -18,7 +26,8 @@ FOREST = "sklearn.ensemble.RandomForestRegressor"
 
 def build(estimator=RIDGE, impute=False, seed=7, hyperparameters=None, **settings):
     model = Model(estimator=estimator, **settings)
-    return build_pipeline(model, hyperparameters or {}, seed, impute)
+    inputs = Inputs(numbers=list(FEATURES), may_miss=impute)
+    return build_pipeline(model, hyperparameters or {}, seed, inputs=inputs)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +136,10 @@ def test_missing_values_are_refused_by_an_estimator_that_cannot_have_them(refusa
 def test_missing_values_are_replaced_by_the_median():
     gaps = FEATURES.mask(FEATURES > 1).assign(b=np.nan)
     pipeline = fit_pipeline(build(impute=True), gaps, TARGETS)
-    filled = gaps.fillna(gaps.median()).fillna(0)
-    assert np.array_equal(pipeline.predict(gaps), pipeline.predict(filled))
+    filled = pipeline["impute"].transform(gaps)
+    assert np.array_equal(filled[:, :3], gaps.fillna(gaps.median()).fillna(0))
+    assert np.array_equal(filled[:, 3:], gaps.isna())  # the estimator is told where the gaps were
+    assert np.isfinite(pipeline.predict(gaps)).all()
 
 
 def test_the_pipeline_is_scikit_learns_own():
@@ -154,3 +165,104 @@ def test_it_predicts_with_one_thread_whatever_it_was_fitted_with():
     pipeline = build(FOREST, parameters={"n_estimators": 5, "n_jobs": 2})
     assert estimator_parameters(pipeline)["n_jobs"] == 2
     assert estimator_parameters(fit_pipeline(pipeline, FEATURES, TARGETS))["n_jobs"] is None
+
+
+ROWS = 300
+MIXED = pd.DataFrame(
+    {
+        "amount": np.where(RNG.random(ROWS) < 0.1, np.nan, RNG.normal(size=ROWS)),
+        "active": RNG.integers(0, 2, ROWS).astype(float),
+        "city": pd.Series(RNG.choice(["Lyon", "Nantes", "Été"], ROWS)).astype("str"),
+        "shop": pd.Series([f"shop {number}" for number in RNG.integers(0, 90, ROWS)]).astype("str"),
+        "since": pd.Series(
+            pd.Timestamp("2020-01-01") + pd.to_timedelta(RNG.integers(0, 999, ROWS), "D")
+        ),
+    }
+)
+MIXED.loc[::7, ["city", "shop", "since"]] = None
+LABELS = pd.Series(np.where(MIXED["amount"].fillna(0) + RNG.normal(size=ROWS) > 1, "yes", "no"))
+CLASSIFIERS = [
+    "sklearn.linear_model.LogisticRegression",
+    "sklearn.ensemble.RandomForestClassifier",
+    "sklearn.ensemble.GradientBoostingClassifier",
+    "sklearn.ensemble.HistGradientBoostingClassifier",
+]
+
+
+def fit_mixed(estimator, targets=LABELS, sampling=None, **settings):
+    kinds = column_kinds(MIXED, {})
+    fitted = fit_features(MIXED, Features(), kinds, may_miss=True)
+    inputs = apply_features(MIXED, fitted)
+    task = "regression" if targets.dtype.kind == "f" else "classification"
+    model = Model(estimator=estimator, scale=True, **settings)
+    pipeline = build_pipeline(model, {}, 0, task, describe_inputs(inputs, fitted))
+    return fit_pipeline(pipeline, inputs, targets, sampling, 0), fitted, inputs
+
+
+@pytest.mark.parametrize("estimator", CLASSIFIERS)
+def test_text_dates_and_gaps_are_the_pipelines_business(estimator):
+    pipeline, fitted, inputs = fit_mixed(estimator)
+    assert list(pipeline.classes_) == ["no", "yes"]
+    unseen = MIXED.head(3).assign(city="Paris", shop="a new shop", since=None, amount=np.nan)
+    probabilities = pipeline.predict_proba(apply_features(unseen, fitted))
+    assert np.isfinite(probabilities).all()
+    assert np.array_equal(
+        pipeline.predict_proba(inputs.sample(frac=1, random_state=1).sort_index()),
+        pipeline.predict_proba(inputs),
+    )
+
+
+def test_a_category_with_many_values_becomes_one_column():
+    pipeline, _, inputs = fit_mixed(CLASSIFIERS[0])
+    names = pipeline["columns"].transformers
+    assert {name: columns for name, _, columns in names} == {
+        "numbers": ["amount", "active", "since (days)", "since (month)", "since (weekday)"],
+        "few": ["city"],
+        "many": ["shop"],
+    }
+    assert pipeline["columns"].transform(inputs).shape[1] < 20
+
+
+def test_a_category_helps_a_regression_too():
+    targets = MIXED["city"].map({"Lyon": 1.0, "Nantes": 2.0}).fillna(3.0)
+    pipeline, _, inputs = fit_mixed("sklearn.linear_model.LinearRegression", targets)
+    assert np.abs(pipeline.predict(inputs) - targets).max() < 0.6
+
+
+@pytest.mark.parametrize("method", ["class_weight", "over", "under"])
+@pytest.mark.parametrize("estimator", CLASSIFIERS)
+def test_sampling_makes_the_rare_class_more_probable(estimator, method):
+    plain = fit_mixed(estimator)[0]
+    pipeline, _, inputs = fit_mixed(estimator, sampling=Sampling(method=method))
+    assert "sample" not in pipeline.named_steps
+    assert type(pipeline).__module__ == "sklearn.pipeline"
+    rare = list(pipeline.classes_).index("yes")
+    means = [one.predict_proba(inputs)[:, rare].mean() for one in (plain, pipeline)]
+    assert means[1] > means[0]
+
+
+def test_a_ratio_that_cannot_be_is_refused_in_a_line(refusal):
+    sampling = Sampling(method="over", sampling_strategy=0.01)
+    message = refusal(fit_mixed, CLASSIFIERS[0], sampling=sampling)
+    assert "ratio" in message
+
+
+def test_an_estimator_without_weights_is_refused(refusal):
+    weights = Sampling(method="class_weight")
+    message = refusal(fit_mixed, "sklearn.neighbors.KNeighborsClassifier", sampling=weights)
+    assert message == (
+        "KNeighborsClassifier takes no weights; set sampling.method to over or under"
+    )
+
+
+@pytest.mark.parametrize(
+    ("estimator", "says"),
+    [
+        ("sklearn.linear_model.Ridge", "unknown estimator of a classification"),
+        ("sklearn.linear_model.RidgeClassifier", "RidgeClassifier gives no probabilities"),
+        ("sklearn.svm.SVC", "SVC gives no probabilities with these parameters"),
+    ],
+)
+def test_a_classifier_must_give_probabilities(estimator, says, refusal):
+    model = Model(estimator=estimator)
+    assert says in refusal(build_pipeline, model, {}, 0, "classification")

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelling.answers import Answers
 from modelling.gate import check_finite, check_thresholds, compare_with_champion
+from modelling.metrics import BINARY_METRICS, REGRESSION_METRICS
 from modelling.recipe import Promotion, Threshold
 
 BAD = [math.nan, math.inf, -math.inf]
@@ -20,8 +22,12 @@ thresholds = st.builds(
 )
 
 
-def passed(threshold, **metrics):
-    return [row.passed for row in check_thresholds({"rmse": Threshold(**threshold)}, metrics)]
+METRICS = REGRESSION_METRICS
+
+
+def passed(threshold, **figures):
+    rows = check_thresholds({"rmse": Threshold(**threshold)}, figures, METRICS)
+    return [row.passed for row in rows]
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -41,7 +47,7 @@ def test_a_missing_metric_is_refused():
 def test_a_figure_that_is_missing_or_not_finite_passes_no_threshold(metric, threshold, bad, other):
     metrics = {metric: bad, f"dummy_{metric}": other}
     found = {name: value for name, value in metrics.items() if value is not None}
-    rows = check_thresholds({metric: threshold}, found)
+    rows = check_thresholds({metric: threshold}, found, METRICS)
     assert rows
     assert not any(row.passed for row in rows)
 
@@ -56,7 +62,7 @@ def test_a_figure_that_is_missing_or_not_finite_passes_no_threshold(metric, thre
 def test_a_baseline_that_is_missing_or_not_finite_is_not_beaten(metric, change, kind, bad, other):
     metrics = {metric: other, f"dummy_{metric}": bad}
     found = {name: value for name, value in metrics.items() if value is not None}
-    rows = check_thresholds({metric: Threshold(**{kind: change})}, found)
+    rows = check_thresholds({metric: Threshold(**{kind: change})}, found, METRICS)
     assert [row.passed for row in rows] == [False]
 
 
@@ -95,7 +101,7 @@ def test_a_smaller_error_is_better(threshold, metrics, outcome):
     ],
 )
 def test_a_greater_r2_is_better(threshold, metrics, outcome):
-    (row,) = check_thresholds({"r2": Threshold(**threshold)}, metrics)
+    (row,) = check_thresholds({"r2": Threshold(**threshold)}, metrics, METRICS)
     assert row.passed is outcome
 
 
@@ -126,7 +132,7 @@ def test_no_candidate_worse_than_the_baseline_passes(candidate, baseline, change
 )
 def test_a_row_says_what_was_asked_and_how_it_went(threshold, sentence):
     metrics = {"rmse": 0.7, "dummy_rmse": 0.8123}
-    (row,) = check_thresholds({"rmse": Threshold(**threshold)}, metrics)
+    (row,) = check_thresholds({"rmse": Threshold(**threshold)}, metrics, METRICS)
     assert str(row) == sentence
 
 
@@ -139,7 +145,8 @@ NEARLY_GOOD = TARGETS + 0.301 * RNG.normal(size=300)
 
 def compare(candidate, champion, metric="rmse", seed=0, **promotion):
     settings = Promotion(**{"resamples": 300, **promotion})
-    return compare_with_champion(metric, TARGETS, candidate, champion, settings, seed)
+    answers = Answers(candidate), Answers(champion)
+    return compare_with_champion(metric, METRICS[metric], TARGETS, *answers, settings, seed)
 
 
 @pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
@@ -186,3 +193,20 @@ def test_the_bootstrap_is_paired():
     row = compare(shifted - 0.01, shifted, "mae")
     assert row.passed
     assert row.high - row.low < 1e-9
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
+def test_classifiers_are_compared_by_labels_or_by_probabilities(metric):
+    targets = (TARGETS > 0).astype(float)
+
+    def answers(noise):
+        probability = 1 / (1 + np.exp(-3 * (TARGETS + noise * NOISE)))
+        return Answers((probability >= 0.5).astype(float), probability)
+
+    given = metric, BINARY_METRICS[metric], targets
+    settings = Promotion(resamples=200)
+    won = compare_with_champion(*given, answers(0.3), answers(3.0), settings, 0)
+    lost = compare_with_champion(*given, answers(3.0), answers(0.3), settings, 0)
+    equal = compare_with_champion(*given, answers(0.3), answers(0.3), settings, 0)
+    assert (won.passed, lost.passed, equal.passed) == (True, False, False)
+    assert equal.low == equal.high == 0

@@ -45,7 +45,7 @@ raw = wines.drop(columns="quality")
 features = fit_features(raw, recipe.features)
 digests = {{}}
 for name in {MODELS}:
-    pipeline = build_pipeline(recipe.models[name], {QUICK}.get(name, {{}}), 0, False)
+    pipeline = build_pipeline(recipe.models[name], {QUICK}.get(name, {{}}), 0)
     fit_pipeline(pipeline, apply_features(raw, features), wines["quality"])
     path = Path(sys.argv[1], name + "-elsewhere.skops")
     skops.io.dump(pipeline, path)
@@ -64,7 +64,7 @@ def save_model(wines, features, wine_recipe, tmp_path_factory):
     """Fits a model of the recipe with some other hyperparameters and saves it."""
 
     def save(name, rows=None, **hyperparameters):
-        pipeline = build_pipeline(wine_recipe.models[name], hyperparameters, 0, False)
+        pipeline = build_pipeline(wine_recipe.models[name], hyperparameters, 0)
         table = wines if rows is None else wines.head(rows)
         inputs = apply_features(table.drop(columns="quality"), features)
         fit_pipeline(pipeline, inputs, table["quality"])

@@ -7,12 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modelling.answers import Answers
+from modelling.metrics import REGRESSION_METRICS
 from modelling.plots import (
     compute_importance,
+    plot_calibration,
+    plot_confusion,
     plot_error_by_target,
     plot_importance,
+    plot_lift,
+    plot_precision_recall,
     plot_predictions,
     plot_residuals,
+    plot_roc,
+    plot_scores,
     worst_predictions,
 )
 
@@ -79,7 +87,13 @@ def test_drawing_changes_no_setting_of_matplotlib():
 def test_the_one_column_that_matters_is_the_most_important(metric):
     features = pd.DataFrame(RNG.normal(size=(100, 3)), columns=["a", "b", "c"])
     targets = 2 * features["b"].to_numpy()
-    table = compute_importance(lambda rows: 2 * rows["b"].to_numpy(), features, targets, metric, 0)
+    table = compute_importance(
+        lambda rows: Answers(2 * rows["b"].to_numpy()),
+        features,
+        targets,
+        REGRESSION_METRICS[metric],
+        0,
+    )
     assert list(table) == ["column", "importance", "deviation"]
     assert table["column"].iloc[0] == "b"
     assert table["importance"].iloc[0] > 0.5
@@ -90,8 +104,9 @@ def test_importance_is_the_same_for_the_same_seed():
     features = pd.DataFrame({"a": RNG.normal(size=50)})
 
     def importance(seed):
-        predict = lambda rows: rows["a"].to_numpy()  # noqa: E731
-        return compute_importance(predict, features, features["a"].to_numpy(), "rmse", seed)
+        answer = lambda rows: Answers(rows["a"].to_numpy())  # noqa: E731
+        rmse = REGRESSION_METRICS["rmse"]
+        return compute_importance(answer, features, features["a"].to_numpy(), rmse, seed)
 
     assert importance(1).equals(importance(1))
     assert not importance(1).equals(importance(2))
@@ -116,8 +131,58 @@ def test_the_worst_predictions_stand_first_with_their_rows():
         {"row_key": np.arange(30, dtype="uint64"), "a": np.arange(30.0), "y": np.zeros(30)}
     )
     predictions = np.arange(30.0) * np.where(np.arange(30) % 2, 1, -1)
-    table = worst_predictions(test, predictions, "y")
+    answers = pd.DataFrame({"prediction": predictions})
+    table = worst_predictions(test, answers, predictions, "y")
     assert list(table) == ["row_key", "y", "prediction", "error", "a"]
     assert list(table["a"]) == list(np.arange(29.0, 9.0, -1))
     assert list(table["error"]) == list(predictions[29:9:-1])
     assert table["row_key"].iloc[0] == f"{29:016x}"
+
+
+IS_CLASS = (RNG.random(400) < 0.25).astype(float)
+SCORE = np.clip(0.25 + 0.4 * (IS_CLASS - 0.25) + 0.15 * RNG.normal(size=400), 0, 1)
+SCORES = {
+    "churned = 1": (IS_CLASS, SCORE),
+    "a class with <b>a long</b> name": (1 - IS_CLASS, 1 - SCORE),
+}
+
+
+def test_the_confusion_matrix_shows_the_counts():
+    actual, predicted = np.array(["a", "a", "b", "b", "b"]), np.array(["a", "b", "b", "b", "a"])
+    figure = plot_confusion(actual, predicted, "kind")
+    counts = [text.get_text() for text in figure.axes[0].texts]
+    assert counts == ["1", "1", "1", "2"]
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["a", "b"]
+
+
+def test_a_long_class_is_shortened_and_twenty_classes_fit():
+    names = np.array([f"class {number} with a very long name" for number in range(20)])
+    axes = plot_confusion(names, names, "kind").axes[0]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert max(map(len, labels)) == 24
+    assert len(labels) == 20
+
+
+@pytest.mark.parametrize("plot", [plot_roc, plot_precision_recall, plot_calibration])
+def test_a_curve_is_drawn_for_each_class(plot):
+    (axes,) = plot(SCORES, "churned").axes
+    legend = " ".join(text.get_text() for text in axes.get_legend().get_texts())
+    assert all(name in legend for name in SCORES)
+    assert png_of(plot(SCORES, "churned")) == png_of(plot(SCORES, "churned"))
+
+
+def test_the_lift_begins_high_and_ends_at_one():
+    line = plot_lift(IS_CLASS, SCORE, "churned = 1").axes[0].lines[0]
+    share, lift = line.get_data()
+    assert share[-1] == 100
+    assert lift[-1] == pytest.approx(1)
+    assert 2 < lift[0] <= 1 / IS_CLASS.mean()
+
+
+def test_the_scores_of_each_class_are_shares_of_its_rows():
+    axes = plot_scores(IS_CLASS, SCORE, "churned = 1", 0.4).axes[0]
+    heights = [bar.get_height() for bar in axes.patches]
+    assert sum(heights[:30]) == pytest.approx(100)
+    assert sum(heights[30:]) == pytest.approx(100)
+    assert "threshold 0.4" in [text.get_text() for text in axes.get_legend().get_texts()]

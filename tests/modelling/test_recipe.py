@@ -51,8 +51,10 @@ def test_defaults_are_the_documented_ones(recipe_file):
     recipe = load_recipe(recipe_file())
     assert (recipe.split.method, recipe.split.test_size) == ("hash", 0.2)
     assert recipe.metrics.primary == "rmse"
-    assert recipe.gate["rmse"].min_absolute_change == 0.1
+    assert recipe.gate["rmse"].min_absolute_change is None
     assert recipe.gate["rmse"].min_relative_change == 0.05
+    assert recipe.decision.threshold == 0.5
+    assert recipe.sampling.method == "none"
     assert (recipe.promotion.rule, recipe.promotion.confidence) == ("significant", 0.95)
     assert recipe.promotion.stage == "none"
     assert recipe.models["ridge"].serialization == "skops"
@@ -157,11 +159,49 @@ def test_unknown_key_names_its_section_and_the_nearest(more, says, recipe_file, 
         ("name: 5", "name: Input should be a valid string, got 5"),
         ("name: a/b", "name: String should match pattern"),
         ("name: ''", "name: String should match pattern"),
-        ("task: classificaton", "task: Input should be 'regression', got 'classificaton'"),
+        ("task: classificaton", "task: Input should be 'regression' or 'classification', got"),
         ("data: 5", "data: Input should be a valid dictionary"),
         ("data: {path: 5}", "data.path: Input should be a valid string, got 5"),
         ("data: {columns: [a]}", "data.columns: Input should be a valid dictionary, got ['a']"),
-        ("data: {columns: {a: {min: low}}}", "data.columns.a.min: Input should be a valid number"),
+        (
+            "data: {columns: {a: {min: low}}}",
+            "data.columns.a.min: neither a number nor a date like 2026-11-21: 'low'",
+        ),
+        (
+            "data: {columns: {a: {type: date, min: 5}}}",
+            "data.columns.a: 5.0 is no limit of a date",
+        ),
+        ("data: {columns: {a: {max: 2026-01-01}}}", "data.columns.a: 2026-01-01 is no limit of a"),
+        (
+            "data: {columns: {a: {type: category, max: 1}}}",
+            "data.columns.a: a category has no min and no max",
+        ),
+        (
+            "data: {columns: {a: {type: date, min: 2026-01-02, max: 2026-01-01}}}",
+            "data.columns.a: min 2026-01-02 is above max 2026-01-01",
+        ),
+        ("data: {positive_class: 1}", "data.positive_class is for task: classification only"),
+        ("sampling: {method: over}", "sampling is for task: classification only"),
+        ("decision: {threshold: 0.4}", "decision is for task: classification only"),
+        (
+            "decision: {threshold: 1.4}",
+            "decision.threshold: neither a probability from 0 to 1 nor 'tuned': 1.4",
+        ),
+        ("decision: {threshold: tuned}", "decision: metric goes with threshold: tuned, and only"),
+        ("decision: {metric: f1}", "decision: metric goes with threshold: tuned, and only"),
+        ("sampling: {method: smote}", "sampling.method: Input should be 'none', 'class_weight'"),
+        (
+            "sampling: {sampling_strategy: 0.5}",
+            "sampling: sampling_strategy goes with method: over or under",
+        ),
+        (
+            "{task: classification, decision: {threshold: 0.4}}",
+            "decision needs data.positive_class",
+        ),
+        (
+            "metrics: {business_score: {true_positive: 1}}",
+            "metrics.business_score.false_positive: Field required (and 2 more)",
+        ),
         ("data: {columns: {a: {missing: 2}}}", "data.columns.a.missing: Input should be less than"),
         ("data: {columns: {a: {type: text}}}", "data.columns.a.type: Input should be 'number', 'i"),
         ("data: {columns: {a: {min: 2, max: 1}}}", "data.columns.a: min 2 is above max 1"),

@@ -64,7 +64,7 @@ def fitted(raw, features):
 
 def fit(name, raw, wines, fitted, recipe):
     trees = {"n_estimators": 30} if name in ("random_forest", "gradient_boosting") else {}
-    pipeline = build_pipeline(recipe.models[name], trees, 0, False)
+    pipeline = build_pipeline(recipe.models[name], trees, 0)
     return fit_pipeline(pipeline, apply_features(raw, fitted), wines["quality"])
 
 

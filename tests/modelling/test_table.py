@@ -284,3 +284,139 @@ def test_the_digest_sees_the_last_of_many_rows():
 )
 def test_the_digest_is_of_names_order_and_types_too(other):
     assert table_digest(other) != table_digest(FRAME)
+
+
+MIXED = pd.DataFrame(
+    {
+        "city": ["Lyon", None, "Nantes", "Lyon"],
+        "since": ["2020-01-31", "2021-02-28 10:00", None, "2022-12-31"],
+        "vip": [True, None, False, True],
+        "store": [1.0, np.nan, 22.0, 1.0],
+        "kind": ["new", "old", "old", "new"],
+    }
+)
+COLUMNS = {
+    "city": {"type": "category", "missing": 0.5},
+    "since": {"type": "date", "min": "2019-01-01", "missing": 0.5},
+    "vip": {"type": "boolean", "missing": 0.5},
+    "store": {"type": "category", "missing": 0.5},
+}
+
+
+def classify(recipe_with, target="kind", positive="old", columns=COLUMNS, **sections):
+    data = {"path": "p", "target": target, "positive_class": positive, "columns": columns}
+    return recipe_with(task="classification", data=data, **sections)
+
+
+def test_text_dates_and_booleans_are_read_as_what_they_are(recipe_with):
+    frame = check_table(MIXED, classify(recipe_with), "t").frame
+    assert list(frame.dtypes.astype(str)) == ["str", "datetime64[us]", "float64", "str", "str"]
+    assert frame["store"].tolist()[0] == "1"  # no .0 from the gap beside it
+    assert list(frame["vip"].fillna(-1)) == [1, -1, 0, 1]
+    assert frame["since"].isna().tolist() == [False, False, True, False]
+
+
+def test_undeclared_columns_are_what_they_show(recipe_with, file_of):
+    table = read_table(
+        file_of("a,b,c,d,y\n1,x,2020-01-01,true,0\n2,,,false,1\n3,z,2021-01-01,,1\n,x,,,0\n")
+    )
+    data = {"path": "p", "target": "y", "positive_class": 1}
+    frame = check_table(table, recipe_with(task="classification", data=data), "t").frame
+    assert list(frame.dtypes.astype(str)) == [
+        "float64",
+        "str",
+        "datetime64[us]",
+        "float64",
+        "int64",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (
+            {"since": "31/12/2020"},
+            "column 'since', row 1: '31/12/2020' is not a date (and 3 more rows)",
+        ),
+        (
+            {"since": "2018-01-01"},
+            "column 'since', row 1: 2018-01-01 00:00:00 is not at least 2019-",
+        ),
+        ({"since": 5}, "column 'since', row 1: '5' is not a date"),
+        ({"vip": ["yes", "no", None, None]}, "column 'vip', row 1: 'yes' is not a boolean"),
+        ({"city": None}, "column 'city' is not missing in at most 50.0% of the rows"),
+        ({"kind": [None, "old", "old", "new"]}, "column 'kind', row 1 is missing; the target must"),
+        ({"kind": "old"}, "target 'kind' has the one class 'old' only, there is nothing to learn"),
+        (
+            {"kind": ["a", "old", "old", "c"]},
+            "target 'kind': class 'a' has one row, at least two are needed (and 1 more such class)",
+        ),
+        (
+            {"kind": [1.5, 2, 1, 2]},
+            "target 'kind', row 1: 1.5 is no class; to predict numbers, set",
+        ),
+        (
+            {"kind": ["New", "new", "New", "new"]},
+            "data.positive_class: unknown class 'old'; allowed",
+        ),
+    ],
+)
+def test_a_cell_or_class_that_is_not_allowed_is_named(changed, says, recipe_with, refusal):
+    recipe = classify(recipe_with)
+    message = refusal(check_table, MIXED.assign(**changed), recipe, "t")
+    assert says in message
+
+
+def test_a_continuous_target_is_no_classification(recipe_with, refusal):
+    table = pd.DataFrame({"a": np.arange(400.0), "y": np.arange(400) // 2})
+    recipe = recipe_with(task="classification", data={"path": "p", "target": "y"})
+    message = refusal(check_table, table, recipe, "t")
+    assert "has 200 different values, more than the 100 that a classification may have" in message
+
+
+def test_two_classes_need_a_positive_one_and_three_have_none(recipe_with, refusal):
+    table = pd.DataFrame({"a": range(6), "y": [0, 1] * 3})
+    recipe = recipe_with(task="classification", data={"path": "p", "target": "y"})
+    says = refusal(check_table, table, recipe, "t")
+    assert says.endswith("which one the model is to find, data.positive_class: 0 or 1")
+    three = table.assign(y=[0, 1, 2] * 2)
+    data = {"path": "p", "target": "y", "positive_class": 1}
+    says = refusal(check_table, three, recipe_with(task="classification", data=data), "t")
+    assert says.endswith("has 3 classes; data.positive_class is for two: leave it out")
+
+
+def test_text_is_no_target_of_a_regression(recipe_with, refusal):
+    recipe = recipe_with(data={"path": "p", "target": "kind"})
+    assert "'new' is not a number" in refusal(check_table, MIXED, recipe, "t")
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1, 0], [True, False, True, False], ["x", "y", "x", "y"]])
+def test_labels_stay_what_they_are(labels, recipe_with):
+    recipe = recipe_with(
+        task="classification", data={"path": "p", "target": "y", "positive_class": labels[0]}
+    )
+    frame = check_table(pd.DataFrame({"a": range(4), "y": labels}), recipe, "t").frame
+    assert frame["y"].tolist() == labels
+    assert [type(one) for one in frame["y"].tolist()] == [type(one) for one in labels]
+
+
+def test_the_profile_tells_of_every_kind_of_column(recipe_with):
+    frame = check_table(MIXED, classify(recipe_with), "t").frame
+    profile = profile_table(frame).set_index("column")
+    assert profile.loc["city", ["missing", "distinct", "most_common"]].tolist() == [1, 2, "Lyon"]
+    assert profile.loc["since", "min"] == "2020-01-31 00:00:00"
+    assert profile.loc["kind", "share"] == 0.5
+
+
+def test_the_digest_minds_text_gaps_and_their_place(recipe_with):
+    frame = check_table(MIXED, classify(recipe_with), "t").frame
+    digest = table_digest(frame)
+    assert table_digest(frame.copy()) == digest
+    others = [
+        frame.assign(city=["Lyon", "", "Nantes", "Lyon"]),
+        frame.assign(city=["LyonN", None, "antes", "Lyon"]),
+        frame.assign(since=frame["since"] + pd.Timedelta(days=1)),
+        frame.assign(kind=sorted(frame["kind"])),
+    ]
+    assert digest not in {table_digest(other.astype(frame.dtypes)) for other in others}
+    assert len({table_digest(other.astype(frame.dtypes)) for other in others}) == 4
