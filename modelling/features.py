@@ -83,6 +83,8 @@ def _fit_quantiles(frame: pd.DataFrame, score: QuantileScore) -> list[dict[str, 
 
 
 def _check_finite(frame: pd.DataFrame, features: Features, fitted: dict[str, Any]) -> None:
+    if not features.inputs():
+        return
     computed = apply_features(frame, fitted)
     for name, inputs in features.inputs().items():
         known = frame[sorted(inputs)].notna().all(axis=1)

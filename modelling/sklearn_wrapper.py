@@ -246,6 +246,8 @@ def read_column(column: pd.Series, kind: str) -> pd.Series:
     if kind == "date":
         dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
         return dates.dt.tz_localize(None).astype("datetime64[us]")
+    if column.dtype == "float64" and kind == "number":
+        return column
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     return numbers if kind == "number" else numbers.where(numbers.isin([0, 1]))
 
@@ -289,7 +291,7 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for name, values in read.items():
         columns |= _date_parts(name, values) if kinds[name] == "date" else {name: values}
-    return pd.DataFrame(columns | computed, index=frame.index)
+    return pd.DataFrame(columns | computed, index=frame.index, copy=False)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -11,20 +11,33 @@ from modelling.recipe import Split
 
 ROW_KEY = "row_key"
 _FEWEST_ROWS = 2
+_HASHED_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True)
 class SplitTable:
     """The two sides of a table: its columns behind `row_key`, in the order of that key.
 
-    duplicate_rows: rows that stand in the table a second time; duplicates_across_split: test rows
-    whose feature values also stand among the training rows, a leak.
+    rows: the whole table with its keys; train_rows, test_rows: the places of each side's rows in
+    it; duplicate_rows: rows that stand in the table a second time; duplicates_across_split: test
+    rows whose feature values also stand among the training rows, a leak.
     """
 
-    train: pd.DataFrame
-    test: pd.DataFrame
+    rows: pd.DataFrame
+    train_rows: np.ndarray
+    test_rows: np.ndarray
     duplicate_rows: int
     duplicates_across_split: int
+
+    @property
+    def train(self) -> pd.DataFrame:
+        """A copy of the training rows; made anew, since two sides at once are a second table."""
+        return self.rows.iloc[self.train_rows].reset_index(drop=True)
+
+    @property
+    def test(self) -> pd.DataFrame:
+        """A copy of the test rows."""
+        return self.rows.iloc[self.test_rows].reset_index(drop=True)
 
 
 def split_table(
@@ -52,7 +65,9 @@ def split_table(
         )
     features = frame.drop(columns=target)
     feature_hash = _hash_rows(features)
-    keys = _row_keys(_hash_rows(frame))
+    row_hash = _hash_rows(frame)
+    occurrence = _count_occurrences(row_hash)
+    keys = np.where(occurrence == 0, row_hash, _mix(row_hash ^ _mix(occurrence)))
     order = np.argsort(keys, kind="stable")
     in_test = np.zeros(len(frame), dtype=bool)
     in_test[order] = _choose_test_rows(
@@ -67,26 +82,39 @@ def split_table(
     keyed = frame.copy(deep=False)
     keyed.insert(0, ROW_KEY, keys)
     train_rows, test_rows = order[~in_test[order]], order[in_test[order]]
-    crossing = np.isin(feature_hash[test_rows], feature_hash[train_rows])
+    crossing = pd.Series(feature_hash[test_rows]).isin(feature_hash[train_rows])
     return SplitTable(
-        train=keyed.iloc[train_rows].reset_index(drop=True),
-        test=keyed.iloc[test_rows].reset_index(drop=True),
-        duplicate_rows=int(frame.duplicated().sum()),
+        rows=keyed,
+        train_rows=train_rows,
+        test_rows=test_rows,
+        duplicate_rows=int(np.count_nonzero(occurrence)),
         duplicates_across_split=int(crossing.sum()),
     )
 
 
 def _hash_rows(frame: pd.DataFrame) -> np.ndarray:
     """A 64-bit hash of each row's values; columns in the order of their names, -0.0 as 0.0."""
-    columns = frame[sorted(frame.columns)]
-    numbers = columns.select_dtypes("float64").columns
-    columns = columns.assign(**{name: columns[name] + 0.0 for name in numbers})
-    return pd.util.hash_pandas_object(columns, index=False).to_numpy()
+    names = sorted(frame.columns)
+    numbers = frame.select_dtypes("float64").columns
+
+    def hashes(rows: pd.DataFrame) -> np.ndarray:
+        rows = rows.assign(**{name: rows[name] + 0.0 for name in numbers})
+        return pd.util.hash_pandas_object(rows[names], index=False).to_numpy()
+
+    # Some rows at a time, since it takes a copy of them.
+    starts = range(0, len(frame), _HASHED_AT_ONCE)
+    parts = [hashes(frame.iloc[start : start + _HASHED_AT_ONCE]) for start in starts]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
 
 
-def _row_keys(row_hash: np.ndarray) -> np.ndarray:
-    occurrence = pd.Series(row_hash).groupby(row_hash).cumcount().to_numpy(dtype=np.uint64)
-    return np.where(occurrence == 0, row_hash, _mix(row_hash ^ _mix(occurrence)))
+def _count_occurrences(values: np.ndarray) -> np.ndarray:
+    """How often each of (n,) values stands before its own place: unsigned integers."""
+    order = np.argsort(values, kind="stable")
+    place = np.arange(len(values), dtype=np.uint64)
+    is_first = np.append(True, values[order][1:] != values[order][:-1])
+    occurrence = np.empty(len(values), dtype=np.uint64)
+    occurrence[order] = place - np.maximum.accumulate(np.where(is_first, place, 0))
+    return occurrence
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

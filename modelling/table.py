@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import hashlib
 import re
 import zlib
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from modelling.sklearn_wrapper import read_column
 _SNIFFED_BYTES = 64 * 1024
 _SEPARATORS = ",;\t|"
 _MOST_CLASSES = 100
+_MOST_COUNTED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,14 @@ def read_table(path: Path) -> pd.DataFrame:
         raise InputError(f"table {path} has two columns named {names[names.duplicated()][0]!r}")
     if not table.num_rows:
         raise InputError(f"table {path} has a header, but no rows")
-    return table.to_pandas(ignore_metadata=True)
+    # Column by column, and each column of Arrow's goes when it has become one of pandas.
+    return table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
 
 
 def _read_parquet(path: Path) -> arrow.Table:
     """The table as it looks: a named index of pandas is a column, a nameless one is nothing."""
-    table = arrow_parquet.read_table(path)
+    # Not the whole file at once, beside the table that it becomes.
+    table = arrow_parquet.read_table(path, pre_buffer=False, buffer_size=1 << 20)
     nameless = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
     return table.drop_columns(nameless)
 
@@ -148,9 +150,9 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     columns[target] = _read_target(table[target], recipe, source)
     if recipe.task == "regression":
         checks[target] = ColumnCheck()
-    frame = pd.DataFrame(columns, index=table.index)
+    frame = pd.DataFrame(columns, index=table.index, copy=False)
     try:
-        _schema(checks).validate(frame, lazy=True)
+        _schema(checks).validate(frame, lazy=True, inplace=True)
     except SchemaErrors as error:
         raise InputError(f"table {source}: {_first_failure(error.failure_cases)}") from error
     if recipe.task == "classification":
@@ -312,7 +314,8 @@ def profile_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Describes each column of a checked table.
 
     Returns:
-        One row a column: column, type, rows, missing (count), distinct (count); of numbers mean,
+        One row a column: column, type, rows, missing (count), distinct (count, among the first
+        million rows); of numbers mean,
         std, min, the quartiles 25%, 50% and 75% and max, in the column's own units; of dates min
         and max; of text and labels the most common value and its share.
     """
@@ -325,7 +328,7 @@ def _profile(column: pd.Series) -> dict[Any, Any]:
         "type": str(column.dtype),
         "rows": len(column),
         "missing": int(column.isna().sum()),
-        "distinct": column.nunique(),
+        "distinct": column.head(_MOST_COUNTED).nunique(),
     }
     if column.dtype.kind == "f":
         return {**profile, **column.describe().drop("count").to_dict()}
@@ -335,19 +338,3 @@ def _profile(column: pd.Series) -> dict[Any, Any]:
     if counts.empty:
         return profile
     return profile | {"most_common": str(counts.index[0]), "share": float(counts.iloc[0])}
-
-
-def table_digest(frame: pd.DataFrame) -> str:
-    """Returns the sha256 of a checked table's whole content: names, order and every value."""
-    digest = hashlib.sha256()
-    for name in frame.columns:
-        column = frame[name]
-        digest.update(f"{name}\0{column.dtype}\0{len(frame)}\0".encode())
-        if isinstance(column.dtype, pd.StringDtype):
-            digest.update(column.isna().to_numpy().tobytes())
-            text = column.fillna("")
-            digest.update(text.str.len().to_numpy().tobytes())
-            digest.update(text.str.cat().encode())
-        else:
-            digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())
-    return digest.hexdigest()

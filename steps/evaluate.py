@@ -36,12 +36,12 @@ from modelling.answers import (
     find_classes,
     read_answers,
 )
+from modelling.digest import table_digest
 from modelling.errors import InputError
 from modelling.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer
 from modelling.split import ROW_KEY
-from modelling.table import table_digest
 from steps.step import (
     MODEL_DIGEST,
     MODEL_ID,

@@ -14,9 +14,10 @@ import pandas as pd
 from engine.entry_point import run_command
 from engine.file_digests import file_sha256
 from engine.tags import OUTPUT_DIGEST
+from modelling.digest import table_digest
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table
-from modelling.table import check_table, profile_table, read_table, table_digest
+from modelling.table import check_table, profile_table, read_table
 from steps.step import DATA_SHA256, load_parts, step_run
 from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
@@ -48,8 +49,8 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     time = table[recipe.split.time_column] if recipe.split.time_column else None
     split = split_table(checked.frame, recipe.data.target, recipe.split, time)
     digests = [
-        _write_side(side, name, source, recipe.data.target)
-        for side, name in ((split.train, "train"), (split.test, "test"))
+        _write_side(getattr(split, name), name, source, recipe.data.target)
+        for name in ("train", "test")
     ]
     log_table(profile_table(checked.frame), "profile")
     log_metrics(
@@ -57,8 +58,8 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
             "rows": len(checked.frame),
             "columns": checked.frame.shape[1] - 1,
             "columns_left_out": len(checked.left_out),
-            "train_rows": len(split.train),
-            "test_rows": len(split.test),
+            "train_rows": len(split.train_rows),
+            "test_rows": len(split.test_rows),
             "duplicate_rows": split.duplicate_rows,
             "duplicates_across_split": split.duplicates_across_split,
         }

@@ -175,7 +175,7 @@ def _write_model(
             "sample": sample_path,
             "answers": answers_path,
         },
-        signature=_signature(raw, answers),
+        signature=_signature(recipe, raw, answers),
         input_example=raw.head(_EXAMPLE_ROWS),
         conda_env=model_environment(Path("conda.yaml"), chosen.estimator),
         metadata={**facts, "model_digest": digest},
@@ -183,13 +183,16 @@ def _write_model(
     return digest
 
 
-def _signature(raw: pd.DataFrame, answers: pd.DataFrame) -> ModelSignature:
-    """Names the columns and leaves their values to the model, which says more about wrong ones.
+def _signature(recipe: Recipe, raw: pd.DataFrame, answers: pd.DataFrame) -> ModelSignature:
+    """Declares numbers as doubles, and leaves what else there is to the model to check.
 
-    MLflow would refuse whole numbers where it saw fractions, and text beside missing values.
+    As a double, MLflow would refuse a column of integers that pandas read as such; as an integer,
+    one with missing values.
     """
+    numbers = {name for name, check in recipe.data.columns.items() if check.type == "number"}
+    kinds = {name: DataType.double if name in numbers else AnyType() for name in raw.columns}
     return ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), name) for name in raw.columns]),
+        inputs=Schema([ColSpec(kind, name) for name, kind in kinds.items()]),
         outputs=infer_signature(answers["prediction"].to_numpy()).inputs,
         params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
     )

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelling.digest import table_digest
 from modelling.errors import InputError
-from modelling.table import check_table, profile_table, read_table, table_digest
+from modelling.table import check_table, profile_table, read_table
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0, 3.25], "b": [1.0, 0.0, 1.0], "y": [5.0, 6.0, 7.0]})
 
