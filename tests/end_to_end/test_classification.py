@@ -1,0 +1,190 @@
+"""Classification through the front door: the churn recipe, and labels of every kind."""
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.datasets import load_iris, load_wine
+
+RECIPE = Path("recipes/customer_churn.yaml")
+CHURN = f"recipe={RECIPE}"
+PLOTS = {
+    *("confusion", "roc", "precision_recall", "calibration", "lift", "score_distribution"),
+    "permutation_importance",
+}
+MODELS = ["gradient_boosting", "hist_gradient_boosting", "random_forest", "logistic_regression"]
+
+
+@pytest.fixture(scope="module")
+def churn(make_store):
+    """The fastest model of the churn recipe, from the table to the registry."""
+    store = make_store()
+    outcome = store.main(CHURN, "model=logistic_regression")
+    assert outcome.code == 0, outcome.terminal
+    return store, outcome
+
+
+def test_churn_is_promoted_for_money_per_customer(churn):
+    _, outcome = churn
+    metrics = outcome.parent.data.metrics
+    assert outcome.parent.data.tags["pipeline.verdict"] == "promoted"
+    assert outcome.aliases == {"champion": 1}
+    assert metrics["business_score"] > metrics["dummy_business_score"] + 0.5
+    assert 0.80 < metrics["roc_auc"] < 0.87
+    assert metrics["dummy_roc_auc"] == 0.5
+    counts = [metrics[f"{side}_{kind}"] for side in ("true", "false") for kind in _KINDS]
+    assert sum(counts) == outcome.step("prepare").data.metrics["test_rows"] == 2000
+    worth = 20 * metrics["true_positives"] - 10 * metrics["false_positives"]
+    assert metrics["business_score"] == pytest.approx(worth / 2000)
+
+
+_KINDS = ("positives", "negatives")
+
+
+def test_churn_has_its_plots_and_no_word_too_many(churn, read_artifact):
+    _, outcome = churn
+    evaluated = outcome.step("evaluate")
+    assert {
+        name for name in PLOTS if read_artifact(evaluated, f"{name}.png").stat().st_size
+    } == PLOTS
+    assert "Warning" not in outcome.terminal
+    assert "WARNING" not in outcome.terminal
+
+
+def test_the_logged_model_gives_labels_and_probabilities(churn, read_artifact):
+    store, outcome = churn
+    mlflow.set_tracking_uri(store.uri)
+    model = mlflow.pyfunc.load_model("models:/customer_churn@champion")
+    rows = pd.read_csv("data/customer_data.csv").head(200)
+    labels = model.predict(rows)
+    probabilities = model.predict(rows, params={"method": "predict_proba"})
+    assert list(probabilities) == ["0", "1"]
+    threshold = outcome.step("train").data.metrics["threshold"]
+    assert 0.1 < threshold < 0.6
+    assert np.array_equal(labels, (probabilities["1"] >= threshold).astype(int))
+    predictions = pd.read_parquet(
+        next(read_artifact(outcome.step("evaluate"), "predictions").iterdir())
+    )
+    assert list(predictions) == [
+        "row_key",
+        "churned",
+        "prediction",
+        "probability_0",
+        "probability_1",
+    ]
+    unseen = rows.drop(columns=["churned", "customer_id"]).assign(age=None, frequency=7)
+    assert set(model.predict(unseen)) <= {0, 1}
+
+
+def test_a_changed_worth_of_an_outcome_trains_again_only_where_the_threshold_is_tuned(
+    churn, tmp_path
+):
+    store, _ = churn
+    recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    recipe["metrics"]["business_score"]["true_positive"] = 25
+    path = tmp_path / "dearer.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    outcome = store.main(f"recipe={path}", "model=logistic_regression", "until=evaluate")
+    tags = outcome.parent.data.tags
+    ran = {name: tags[f"pipeline.step.{name}.status"] for name in ("prepare", "train", "evaluate")}
+    assert ran == {"prepare": "reused", "train": "ran", "evaluate": "ran"}
+    assert "metrics.business_score.true_positive went from 20" in outcome.terminal
+
+
+@pytest.mark.slow
+def test_every_model_of_the_churn_recipe_goes_all_the_way(make_store):
+    store = make_store()
+    for model in MODELS:
+        outcome = store.main(CHURN, f"model={model}")
+        assert outcome.code == 0, outcome.terminal
+        assert outcome.parent.data.tags["pipeline.verdict"] in ("promoted", "challenger")
+        assert outcome.parent.data.metrics["roc_auc"] > 0.8
+    assert len(outcome.versions) == 4
+
+
+def classes_recipe(folder, frame, target, **sections):
+    frame.to_csv(folder / "table.csv", index=False)
+    recipe = {
+        "name": "classes",
+        "task": "classification",
+        "data": {"path": str(folder / "table.csv"), "target": target},
+        "split": {"method": "stratified"},
+        "models": {
+            "forest": {
+                "estimator": "sklearn.ensemble.RandomForestClassifier",
+                "parameters": {"n_estimators": 30},
+            }
+        },
+    }
+    for name, section in sections.items():
+        recipe[name] = {**recipe.get(name, {}), **section}
+    (folder / "classes.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return f"recipe={folder / 'classes.yaml'}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("load", [load_iris, load_wine])
+@pytest.mark.parametrize("named", [True, False], ids=["text", "numbers"])
+def test_three_classes(load, named, make_store, tmp_path):
+    bunch = load(as_frame=True)
+    frame = bunch.frame
+    if named:
+        frame = frame.assign(target=np.asarray(bunch.target_names)[frame["target"]])
+    store = make_store()
+    outcome = store.main(classes_recipe(tmp_path, frame, "target"))
+    assert outcome.code == 0, outcome.terminal
+    metrics = outcome.parent.data.metrics
+    assert metrics["accuracy"] > 0.9
+    assert metrics["roc_auc"] > 0.95
+    assert metrics["dummy_roc_auc"] == 0.5
+    assert "true_positives" not in metrics
+    mlflow.set_tracking_uri(store.uri)
+    model = mlflow.pyfunc.load_model("models:/classes@champion")
+    labels = sorted(frame["target"].unique().tolist())
+    probabilities = model.predict(frame.head(9), params={"method": "predict_proba"})
+    assert list(probabilities) == [str(label) for label in labels]
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert set(model.predict(frame).tolist()) == set(labels)
+
+
+@pytest.mark.slow
+def test_text_dates_gaps_and_booleans_go_all_the_way(make_store, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = 600
+    frame = pd.DataFrame(
+        {
+            "city": rng.choice(["Lyon", "Nantes", None], rows),
+            "shop": [f"shop {number}" for number in rng.integers(0, 100, rows)],
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, rows), "D"),
+            "vip": rng.choice([True, False], rows),
+            "spent": np.where(rng.random(rows) < 0.2, np.nan, rng.normal(100, 30, rows)),
+        }
+    )
+    odds = frame["vip"] * 2 + (frame["city"] == "Lyon") * 2 + rng.normal(size=rows)
+    frame["left"] = np.where(odds > 2.5, "yes", "no")
+    recipe = classes_recipe(
+        tmp_path, frame, "left", data={"positive_class": "yes"}, sampling={"method": "over"}
+    )
+    store = make_store()
+    outcome = store.main(recipe)
+    assert outcome.code == 0, outcome.terminal
+    assert outcome.parent.data.metrics["roc_auc"] > 0.85
+    again = store.main(recipe, "cache=refresh")
+    assert again.parent.data.tags["pipeline.verdict"] == "unchanged"
+    mlflow.set_tracking_uri(store.uri)
+    model = mlflow.pyfunc.load_model("models:/classes@champion")
+    new = frame.head(3).assign(city="Brest", shop="never seen", since="2031-05-06", spent=None)
+    assert set(model.predict(new)) <= {"yes", "no"}
+
+
+def test_a_positive_class_that_is_not_there_is_refused_in_a_line(churn, tmp_path):
+    recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    recipe["data"]["positive_class"] = "3"
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    store, _ = churn
+    outcome = store.step("prepare", f"recipe={path}")
+    outcome.assert_refused("prepare", ["unknown class '3'", "allowed: 0, 1"], parent=False)
