@@ -19,4 +19,5 @@ READS = {
     ),
     "evaluate": ("name", "task", "data.target", "split.seed", "metrics"),
     "register": ("name", "task", "data.target", "split.seed", "metrics", "gate", "promotion"),
+    "rollback": ("name", "promotion.stage"),
 }
