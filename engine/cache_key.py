@@ -143,7 +143,11 @@ def _is_docstring(body: list[ast.stmt]) -> bool:
 
 def environment_versions(lock: Path) -> dict[str, str]:
     """Returns the lock's digest, Python's version, and each package that is not as locked."""
-    text = lock.read_text(encoding="utf-8")
+    return dict(_versions(lock.read_text(encoding="utf-8")))
+
+
+@cache
+def _versions(text: str) -> dict[str, str]:
     versions = {
         "requirements.lock": hashlib.sha256(text.encode()).hexdigest(),
         "python": platform.python_version(),
