@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import StepError, end_run_unless_ended, end_running_children, one_line
+from engine.leftovers import remove_what_mlflow_leaves
 from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.step_log import StepLog
 
@@ -40,6 +41,7 @@ def run_command(command: click.Command, keep_log: bool = True) -> None:
         note_run(run_id)
     else:
         os.environ.pop(_RUN_VARIABLE, None)
+    remove_what_mlflow_leaves()
     process = _Process(command.name or "step", keep_log)
     with Guard(process.stop):
         error = process.run(command)
