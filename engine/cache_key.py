@@ -152,13 +152,18 @@ def _versions(text: str) -> dict[str, str]:
         "requirements.lock": hashlib.sha256(text.encode()).hexdigest(),
         "python": platform.python_version(),
     }
-    for line in text.splitlines():
-        requirement = _requirement(line.partition("#")[0].rstrip(" \\"))
-        if requirement and (requirement.marker is None or requirement.marker.evaluate()):
+    for requirement in locked_requirements(text):
+        if requirement.marker is None or requirement.marker.evaluate():
             installed = _installed(requirement.name)
             if not requirement.specifier.contains(installed, prereleases=True):
                 versions[requirement.name] = installed
     return versions
+
+
+def locked_requirements(text: str) -> list[Requirement]:
+    """Returns what a lock of uv or pip pins, without the hashes."""
+    lines = (line.partition("#")[0].rstrip(" \\") for line in text.splitlines())
+    return [requirement for line in lines if (requirement := _requirement(line))]
 
 
 def _requirement(line: str) -> Requirement | None:

@@ -38,7 +38,7 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
     scheme, path = uri.split(":///", maxsplit=1) if ":///" in uri else (uri, "")
     if scheme == "sqlite" and path:
         # A relative path would mean another file in a step, whose working directory differs.
-        database = _starting_folder() / path
+        database = Path(path) if Path(path).is_absolute() else _starting_folder() / path
         uri = f"sqlite:///{database}"
         _create_database(database)
     elif scheme.startswith(("http://", "https://")):
