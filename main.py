@@ -9,6 +9,7 @@ import os
 import sys
 
 from engine.forkserver import PROJECT, start_forkserver
+from engine.half_built import wait_until_installed
 
 _STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register")
 
@@ -16,6 +17,7 @@ if __name__ == "__main__":
     gc.disable()  # until the imports are done: what they make is kept
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    wait_until_installed(PROJECT / "requirements.lock")
     if "local" not in sys.argv:
         # First of all: it imports what the steps need while this process does its own imports.
         start_forkserver(_STEPS)
