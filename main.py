@@ -49,7 +49,7 @@ from modelling.metrics import BASELINE_PREFIX, check_gate, check_metrics, metric
 from modelling.recipe import Recipe, load_recipe
 from modelling.values import parse_value
 from steps.dependencies import StepDependencies
-from steps.recording import hide_credentials, record_provenance
+from steps.recording import hide_credentials, record_provenance, record_request
 from steps.registry import find_champion
 from steps.step import DATA_SHA256, MODEL_DIGEST, MODEL_VERSION, VERDICT, VERDICT_REASON
 from steps.table_source import fetch_table
@@ -138,14 +138,16 @@ def _log_request(
     """Records what was asked for, and where the code stands."""
     log_params({"recipe": recipe, "model": model, "data": data, **request.hyperparameters})
     log_config(request.recipe.model_dump(mode="json"), request.recipe.name, None)
-    asked = {
-        "recipe": request.recipe_path,
-        "model": request.model,
-        "data": request.data,
-        "until": request.until,
-        "hyperparameters": request.hyperparameters,
-    }
-    record_provenance(PROJECT, provenance, asked, request.recipe.split.seed)
+    record_provenance(PROJECT, provenance, request.recipe.split.seed)
+    record_request(
+        {
+            "recipe": request.recipe_path,
+            "model": request.model,
+            "data": request.data,
+            "until": request.until,
+            "hyperparameters": request.hyperparameters,
+        }
+    )
 
 
 def _run_steps(chain: Chain, request: Request) -> dict[str, str]:

@@ -142,11 +142,9 @@ class _Process:
 
     def _keep_log(self, text: str) -> None:
         run_id = os.environ.get(_RUN_VARIABLE)
-        if run_id is None:
-            return
         if self._log:
             self._log.add(text)
             text = self._log.read()
             self._log.remove()
-        if text:
+        if text and run_id:
             MlflowClient().log_text(run_id, text, f"logs/{self._step}.log")

@@ -12,6 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import all_estimators
+from threadpoolctl import threadpool_limits
 
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import Model
@@ -80,14 +81,15 @@ def _parameters(kind: type) -> Iterable[Parameter]:
 def fit_pipeline(pipeline: Pipeline, features: pd.DataFrame, targets: pd.Series) -> Pipeline:
     """Fits a Pipeline on (n, features) inputs and (n,) targets, and returns it.
 
-    It predicts with one thread whatever it was fitted with: threads add up in any order, and the
-    last digits with them.
+    The BLAS uses one thread, and so does a prediction, whatever it was fitted with: threads add up
+    in another order, and the last digits with them.
 
     Raises:
         InputError: scikit-learn refuses a hyperparameter or the data; the message is its own.
     """
     try:
-        pipeline.fit(features, targets)
+        with threadpool_limits(limits=1, user_api="blas"):
+            pipeline.fit(features, targets)
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error
     if "n_jobs" in pipeline["estimator"].get_params():

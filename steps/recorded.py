@@ -21,18 +21,18 @@ from pydantic import TypeAdapter
 from engine.provenance import GitState
 from engine.tags import ERROR
 from modelling.errors import InputError
-from steps.recording import DIFF_FILE, PROVENANCE_FILE
+from steps.recording import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
 from steps.step import DATA_SHA256, download
 
 _MODEL_URI = "models:/"
-_WINNER = "pipeline.winner_run_id"
 _COMMIT = re.compile("[0-9a-f]{40,64}")
+_PIPELINES = ("main", "sweep")
 _EVERYTHING = "everything: "
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run of main and what it recorded.
+    """A run of main, or of a sweep whose winner is meant, and what it recorded.
 
     request: recipe, model, data, until, hyperparameters; environment: versions, as of the step
     cache; machine: tags; left_out: what its diff does not hold, in words.
@@ -80,7 +80,7 @@ def step_of(parent: Run, name: str) -> Run | None:
 
 
 def find_recorded(run_id: str) -> Recorded:
-    """Finds the run of main that is meant.
+    """Finds the run of a pipeline that is meant.
 
     Args:
         run_id: its id, or the URI of a model version, as models:/name/3 or models:/name@alias.
@@ -136,11 +136,7 @@ def _pipeline_of_version(uri: str) -> str:
 def _check_is_pipeline(run: Run) -> None:
     run_id, tags = run.info.run_id, run.data.tags
     entry_point = tags.get(MLFLOW_PROJECT_ENTRY_POINT)
-    if entry_point == "sweep":
-        winner = tags.get(_WINNER)
-        instead = f": reproduce its winner, run {winner}" if winner else ", not of one pipeline"
-        raise InputError(f"run_id: run {run_id} is of a sweep{instead}")
-    if entry_point != "main":
+    if entry_point not in _PIPELINES:
         parent = tags.get(MLFLOW_PARENT_RUN_ID)
         instead = f": reproduce the run above it, {parent}" if parent else ""
         what = f"of {entry_point}" if entry_point else "of no entry point"
@@ -153,18 +149,21 @@ def _check_is_pipeline(run: Run) -> None:
 def _read(run: Run) -> Recorded:
     run_id = run.info.run_id
     try:
-        content = json.loads(download(run_id, PROVENANCE_FILE).read_text(encoding="utf-8"))
+        content, request = (
+            json.loads(download(run_id, name).read_text(encoding="utf-8"))
+            for name in (PROVENANCE_FILE, REQUEST_FILE)
+        )
         git = dict(content["git"])
         left_out = tuple(git.pop("left_out_of_diff"))
         state = TypeAdapter(GitState).validate_python(git)
         if not _COMMIT.fullmatch(state.commit):
             raise ValueError(f"{state.commit!r} is no commit")
         recorded = Recorded(
-            run, content["request"], state, content["environment"], content["machine"], left_out
+            run, request, state, content["environment"], content["machine"], left_out
         )
     except (InputError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"run_id: run {run_id} does not tell where it comes from ({PROVENANCE_FILE}): {error}"
+            f"run_id: run {run_id} does not tell where it comes from: {error}"
         ) from error
     if any(line.startswith(_EVERYTHING) for line in left_out):
         raise InputError(

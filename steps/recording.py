@@ -20,6 +20,7 @@ from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_path
 
 PROVENANCE_FILE = "provenance.json"
+REQUEST_FILE = "request.json"
 DIFF_FILE = "git_diff.txt"
 LOCK_SHA256 = "pipeline.lock_sha256"
 GIT_DIRTY = "pipeline.git_dirty"
@@ -34,15 +35,20 @@ def hide_credentials(run: Run) -> None:
             mlflow.set_tag(tag, without_credentials(url))
 
 
-def record_provenance(
-    project: Path, provenance: Provenance, request: Mapping[str, Any], seed: int
-) -> None:
+def record_request(request: Mapping[str, Any]) -> None:
+    """Records what the active run was asked for: recipe, model, data, until, hyperparameters.
+
+    With `auto` resolved, and of a sweep when its winner is known: that is what is made again.
+    """
+    mlflow.log_dict(dict(request), REQUEST_FILE)
+
+
+def record_provenance(project: Path, provenance: Provenance, seed: int) -> None:
     """Records on the active run where it comes from, and the diff where the project is dirty.
 
     Args:
         project: the project's root.
         provenance: of the run.
-        request: what main was asked for, `auto` resolved.
         seed: of everything random.
     """
     git, left_out = provenance.git, []
@@ -55,7 +61,6 @@ def record_provenance(
             log_artifact(diff)
     environment = dict(provenance.environment)
     content = {
-        "request": dict(request),
         "seed": seed,
         "git": asdict(git) | {"left_out_of_diff": left_out} if git else None,
         "environment": environment,

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -71,7 +72,17 @@ def reproduce(run_id: str, environment: str) -> None:
     logging.getLogger("mlflow").setLevel(os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"))
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ["MLFLOW_TRACKING_URI"] = init_mlflow()
-    recorded = find_recorded(run_id)
+    with vanishing_folder() as folder:
+        for name in ("project", "data", "temporary"):
+            (folder / name).mkdir()
+        tempfile.tempdir = str(folder / "temporary")
+        try:
+            _reproduce(find_recorded(run_id), environment, folder)
+        finally:
+            tempfile.tempdir = None
+
+
+def _reproduce(recorded: Recorded, environment: str, folder: Path) -> None:
     tags = recorded.run.data.tags
     init_mlflow_experiment(tags["pipeline.recipe"])
     own = {MLFLOW_PROJECT_ENTRY_POINT: "reproduce", **process_tags(), **machine_tags()}
@@ -80,8 +91,7 @@ def reproduce(run_id: str, environment: str) -> None:
         hide_credentials(run)
         mlflow.set_tag("pipeline.reproduced_run_id", recorded.run_id)
         _say(f"run {recorded.run_id}, commit {recorded.git.commit[:12]}{_with_diff(recorded)}")
-        with vanishing_folder() as folder:
-            rows, reason = _make_again(recorded, environment, folder)
+        rows, reason = _make_again(recorded, environment, folder)
         _conclude(recorded, rows, reason)
 
 
@@ -98,9 +108,6 @@ def _make_again(
     recorded: Recorded, environment: str, folder: Path
 ) -> tuple[list[Compared], str | None]:
     """Runs the recorded pipeline in a folder; returns the comparison, and why it may differ."""
-    (folder / "project").mkdir()
-    (folder / "data").mkdir()
-    (folder / "temporary").mkdir()
     try:
         project = check_out(PROJECT, recorded.git, recorded.diff(), folder / "project")
     except OSError as error:
@@ -301,7 +308,7 @@ def _conclude(recorded: Recorded, rows: list[Compared], reason: str | None) -> N
     if verdict == DIFFERENT:
         words += f"; the likely reason: {reason or 'none is known; is something without a seed?'}"
     elif reason:
-        words += f", although there is {reason}"
+        words += f" ({reason})"
     log_table(pd.DataFrame([asdict(row) for row in rows]), "comparison")
     log_metrics({"largest_difference": largest})
     tags: dict[str, Any] = {VERDICT: verdict, VERDICT_REASON: words, DATA_SHA256: rows[0].now}

@@ -10,6 +10,7 @@ from mlflow import ActiveRun, MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+from threadpoolctl import threadpool_limits
 
 from engine.entry_point import note_run
 from engine.processes import process_tags
@@ -45,6 +46,8 @@ def step_run(step: str, recipe: Recipe, model_name: str | None = None) -> Iterat
     """Opens the run of a step, and logs the machine's figures as its last act."""
     init_mlflow()
     init_mlflow_experiment(recipe.name)
+    # With more threads a BLAS adds up in another order: the last digits would be the machine's.
+    threadpool_limits(limits=1, user_api="blas")
     tags = {MLFLOW_PROJECT_ENTRY_POINT: step, **process_tags(), **machine_tags()}
     with start_run(recipe.name, model_name, tags) as run:
         note_run(run.info.run_id)

@@ -12,17 +12,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from modelling.errors import InputError
+from steps.recorded import find_recorded
+from tests.end_to_end.git_daemon import copy_project, git
+
 PROJECT = Path(__file__).parents[2]
-_NOT_COPIED = ("mlruns", "mlflow.db*", ".venv", "__pycache__", ".*_cache")
 
 pytestmark = pytest.mark.slow
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    return subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout
 
 
 class Project:
@@ -32,9 +28,7 @@ class Project:
         self.folder, self.store = folder / "project", store
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
-        shutil.copytree(PROJECT, self.folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
-        git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "--allow-empty", "-m", "all that there is")
+        copy_project(self.folder)
         self.table = folder / "wines.csv"
         shutil.copyfile(PROJECT / "data" / "red-wine-quality.csv", self.table)
         self.variables = {
@@ -58,7 +52,8 @@ class Project:
         parent = client.create_run(run.info.experiment_id, tags=run.data.tags)
         folder = Path(run.info.artifact_uri.removeprefix("file://"))
         content = json.loads((folder / "provenance.json").read_text())
-        files = {"git_diff.txt": (folder / "git_diff.txt").read_text()}
+        names = ("git_diff.txt", "request.json")
+        files = {name: (folder / name).read_text() for name in names}
         change(content, files)
         client.log_dict(parent.info.run_id, content, "provenance.json")
         for name, text in files.items():
@@ -178,16 +173,13 @@ def _without_commit(content, files):
     content["git"]["commit"] = "0" * 40
 
 
+def _with_an_option_for_a_commit(content, files):
+    content["git"]["commit"] = "--upload-pack=true"
+
+
 def _without_table(content, files):
-    content["request"]["data"] = "data/nowhere.csv"
-
-
-def _with_a_lock_of_nothing(content, files):
-    files["git_diff.txt"] = (
-        "diff --git a/requirements.lock b/requirements.lock\n--- a/requirements.lock\n"
-        "+++ b/requirements.lock\n@@ -0,0 +1,2 @@\n+no-such-package-cuvee==1.0 \\\n"
-        f"+    --hash=sha256:{'0' * 64}\n"
-    )
+    request = json.loads(files["request.json"])
+    files["request.json"] = json.dumps({**request, "data": "data/nowhere.csv"})
 
 
 def _with_another_diff(content, files):
@@ -198,58 +190,68 @@ def _with_too_large_a_diff(content, files):
     content["git"]["left_out_of_diff"] = ["everything: the diff has 12.3 MB"]
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (_without_git, ["does not tell where it comes from"]),
-        (_without_commit, [f"commit {'0' * 40} is not in this repository"]),
-        (_without_table, ["its table data/nowhere.csv is not there any more"]),
-        (_with_a_lock_of_nothing, ["the lock cannot be installed", "no-such-package-cuvee"]),
-        (_with_another_diff, ["the recorded diff does not fit commit"]),
-        (_with_too_large_a_diff, ["diff was too large", "12.3 MB"]),
-    ],
-)
-def test_what_cannot_be_made_again_is_refused_in_one_line(project, recorded, change, words):
-    run_id = project.forge(recorded.parent, change)
-    refused(project.reproduce(run_id), words)
-    assert list(project.temporary.iterdir()) == []
-    assert git(project.folder, "status", "--porcelain") == ""
-
-
 def refused(outcome, words):
     """One line, exit code not 0; the runs that there are have failed, and nothing else changed."""
     assert outcome.code != 0
     assert "Traceback" not in outcome.terminal
-    (line,) = (
-        line
-        for line in outcome.terminal.splitlines()
-        if line.startswith("reproduce: run") and words[0] in line
-    )
-    assert [word for word in words if word not in line] == []
+    said = [line for line in outcome.terminal.splitlines() if words[0] in line]
+    assert len(said) == 1, outcome.terminal
+    assert said[0].startswith("reproduce: ")
+    assert [word for word in words if word not in said[0]] == []
     assert {run.info.status for run in outcome.runs} <= {"FAILED"}
     assert list(outcome.versions) == [1]
 
 
-def test_what_is_no_pipeline_is_refused_in_one_line(project, recorded):
+def test_a_lock_that_cannot_be_installed_is_refused_in_one_line(project, recorded):
+    lock = project.folder / "requirements.lock"
+    lock.write_text(f"no-such-package-cuvee==1.0 --hash=sha256:{'0' * 64}\n" + lock.read_text())
+    diff = git(project.folder, "diff", "--binary", "--full-index")
+    git(project.folder, "checkout", "-q", ".")
+    run_id = project.forge(recorded.parent, lambda _, files: files.update({"git_diff.txt": diff}))
+    refused(project.reproduce(run_id), ["the lock cannot be installed", "no-such-package-cuvee"])
+    assert list((project.folder.parent / "cache/cuvee/environments").glob("*[!k]")) == []
+    assert list(project.temporary.iterdir()) == []
+    assert git(project.folder, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_without_commit, [f"commit {'0' * 40} is not in this repository"]),
+        (_without_table, ["its table data/nowhere.csv is not there any more"]),
+        (_with_another_diff, ["the recorded diff does not fit commit"]),
+    ],
+)
+def test_what_is_gone_is_refused_in_one_line(project, recorded, change, words):
+    refused(project.reproduce(project.forge(recorded.parent, change)), words)
+    assert list(project.temporary.iterdir()) == []
+
+
+def test_what_is_no_pipeline_to_make_again_is_refused_before_anything(
+    project, recorded, monkeypatch
+):
     failed = project.main("--data", "no/such/table.csv").parent.info.run_id
     client, experiment = project.store.client, recorded.parent.info.experiment_id
-    tags = {"mlflow.project.entryPoint": "sweep", "pipeline.winner_run_id": "winner"}
-    sweep = client.create_run(experiment, tags=tags).info.run_id
-    nothing = client.create_run(experiment, tags={"mlflow.project.entryPoint": "main"})
-    client.set_terminated(nothing.info.run_id)
+    alone = client.create_run(experiment, tags={"mlflow.project.entryPoint": "main"}).info.run_id
+    client.set_terminated(alone)
     train = recorded.step("train").info.run_id
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", project.store.uri)
     for run_id, words in {
-        "0123456789abcdef": ["there is no run '0123456789abcdef'"],
         train: ["is of train, not of main", recorded.parent.info.run_id],
-        sweep: ["is of a sweep", "winner"],
         failed: ["is FAILED, not FINISHED", "no/such/table.csv"],
-        nothing.info.run_id: ["from a folder without git"],
+        alone: ["from a folder without git"],
         "models:/wine_quality/9": ["no model version 'models:/wine_quality/9'"],
         "models:/wine_quality": ["names no version"],
+        project.forge(recorded.parent, _without_git): ["does not tell where it comes from"],
+        project.forge(recorded.parent, _with_an_option_for_a_commit): ["is no commit"],
+        project.forge(recorded.parent, _with_too_large_a_diff): ["too large", "12.3 MB"],
     }.items():
-        outcome = project.reproduce(run_id)
-        refused(outcome, words)
-        assert outcome.runs == []
+        with pytest.raises(InputError) as caught:
+            find_recorded(run_id)
+        assert [word for word in words if word not in str(caught.value)] == []
+        assert "\n" not in str(caught.value)
+    refused(project.reproduce("0123456789abcdef"), ["there is no run '0123456789abcdef'"])
+    assert list(project.temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
@@ -267,12 +269,13 @@ def test_killed_in_the_middle_it_leaves_no_folder(project, recorded, environment
     for line in process.stdout:
         if line.startswith("train "):
             break
-    assert len(list(project.temporary.iterdir())) > 0
+    (folder,) = (path for path in project.temporary.iterdir() if path.is_dir())
+    assert (folder / "project" / "main.py").is_file()
     os.kill(process.pid, number)
     process.wait()
     process.stdout.close()
     deadline = time.monotonic() + 20
-    while list(project.temporary.glob("cuvee-*")) and time.monotonic() < deadline:
+    while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert list(project.temporary.glob("cuvee-*")) == []
+    assert [path for path in project.temporary.iterdir() if path.is_dir()] == []
     assert git(project.folder, "status", "--porcelain") == ""
