@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -162,7 +163,7 @@ def _versions(text: str) -> dict[str, str]:
 
 def locked_requirements(text: str) -> list[Requirement]:
     """Returns what a lock of uv or pip pins, without the hashes."""
-    lines = (line.partition("#")[0].rstrip(" \\") for line in text.splitlines())
+    lines = (re.split(r" --| \\|#", line)[0].rstrip() for line in text.splitlines())
     return [requirement for line in lines if (requirement := _requirement(line))]
 
 

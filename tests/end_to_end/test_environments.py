@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.end_to_end import git_daemon as daemon
@@ -114,3 +115,25 @@ def test_every_manager_gives_the_same_figures_to_the_last_digit(figures, manager
         pytest.skip(f"{manager} is not here")
     assert len(figures["local"]) > 5
     assert figures[manager] == figures["local"]
+
+
+def test_shuffled_rows_other_threads_and_another_backend_give_the_same_champion(
+    make_store, tmp_path, read_artifact
+):
+    store = make_store()
+    wines = pd.read_csv(PROJECT / "data/red-wine-quality.csv")
+    shuffled = tmp_path / "shuffled.csv"
+    wines.sample(frac=1, random_state=3).to_csv(shuffled, index=False)
+    first = store.main("model=ridge", OMP_NUM_THREADS="1")
+    again = ["model=ridge", f"data={shuffled}", "cache=refresh", "backend=local"]
+    second = store.main(*again, OMP_NUM_THREADS="2")
+    assert first.parent.data.tags["pipeline.verdict"] == "promoted", first.terminal
+    assert second.parent.data.tags["pipeline.verdict"] == "unchanged", second.terminal
+    for step in ("prepare", "train", "evaluate"):
+        digests = {run.step(step).data.tags["pipeline.output_digest"] for run in (first, second)}
+        assert len(digests) == 1, step
+    predictions = [
+        pd.read_parquet(read_artifact(run.step("evaluate"), "predictions/*.parquet"))
+        for run in (first, second)
+    ]
+    pd.testing.assert_frame_equal(*predictions, check_exact=True)
