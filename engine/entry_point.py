@@ -128,10 +128,9 @@ class _Process:
 
     def _record(self, status: str, line: str, text: str) -> None:
         run_id = os.environ.get(_RUN_VARIABLE)
-        if run_id is None:
-            return
-        end_running_children(run_id, "KILLED", f"{self._step}: {line}")
-        end_run_unless_ended(run_id, status, line)
+        if run_id:
+            end_running_children(run_id, "KILLED", f"{self._step}: {line}")
+            end_run_unless_ended(run_id, status, line)
         self._keep_log(text)
 
     def _end_parent_run(self, reason: str) -> None:

@@ -1,5 +1,6 @@
 #!/usr/bin/env sh
-# Compiles both locks from pyproject.toml, for Linux, macOS and Windows, with the hash of each file.
+# Compiles the locks from pyproject.toml, for Linux, macOS and Windows, with the hash of each file:
+# requirements.lock, and of each dependency group requirements-<group>.lock, with the same pins.
 #
 #     scripts/refresh_locks.sh             # what is pinned stays, if pyproject.toml allows it
 #     scripts/refresh_locks.sh --upgrade   # everything as new as pyproject.toml allows
@@ -10,4 +11,7 @@ compile() {
         --no-emit-index-url --no-emit-find-links --no-header --quiet "$@"
 }
 compile --output-file requirements.lock "$@"
-compile --group dev --constraints requirements.lock --output-file requirements-dev.lock "$@"
+for group in dev; do
+    compile --group "$group" --constraints requirements.lock \
+        --output-file "requirements-$group.lock" "$@"
+done

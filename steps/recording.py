@@ -24,6 +24,7 @@ REQUEST_FILE = "request.json"
 DIFF_FILE = "git_diff.txt"
 LOCK_SHA256 = "pipeline.lock_sha256"
 GIT_DIRTY = "pipeline.git_dirty"
+OTHER_VERSIONS = "pipeline.other_versions"
 SEED = "pipeline.seed"
 
 
@@ -73,6 +74,9 @@ def record_provenance(project: Path, provenance: Provenance, seed: int) -> None:
         SEED: seed,
         **provenance.machine,
     }
+    others = {name: found for name, found in environment.items() if name != "python"}
+    if others:
+        tags[OTHER_VERSIONS] = ", ".join(f"{name} {found}" for name, found in others.items())
     if git:
         tags[MLFLOW_GIT_COMMIT] = git.commit
         if git.branch:

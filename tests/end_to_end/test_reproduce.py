@@ -205,7 +205,7 @@ def refused(outcome, words):
 def test_a_lock_that_cannot_be_installed_is_refused_in_one_line(project, recorded):
     lock = project.folder / "requirements.lock"
     lock.write_text(f"no-such-package-cuvee==1.0 --hash=sha256:{'0' * 64}\n" + lock.read_text())
-    diff = git(project.folder, "diff", "--binary", "--full-index")
+    diff = git(project.folder, "diff", "--binary", "--full-index") + "\n"
     git(project.folder, "checkout", "-q", ".")
     run_id = project.forge(recorded.parent, lambda _, files: files.update({"git_diff.txt": diff}))
     refused(project.reproduce(run_id), ["the lock cannot be installed", "no-such-package-cuvee"])
