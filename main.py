@@ -9,6 +9,7 @@ import os
 import sys
 
 from engine.forkserver import PROJECT, start_forkserver
+from engine.half_built import wait_until_installed
 
 _STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register")
 
@@ -16,14 +17,13 @@ if __name__ == "__main__":
     gc.disable()  # until the imports are done: what they make is kept
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    wait_until_installed(PROJECT / "requirements.lock")
     if "local" not in sys.argv:
         # First of all: it imports what the steps need while this process does its own imports.
         start_forkserver(_STEPS)
     import engine.processes  # it notes who started this process, who may be gone after the imports
 
-import hashlib
 import logging
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +41,7 @@ from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import note_run, run_command
 from engine.file_digests import file_sha256
 from engine.processes import process_tags
+from engine.provenance import Provenance, begin_provenance
 from engine.reaper import reap
 from engine.tags import CACHE_KEY
 from modelling.errors import InputError
@@ -48,6 +49,7 @@ from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold
 from modelling.recipe import Recipe, load_recipe
 from modelling.values import parse_value
 from steps.dependencies import StepDependencies
+from steps.recording import hide_credentials, record_provenance, record_request
 from steps.registry import find_champion
 from steps.step import DATA_SHA256, MODEL_DIGEST, MODEL_VERSION, VERDICT, VERDICT_REASON
 from steps.table_source import fetch_table
@@ -94,6 +96,7 @@ def main(
 ) -> None:
     """Turns a table into an evaluated, gated and registered model."""
     logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+    provenance = begin_provenance(PROJECT)
     tracking_uri = init_mlflow()
     os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
     request = _resolve(recipe, model, data, until, read_hyperparameters(context.args))
@@ -104,7 +107,8 @@ def main(
         note_run(run.info.run_id)
         os.chdir(PROJECT)
         reap([run.info.experiment_id])
-        _log_request(request, recipe, model, data)
+        hide_credentials(run)
+        _log_request(request, recipe, model, data, provenance.result())
         steps = StepCache(run.info.experiment_id, request.recipe.name, cache)
         chain = Chain(PROJECT, run, backend, steps)
         verdict = _run_steps(chain, request)
@@ -129,22 +133,22 @@ def _resolve(recipe: str, model: str, data: str, until: str, given: dict[str, st
     return Request(recipe, settings, name, source, hyperparameters, until)
 
 
-def _log_request(request: Request, recipe: str, model: str, data: str) -> None:
+def _log_request(
+    request: Request, recipe: str, model: str, data: str, provenance: Provenance
+) -> None:
     """Records what was asked for, and where the code stands."""
     log_params({"recipe": recipe, "model": model, "data": data, **request.hyperparameters})
     log_config(request.recipe.model_dump(mode="json"), request.recipe.name, None)
-    lock = hashlib.sha256((PROJECT / "requirements.lock").read_bytes()).hexdigest()
-    mlflow.set_tags({"pipeline.lock_sha256": lock, "pipeline.git_dirty": _git_dirty()})
-
-
-def _git_dirty() -> str:
-    try:
-        status = subprocess.run(
-            ["git", "status", "--porcelain"], cwd=PROJECT, capture_output=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return str(bool(status.stdout.strip())).lower()
+    record_provenance(PROJECT, provenance, request.recipe.split.seed)
+    record_request(
+        {
+            "recipe": request.recipe_path,
+            "model": request.model,
+            "data": request.data,
+            "until": request.until,
+            "hyperparameters": request.hyperparameters,
+        }
+    )
 
 
 def _run_steps(chain: Chain, request: Request) -> dict[str, str]:

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -143,18 +144,27 @@ def _is_docstring(body: list[ast.stmt]) -> bool:
 
 def environment_versions(lock: Path) -> dict[str, str]:
     """Returns the lock's digest, Python's version, and each package that is not as locked."""
-    text = lock.read_text(encoding="utf-8")
+    return dict(_versions(lock.read_text(encoding="utf-8")))
+
+
+@cache
+def _versions(text: str) -> dict[str, str]:
     versions = {
         "requirements.lock": hashlib.sha256(text.encode()).hexdigest(),
         "python": platform.python_version(),
     }
-    for line in text.splitlines():
-        requirement = _requirement(line.partition("#")[0].rstrip(" \\"))
-        if requirement and (requirement.marker is None or requirement.marker.evaluate()):
+    for requirement in locked_requirements(text):
+        if requirement.marker is None or requirement.marker.evaluate():
             installed = _installed(requirement.name)
             if not requirement.specifier.contains(installed, prereleases=True):
                 versions[requirement.name] = installed
     return versions
+
+
+def locked_requirements(text: str) -> list[Requirement]:
+    """Returns what a lock of uv or pip pins, without the hashes."""
+    lines = (re.split(r" --| \\|#", line)[0].rstrip() for line in text.splitlines())
+    return [requirement for line in lines if (requirement := _requirement(line))]
 
 
 def _requirement(line: str) -> Requirement | None:

@@ -18,7 +18,7 @@ from mlflow.exceptions import ExecutionException
 from engine.cache import StepCache
 from engine.cache_key import Dependencies
 from engine.failures import StepError, end_run_unless_ended
-from engine.processes import parent_variable
+from engine.processes import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE
 from engine.tags import ERROR, OUTPUT_DIGEST
 
@@ -158,13 +158,5 @@ def _environment(log: Path, temporary: Path) -> Iterator[None]:
         LOG_VARIABLE: str(log),
         "TMPDIR": str(temporary),
     }
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    try:
+    with environment_variables(changed):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

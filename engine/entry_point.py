@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import StepError, end_run_unless_ended, end_running_children, one_line
+from engine.leftovers import remove_what_mlflow_leaves
 from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.step_log import StepLog
 
@@ -40,6 +41,7 @@ def run_command(command: click.Command, keep_log: bool = True) -> None:
         note_run(run_id)
     else:
         os.environ.pop(_RUN_VARIABLE, None)
+    remove_what_mlflow_leaves()
     process = _Process(command.name or "step", keep_log)
     with Guard(process.stop):
         error = process.run(command)
@@ -126,10 +128,9 @@ class _Process:
 
     def _record(self, status: str, line: str, text: str) -> None:
         run_id = os.environ.get(_RUN_VARIABLE)
-        if run_id is None:
-            return
-        end_running_children(run_id, "KILLED", f"{self._step}: {line}")
-        end_run_unless_ended(run_id, status, line)
+        if run_id:
+            end_running_children(run_id, "KILLED", f"{self._step}: {line}")
+            end_run_unless_ended(run_id, status, line)
         self._keep_log(text)
 
     def _end_parent_run(self, reason: str) -> None:
@@ -140,11 +141,9 @@ class _Process:
 
     def _keep_log(self, text: str) -> None:
         run_id = os.environ.get(_RUN_VARIABLE)
-        if run_id is None:
-            return
         if self._log:
             self._log.add(text)
             text = self._log.read()
             self._log.remove()
-        if text:
+        if text and run_id:
             MlflowClient().log_text(run_id, text, f"logs/{self._step}.log")

@@ -6,8 +6,8 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Self
@@ -74,6 +74,21 @@ def parent_variable() -> dict[str, str]:
     """Returns the environment variable by which a step knows this process as its parent."""
     own = ProcessId.current()
     return {PARENT_VARIABLE: f"{own.pid}:{own.started:.2f}"}
+
+
+@contextmanager
+def environment_variables(changed: Mapping[str, str]) -> Iterator[None]:
+    """Changes variables of this process's environment for the time of the block."""
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _parents() -> list[ProcessId]:

@@ -6,6 +6,7 @@ import pandas as pd
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from modelling.answers import Answers, Classes
 from modelling.errors import InputError
@@ -53,12 +54,13 @@ def fit_with_threshold(
     groups = pd.util.hash_pandas_object(features, index=False)
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     try:
-        tuned = TunedThresholdClassifierCV(
-            sampling_pipeline(pipeline, sampling, seed),
-            scoring=make_scorer(score, pos_label=classes.positive),
-            response_method="predict_proba",
-            cv=list(folds.split(features, targets, groups)),
-        ).fit(features, targets)
+        with threadpool_limits(limits=1, user_api="blas"):
+            tuned = TunedThresholdClassifierCV(
+                sampling_pipeline(pipeline, sampling, seed),
+                scoring=make_scorer(score, pos_label=classes.positive),
+                response_method="predict_proba",
+                cv=list(folds.split(features, targets, groups)),
+            ).fit(features, targets)
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error
     return without_sampling(tuned.estimator_), float(tuned.best_threshold_)

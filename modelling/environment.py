@@ -7,7 +7,16 @@ from typing import Any
 
 import yaml
 
-_PACKAGES = ("mlflow", "scikit-learn", "skops", "cloudpickle", "numpy", "pandas", "pyarrow")
+_PACKAGES = (
+    "mlflow",
+    "scikit-learn",
+    "skops",
+    "cloudpickle",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+)
 
 
 def model_environment(template: Path, estimator: str) -> dict[str, Any]:

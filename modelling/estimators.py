@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import all_estimators
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
+from threadpoolctl import threadpool_limits
 
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import Model, Sampling
@@ -172,8 +173,8 @@ def fit_pipeline(
 ) -> Pipeline:
     """Fits a Pipeline on (n, features) inputs and (n,) targets, and returns it.
 
-    It predicts with one thread whatever it was fitted with: threads add up in any order, and the
-    last digits with them.
+    The BLAS uses one thread, and so does a prediction, whatever it was fitted with: threads add up
+    in another order, and the last digits with them.
 
     Args:
         pipeline: as `build_pipeline` gives it.
@@ -188,7 +189,8 @@ def fit_pipeline(
     """
     resampling = sampling_pipeline(pipeline, sampling, seed)
     try:
-        resampling.fit(features, targets)
+        with threadpool_limits(limits=1, user_api="blas"):
+            resampling.fit(features, targets)
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error
     return without_sampling(resampling)

@@ -1,6 +1,6 @@
-"""Looks at the tracking server: does any run count as RUNNING although its process is gone?
+"""Looks at the tracking server: runs whose process is gone, and the champions' history.
 
-    python scripts/check_mlflow_status.py          # lists them; exit code 1 if there are any
+    python scripts/check_mlflow_status.py          # exit code 1 if runs count wrongly as RUNNING
     python scripts/check_mlflow_status.py --reap   # ends them as KILLED
 
 The server is the one of MLFLOW_TRACKING_URI, or else mlflow.db in the working directory.
@@ -18,23 +18,31 @@ from mlflow.exceptions import MlflowException
 
 from engine.failures import one_line
 from engine.reaper import find_stale_runs, reap
+from steps.journal import read_journal
+from steps.registry import CHAMPION
 from tracking.mlflow_manager import init_mlflow
 
 
 @click.command()
 @click.option("--reap", "ends_them", is_flag=True, help="End stale runs as KILLED.")
 def check_mlflow_status(ends_them: bool) -> None:
-    """Lists the runs that count as RUNNING although their process on this host is gone."""
+    """Lists runs that count as RUNNING although their process is gone, and each champion's past."""
     try:
         init_mlflow()
         experiments = [found.experiment_id for found in MlflowClient().search_experiments()]
         stale = reap(experiments) if ends_them else find_stale_runs(experiments)
+        models = MlflowClient().search_registered_models(max_results=1000)
     except (MlflowException, OSError) as error:
         raise click.ClickException(one_line(error)) from error
     for run, reason in stale:
         click.echo(
             f"{'ended' if ends_them else 'stale'}  {run.info.run_id}  {run.info.run_name}: {reason}"
         )
+    for model in models:
+        version = model.aliases.get(CHAMPION)
+        click.echo(f"{model.name}: {f'version {version} is' if version else 'no'} champion")
+        for move in read_journal(model.tags):
+            click.echo(f"  {move}")
     click.echo(f"{len(stale)} stale runs in {mlflow.get_tracking_uri()}")
     if stale and not ends_them:
         sys.exit(1)

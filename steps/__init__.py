@@ -1,3 +1,8 @@
 """One file an entry point: it reads its inputs, calls modelling/, and writes through tracking/."""
 
-import engine.processes  # noqa: F401 - first: it notes who started this process
+from engine.forkserver import PROJECT
+from engine.half_built import wait_until_installed
+
+wait_until_installed(PROJECT / "requirements.lock")
+
+import engine.processes  # noqa: E402, F401 - first: it notes who started this process

@@ -32,4 +32,5 @@ READS = {
         "gate",
         "promotion",
     ),
+    "rollback": ("name", "promotion.stage"),
 }

@@ -30,7 +30,8 @@ from modelling.gate import Comparison, check_finite, check_thresholds, compare_w
 from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY
-from steps.registry import CHALLENGER, CHAMPION, find_champion, find_equal_version
+from steps.journal import move_champion, registry_lock
+from steps.registry import CHALLENGER, find_champion, find_equal_version
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
@@ -45,7 +46,7 @@ from steps.step import (
     step_run,
 )
 from tracking.artifacts_logger import log_table
-from tracking.mlflow_manager import log_metrics, store_lock
+from tracking.mlflow_manager import log_metrics
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
         model = candidate.data.tags["pipeline.model"]
         mlflow.set_tag(MLFLOW_RUN_NAME, f"register {settings.name} {model}")
         # Two that compare themselves with the same champion must not both take its place.
-        with store_lock(f"{mlflow.get_tracking_uri()} {settings.name}"):
+        with registry_lock(settings.name):
             champion = find_champion(settings.name)
             rows, verdict = _judge(settings, candidate, champion, champion_run_id)
             version = None
@@ -219,8 +220,10 @@ def _register_version(
         client.set_model_version_tag(
             recipe.name, replaced.version, "pipeline.replaced_by_version", version.version
         )
-    alias = CHAMPION if verdict.word == "promoted" else CHALLENGER
-    client.set_registered_model_alias(recipe.name, alias, version.version)
+    if verdict.word == "promoted":
+        move_champion(recipe.name, version.version, "promoted", verdict.reason)
+    else:
+        client.set_registered_model_alias(recipe.name, CHALLENGER, version.version)
     return version
 
 

@@ -10,12 +10,15 @@ from mlflow import ActiveRun, MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+from threadpoolctl import threadpool_limits
 
 from engine.entry_point import note_run
 from engine.processes import process_tags
+from engine.provenance import machine_tags
 from modelling.errors import InputError
 from modelling.recipe import Recipe, load_recipe, only_parts
 from steps.reads import READS
+from steps.recording import hide_credentials
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 from tracking.output_manager import temporary_folder
 from tracking.system_logger import log_system_metrics
@@ -43,9 +46,12 @@ def step_run(step: str, recipe: Recipe, model_name: str | None = None) -> Iterat
     """Opens the run of a step, and logs the machine's figures as its last act."""
     init_mlflow()
     init_mlflow_experiment(recipe.name)
-    tags = {MLFLOW_PROJECT_ENTRY_POINT: step, **process_tags()}
+    # With more threads a BLAS adds up in another order: the last digits would be the machine's.
+    threadpool_limits(limits=1, user_api="blas")
+    tags = {MLFLOW_PROJECT_ENTRY_POINT: step, **process_tags(), **machine_tags()}
     with start_run(recipe.name, model_name, tags) as run:
         note_run(run.info.run_id)
+        hide_credentials(run)
         yield run
         log_system_metrics()
 

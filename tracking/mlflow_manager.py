@@ -5,12 +5,13 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, SupportsFloat
 from urllib.parse import urlsplit
 
 import mlflow
+import psutil
 import requests
 from filelock import FileLock
 from mlflow import ActiveRun, MlflowClient
@@ -37,13 +38,24 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
     scheme, path = uri.split(":///", maxsplit=1) if ":///" in uri else (uri, "")
     if scheme == "sqlite" and path:
         # A relative path would mean another file in a step, whose working directory differs.
-        database = Path(path).absolute()
+        database = Path(path) if Path(path).is_absolute() else _starting_folder() / path
         uri = f"sqlite:///{database}"
         _create_database(database)
     elif scheme.startswith(("http://", "https://")):
         _check_server(uri)
     mlflow.set_tracking_uri(uri)
     return uri
+
+
+def _starting_folder() -> Path:
+    """Where the user stands: `mlflow run` itself starts an entry point in the project's folder."""
+    if MLFLOW_RUN_ID.get():
+        with suppress(psutil.Error):
+            for parent in psutil.Process().parents():
+                words = parent.cmdline()
+                if "run" in words and any("mlflow" in word for word in words[:4]):
+                    return Path(parent.cwd())
+    return Path.cwd()
 
 
 def _check_server(uri: str) -> None:

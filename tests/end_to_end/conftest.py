@@ -20,7 +20,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 PROJECT = Path(__file__).parents[2]
 RECIPE = "recipes/wine_quality.yaml"
-_LONGEST_SECONDS = 300
+_LONGEST_SECONDS = 600
 
 
 @dataclass(frozen=True)

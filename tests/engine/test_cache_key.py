@@ -157,3 +157,13 @@ def test_the_environment_of_the_tests_is_the_locked_one():
         "requirements.lock",
         "python",
     }
+
+
+def test_a_lock_with_hashes_is_read_in_either_form(tmp_path):
+    (tmp_path / "requirements.lock").write_text(
+        "numpy==1.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n    # via cuvee\n"
+        "not-installed==1.0 --hash=sha256:00\n"
+        "absent==1 ; sys_platform == 'none' \\\n    --hash=x:0\n"
+    )
+    versions = environment_versions(tmp_path / "requirements.lock")
+    assert set(versions) == {"requirements.lock", "python", "numpy", "not-installed"}

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
 
 from modelling.estimators import (
     Inputs,
@@ -165,6 +166,17 @@ def test_it_predicts_with_one_thread_whatever_it_was_fitted_with():
     pipeline = build(FOREST, parameters={"n_estimators": 5, "n_jobs": 2})
     assert estimator_parameters(pipeline)["n_jobs"] == 2
     assert estimator_parameters(fit_pipeline(pipeline, FEATURES, TARGETS))["n_jobs"] is None
+
+
+def test_a_fit_does_not_depend_on_the_number_of_threads():
+    features = pd.DataFrame(RNG.normal(size=(60_000, 12))).rename(columns=str)
+    targets = pd.Series(features.to_numpy() @ np.arange(12.0) + RNG.normal(size=60_000))
+    coefficients = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads):
+            fitted = fit_pipeline(build(scale=True), features, targets)
+        coefficients.append(fitted["estimator"].coef_)
+    assert np.array_equal(*coefficients)
 
 
 ROWS = 300

@@ -1,0 +1,154 @@
+"""The journal of a registered model: each move of its champion alias, by whom, when and why.
+
+An entry is a tag of its own, on the registered model and on both versions, so that nothing that is
+registered or moved later can overwrite it. The description of a version repeats its entries.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+import mlflow
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_USER
+
+from steps.registry import CHALLENGER, CHAMPION, find_champion
+from tracking.mlflow_manager import store_lock
+
+_TAG = "pipeline.journal."
+_HEADING = "\n\n**Journal**\n\n"
+_LONGEST_REASON = 2000
+_NONE = "none"
+
+
+@dataclass(frozen=True)
+class Move:
+    """One move of the champion alias.
+
+    when: UTC, ISO 8601; what: `promoted` or `rolled back`; before and after: versions, or `none`.
+    """
+
+    when: str
+    who: str
+    what: str
+    why: str
+    before: str
+    after: str
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote."""
+        entry = json.loads(text)
+        entry["before"], entry["after"] = entry.pop("from"), entry.pop("to")
+        return cls(**entry)
+
+    def to_json(self) -> str:
+        """Returns the entry with the keys when, who, what, why, from, to."""
+        return json.dumps(
+            {
+                "when": self.when,
+                "who": self.who,
+                "what": self.what,
+                "why": self.why,
+                "from": self.before,
+                "to": self.after,
+            },
+            ensure_ascii=False,
+        )
+
+    def __str__(self) -> str:
+        when = datetime.fromisoformat(self.when).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return f"{when}  {self.before} -> {self.after}  {self.what} by {self.who}: {self.why}"
+
+
+def registry_lock(name: str) -> FileLock:
+    """Returns the lock that whoever moves an alias of a registered model must hold."""
+    return store_lock(f"{mlflow.get_tracking_uri()} {name}")
+
+
+def read_journal(tags: Mapping[str, str]) -> list[Move]:
+    """Returns the moves in the tags of a registered model or of a version, the oldest first."""
+    entries = sorted(name for name in tags if name.startswith(_TAG))
+    return [Move.from_json(tags[name]) for name in entries]
+
+
+def move_champion(name: str, version: str, what: str, why: str) -> Move:
+    """Moves the champion alias, with an entry on both versions; the caller holds the lock.
+
+    Args:
+        name: the registered model.
+        version: what becomes the champion.
+        what: `promoted` or `rolled back`.
+        why: in words.
+
+    Raises:
+        ValueError: afterwards the registry does not say that this version is the champion.
+    """
+    client = MlflowClient()
+    before = find_champion(name)
+    run = mlflow.active_run()
+    move = Move(
+        when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        who=run.data.tags.get(MLFLOW_USER, "unknown") if run else "unknown",
+        what=what,
+        why=why[:_LONGEST_REASON],
+        before=str(before.version) if before else _NONE,
+        after=str(version),
+    )
+    tag = _TAG + move.when
+    versions = [number for number in (move.before, move.after) if number != _NONE]
+    client.set_registered_model_tag(name, tag, move.to_json())
+    for number in versions:
+        client.set_model_version_tag(name, number, tag, move.to_json())
+    try:
+        client.set_registered_model_alias(name, CHAMPION, version)
+        now = find_champion(name)
+        if now is None or str(now.version) != str(version):
+            says = f"version {now.version}" if now else "no version"
+            raise ValueError(
+                f"the registry was told that version {version} of {name} is the champion, and "
+                f"says that it is {says}"
+            )
+    except (MlflowException, ValueError):
+        client.delete_registered_model_tag(name, tag)
+        for number in versions:
+            client.delete_model_version_tag(name, number, tag)
+        raise
+    if CHALLENGER in now.aliases:
+        client.delete_registered_model_alias(name, CHALLENGER)
+    for number in versions:
+        _describe(client.get_model_version(name, number))
+    return move
+
+
+def _describe(version: ModelVersion) -> None:
+    """Repeats the journal at the end of a version's description."""
+    text = (version.description or "").partition(_HEADING)[0]
+    lines = "\n".join(f"- {move}" for move in read_journal(version.tags))
+    MlflowClient().update_model_version(version.name, version.version, text + _HEADING + lines)
+
+
+def version_before(moves: Sequence[Move], champion: str | None, existing: set[str]) -> str | None:
+    """Returns the version that was the champion before the one that is.
+
+    A version that was rolled back from is not what came before: after 1, 2, 3 and a rollback to 2,
+    it is 1.
+
+    Args:
+        moves: the journal, the oldest first.
+        champion: the version that is the champion now; None if none is.
+        existing: the versions that can be moved to.
+    """
+    champions: list[str] = []
+    for number in [*(move.after for move in moves), *([champion] if champion else [])]:
+        if number in champions:
+            del champions[champions.index(number) + 1 :]
+        else:
+            champions.append(number)
+    earlier = [number for number in champions if number in existing and number != champion]
+    return earlier[-1] if earlier else None

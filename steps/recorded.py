@@ -1,0 +1,173 @@
+"""A pipeline's run that can be made again: which one is meant, and what it recorded of itself."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage, Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_PROJECT_ENTRY_POINT,
+)
+from pydantic import TypeAdapter
+
+from engine.provenance import GitState
+from engine.tags import ERROR
+from modelling.errors import InputError
+from steps.recording import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
+from steps.step import DATA_SHA256, download
+
+_MODEL_URI = "models:/"
+_COMMIT = re.compile("[0-9a-f]{40,64}")
+_PIPELINES = ("main", "sweep")
+_EVERYTHING = "everything: "
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run of main, or of a sweep whose winner is meant, and what it recorded.
+
+    request: recipe, model, data, until, hyperparameters; environment: versions, as of the step
+    cache; machine: tags; left_out: what its diff does not hold, in words.
+    """
+
+    run: Run
+    request: Mapping[str, Any]
+    git: GitState
+    environment: Mapping[str, str]
+    machine: Mapping[str, str]
+    left_out: tuple[str, ...]
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.run.info.run_id
+
+    @property
+    def data_sha256(self) -> str:
+        """The digest of the table."""
+        return self.run.data.tags[DATA_SHA256]
+
+    def diff(self) -> Path | None:
+        """Returns a local copy of the diff; None if the project was clean."""
+        return download(self.run_id, DIFF_FILE) if self.git.is_dirty else None
+
+    def step(self, name: str) -> Run | None:
+        """Returns the run that stood for a step; None if the pipeline did not come to it."""
+        return step_of(self.run, name)
+
+
+def step_of(parent: Run, name: str) -> Run | None:
+    """Returns the run that a run of main names as a step; None if it names none.
+
+    Raises:
+        InputError: the run is not there any more.
+    """
+    run_id = parent.data.tags.get(f"pipeline.step.{name}.run_id")
+    if run_id is None:
+        return None
+    run = _get_run(run_id)
+    if run is None:
+        raise InputError(f"the step {name} of run {parent.info.run_id}, {run_id}, was deleted")
+    return run
+
+
+def find_recorded(run_id: str) -> Recorded:
+    """Finds the run of a pipeline that is meant.
+
+    Args:
+        run_id: its id, or the URI of a model version, as models:/name/3 or models:/name@alias.
+
+    Raises:
+        InputError: there is none, or it cannot be made again; one line says why.
+    """
+    if run_id.startswith(_MODEL_URI):
+        run_id = _pipeline_of_version(run_id)
+    run = _get_run(run_id)
+    if run is None:
+        raise InputError(f"run_id: there is no run {run_id!r} in {mlflow.get_tracking_uri()}")
+    _check_is_pipeline(run)
+    if MLFLOW_GIT_COMMIT not in run.data.tags:
+        raise InputError(
+            f"run_id: run {run_id} was made from a folder without git: there is no commit to make "
+            "it from again"
+        )
+    return _read(run)
+
+
+def _get_run(run_id: str) -> Run | None:
+    try:
+        run = MlflowClient().get_run(run_id)
+    except MlflowException:
+        return None
+    return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
+
+
+def _pipeline_of_version(uri: str) -> str:
+    """The run of main that evaluated a model version before it was registered."""
+    client = MlflowClient()
+    rest = uri.removeprefix(_MODEL_URI).strip("/")
+    try:
+        if "@" in rest:
+            version = client.get_model_version_by_alias(*rest.split("@", 1))
+        elif "/" in rest:
+            version = client.get_model_version(*rest.split("/", 1))
+        else:
+            raise InputError(f"run_id: {uri!r} names no version: write models:/name/version")
+    except MlflowException as error:
+        raise InputError(f"run_id: there is no model version {uri!r}: {error.message}") from error
+    evaluated = _get_run(version.tags.get("pipeline.evaluate_run_id", "none"))
+    parent = evaluated.data.tags.get(MLFLOW_PARENT_RUN_ID) if evaluated else None
+    if parent is None:
+        raise InputError(
+            f"run_id: {uri} was not made by a pipeline that is recorded here: its evaluation is "
+            f"{'a run on its own' if evaluated else 'not there'}"
+        )
+    return parent
+
+
+def _check_is_pipeline(run: Run) -> None:
+    run_id, tags = run.info.run_id, run.data.tags
+    entry_point = tags.get(MLFLOW_PROJECT_ENTRY_POINT)
+    if entry_point not in _PIPELINES:
+        parent = tags.get(MLFLOW_PARENT_RUN_ID)
+        instead = f": reproduce the run above it, {parent}" if parent else ""
+        what = f"of {entry_point}" if entry_point else "of no entry point"
+        raise InputError(f"run_id: run {run_id} is {what}, not of main{instead}")
+    if run.info.status != "FINISHED":
+        line = f": {tags[ERROR]}" if ERROR in tags else ""
+        raise InputError(f"run_id: run {run_id} is {run.info.status}, not FINISHED{line}")
+
+
+def _read(run: Run) -> Recorded:
+    run_id = run.info.run_id
+    try:
+        content, request = (
+            json.loads(download(run_id, name).read_text(encoding="utf-8"))
+            for name in (PROVENANCE_FILE, REQUEST_FILE)
+        )
+        git = dict(content["git"])
+        left_out = tuple(git.pop("left_out_of_diff"))
+        state = TypeAdapter(GitState).validate_python(git)
+        if not _COMMIT.fullmatch(state.commit):
+            raise ValueError(f"{state.commit!r} is no commit")
+        recorded = Recorded(
+            run, request, state, content["environment"], content["machine"], left_out
+        )
+    except (InputError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"run_id: run {run_id} does not tell where it comes from: {error}"
+        ) from error
+    if any(line.startswith(_EVERYTHING) for line in left_out):
+        raise InputError(
+            f"run_id: run {run_id} was made from a dirty tree whose diff was too large to be "
+            f"recorded ({left_out[-1].removeprefix(_EVERYTHING)})"
+        )
+    return recorded

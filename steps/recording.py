@@ -1,0 +1,86 @@
+"""What a pipeline's run records of its origin: enough to be made again by `reproduce`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import mlflow
+from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_BRANCH,
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_GIT_REPO_URL,
+    MLFLOW_SOURCE_NAME,
+)
+
+from engine.provenance import Provenance, without_credentials, write_diff
+from tracking.mlflow_manager import log_artifact
+from tracking.output_manager import temporary_path
+
+PROVENANCE_FILE = "provenance.json"
+REQUEST_FILE = "request.json"
+DIFF_FILE = "git_diff.txt"
+LOCK_SHA256 = "pipeline.lock_sha256"
+GIT_DIRTY = "pipeline.git_dirty"
+OTHER_VERSIONS = "pipeline.other_versions"
+SEED = "pipeline.seed"
+
+
+def hide_credentials(run: Run) -> None:
+    """Takes the credentials out of the URLs that MLflow itself has written on a run."""
+    for tag in (MLFLOW_SOURCE_NAME, MLFLOW_GIT_REPO_URL):
+        url = run.data.tags.get(tag, "")
+        if url != without_credentials(url):
+            mlflow.set_tag(tag, without_credentials(url))
+
+
+def record_request(request: Mapping[str, Any]) -> None:
+    """Records what the active run was asked for: recipe, model, data, until, hyperparameters.
+
+    With `auto` resolved, and of a sweep when its winner is known: that is what is made again.
+    """
+    mlflow.log_dict(dict(request), REQUEST_FILE)
+
+
+def record_provenance(project: Path, provenance: Provenance, seed: int) -> None:
+    """Records on the active run where it comes from, and the diff where the project is dirty.
+
+    Args:
+        project: the project's root.
+        provenance: of the run.
+        seed: of everything random.
+    """
+    git, left_out = provenance.git, []
+    if git and git.is_dirty:
+        diff = temporary_path(DIFF_FILE)
+        left_out = write_diff(project, git, diff)
+        if left_out:
+            click.echo(f"main: too large for the recorded diff: {', '.join(left_out)}")
+        if diff.stat().st_size:
+            log_artifact(diff)
+    environment = dict(provenance.environment)
+    content = {
+        "seed": seed,
+        "git": asdict(git) | {"left_out_of_diff": left_out} if git else None,
+        "environment": environment,
+        "machine": dict(provenance.machine),
+    }
+    mlflow.log_dict(content, PROVENANCE_FILE)
+    tags = {
+        LOCK_SHA256: environment.pop("requirements.lock"),
+        GIT_DIRTY: str(git.is_dirty).lower() if git else "unknown",
+        SEED: seed,
+        **provenance.machine,
+    }
+    others = {name: found for name, found in environment.items() if name != "python"}
+    if others:
+        tags[OTHER_VERSIONS] = ", ".join(f"{name} {found}" for name, found in others.items())
+    if git:
+        tags[MLFLOW_GIT_COMMIT] = git.commit
+        if git.branch:
+            tags[MLFLOW_GIT_BRANCH] = git.branch
+        if git.remote:
+            tags[MLFLOW_GIT_REPO_URL] = git.remote
+    mlflow.set_tags(tags)

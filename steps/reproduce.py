@@ -1,0 +1,339 @@
+"""reproduce: makes a recorded pipeline again, from its commit, its data and its lock, and compares.
+
+Called with `run_id` (of a run of main, or models:/name/version) and `environment` (locked, or
+current: the present one, whatever is installed). Leaves, below its own run, the pipeline's new run,
+which is neither cached nor registered, and here the table of comparisons and the verdict:
+identical, equal within tolerance, or different, which fails the run.
+"""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import mlflow
+import pandas as pd
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import ExecutionException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
+
+from engine.cache_key import environment_versions, locked_requirements
+from engine.checkout import check_out
+from engine.entry_point import note_run, run_command
+from engine.failures import StepError
+from engine.file_digests import file_sha256
+from engine.forkserver import PROJECT
+from engine.leftovers import vanishing_folder
+from engine.locked import locked_python
+from engine.processes import environment_variables, parent_variable, process_tags
+from engine.provenance import machine_tags
+from engine.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
+from modelling.comparison import (
+    CLOSE,
+    DIFFERENT,
+    IDENTICAL,
+    TOLERANCE,
+    Compared,
+    compare_keys,
+    compare_metrics,
+    compare_models,
+    compare_predictions,
+    compare_texts,
+    judge,
+)
+from modelling.errors import InputError
+from modelling.split import ROW_KEY
+from steps.recorded import Recorded, find_recorded, step_of
+from steps.recording import PROVENANCE_FILE, hide_credentials
+from steps.step import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON, download
+from steps.table_source import fetch_table
+from tracking.artifacts_logger import log_table
+from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
+
+_UNTIL = ("prepare", "train", "evaluate")
+_SYSTEM = "system/"
+_SHOWN = 24  # enough of a digest to tell it from another
+
+
+@click.command()
+@click.option("--run_id", required=True)
+@click.option("--environment", default="locked", type=click.Choice(["locked", "current"]))
+def reproduce(run_id: str, environment: str) -> None:
+    """Makes a recorded pipeline again and compares."""
+    logging.getLogger("mlflow").setLevel(os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"))
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ["MLFLOW_TRACKING_URI"] = init_mlflow()
+    with vanishing_folder() as folder:
+        for name in ("project", "data", "temporary"):
+            (folder / name).mkdir()
+        tempfile.tempdir = str(folder / "temporary")
+        try:
+            _reproduce(find_recorded(run_id), environment, folder)
+        finally:
+            tempfile.tempdir = None
+
+
+def _reproduce(recorded: Recorded, environment: str, folder: Path) -> None:
+    tags = recorded.run.data.tags
+    init_mlflow_experiment(tags["pipeline.recipe"])
+    own = {MLFLOW_PROJECT_ENTRY_POINT: "reproduce", **process_tags(), **machine_tags()}
+    with start_run(tags["pipeline.recipe"], tags.get("pipeline.model"), own) as run:
+        note_run(run.info.run_id)
+        hide_credentials(run)
+        mlflow.set_tag("pipeline.reproduced_run_id", recorded.run_id)
+        _say(f"run {recorded.run_id}, commit {recorded.git.commit[:12]}{_with_diff(recorded)}")
+        rows, reason = _make_again(recorded, environment, folder)
+        _conclude(recorded, rows, reason)
+
+
+def _say(line: str) -> None:
+    click.echo(f"reproduce: {line}")
+
+
+def _with_diff(recorded: Recorded) -> str:
+    files = len(recorded.git.changed) + len(recorded.git.untracked)
+    return f" and its diff of {files} file{'s' if files > 1 else ''}" if files else ""
+
+
+def _make_again(
+    recorded: Recorded, environment: str, folder: Path
+) -> tuple[list[Compared], str | None]:
+    """Runs the recorded pipeline in a folder; returns the comparison, and why it may differ."""
+    try:
+        project = check_out(PROJECT, recorded.git, recorded.diff(), folder / "project")
+    except OSError as error:
+        raise InputError(f"run {recorded.run_id} cannot be made again: {error}") from error
+    source, sha256 = _find_table(recorded, project, folder / "data")
+    data = compare_texts("data", "sha256 of the table", recorded.data_sha256, sha256)
+    if data.outcome == DIFFERENT:
+        return [data], f"the data changed: {source} is not the table that the run read"
+    try:
+        python, which = locked_python(project) if environment == "locked" else _current(project)
+    except OSError as error:
+        raise InputError(f"run {recorded.run_id} cannot be made again: {error}") from error
+    _say(f"the table is the same; the environment is {which}")
+    again = _run_pipeline(recorded, project, python, source, folder / "temporary")
+    if again.info.status != "FINISHED":
+        return [data, _failed_row(again)], again.data.tags.get(ERROR, "it failed without a word")
+    lock = (project / "requirements.lock").read_text(encoding="utf-8")
+    return [data, *_compare(recorded, again)], _likely_reason(recorded, again, lock)
+
+
+def _current(project: Path) -> tuple[Path, str]:
+    versions = environment_versions(project / "requirements.lock")
+    other = versions.keys() - {"requirements.lock", "python"}
+    named = f"other versions of {', '.join(sorted(other))}" if other else "nothing else than locked"
+    return Path(sys.executable), f"the present one, as asked, with {named}"
+
+
+def _find_table(recorded: Recorded, project: Path, folder: Path) -> tuple[str, str]:
+    """Returns where the recorded table is now, and its digest: the same one, if it is anywhere.
+
+    A relative path is looked up in the recorded state of the project, then in the present one,
+    which also has what Git does not.
+    """
+    source = str(recorded.request["data"])
+    found: dict[str, str] = {}
+    for root in (project, PROJECT):
+        path = fetch_table(source, folder)
+        is_relative = str(path) == source and not path.is_absolute()
+        path = root / path if is_relative else path
+        if path.is_file():
+            where = str(path) if is_relative and root == PROJECT else source
+            found.setdefault(where, file_sha256(path))
+        if not is_relative:
+            break
+    if not found:
+        raise InputError(
+            f"run {recorded.run_id} cannot be made again: its table {source} is not there any more"
+        )
+    same = [where for where, digest in found.items() if digest == recorded.data_sha256]
+    where = same[0] if same else next(iter(found))
+    return where, found[where]
+
+
+def _run_pipeline(
+    recorded: Recorded, project: Path, python: Path, data: str, temporary: Path
+) -> Run:
+    """Runs main of the checked-out project to its end, below the active run."""
+    request = recorded.request
+    parameters = {
+        "recipe": _recipe(recorded, project),
+        "model": request["model"],
+        "data": data,
+        "until": min(request["until"], "evaluate", key=[*_UNTIL, "register"].index),
+        "cache": "off",
+        **{name: json.dumps(value) for name, value in request["hyperparameters"].items()},
+    }
+    own = mlflow.active_run()
+    with _environment(python, temporary):
+        try:
+            run_id = mlflow.run(
+                str(project),
+                "main",
+                parameters=parameters,
+                experiment_id=own.info.experiment_id,
+                backend="local",
+                env_manager="local",
+                storage_dir=str(temporary),
+            ).run_id
+        except ExecutionException as error:
+            run_id = _newest_child(own)
+            if run_id is None:
+                raise StepError(f"main: {error}") from error
+    return MlflowClient().get_run(run_id)
+
+
+def _recipe(recorded: Recorded, project: Path) -> str:
+    """The recipe's path in the project; one that Git does not have is written there as recorded."""
+    path = str(recorded.request["recipe"])
+    if not Path(path).is_absolute() and (project / path).is_file():
+        return path
+    folder = download(recorded.run_id, "config")
+    content = yaml.safe_load(next(folder.glob("*.yaml")).read_text(encoding="utf-8"))
+    (project / "recorded_recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return "recorded_recipe.yaml"
+
+
+@contextmanager
+def _environment(python: Path, temporary: Path) -> Iterator[None]:
+    changed = parent_variable() | {
+        "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", "")]),
+        "TMPDIR": str(temporary),
+    }
+    with environment_variables(changed):
+        yield
+
+
+def _newest_child(own: Run) -> str | None:
+    runs = MlflowClient().search_runs(
+        [own.info.experiment_id],
+        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{own.info.run_id}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return runs[0].info.run_id if runs else None
+
+
+def _failed_row(again: Run) -> Compared:
+    statuses = {name: again.data.tags.get(f"pipeline.step.{name}.status") for name in _UNTIL}
+    failed = [name for name, status in statuses.items() if status == "failed"]
+    return Compared(failed[0] if failed else "main", "status", "FINISHED", "FAILED", DIFFERENT)
+
+
+def _compare(recorded: Recorded, again: Run) -> list[Compared]:
+    """Holds what each step left against what it left then."""
+    rows: list[Compared] = []
+    then, now = ({name: step_of(run, name) for name in _UNTIL} for run in (recorded.run, again))
+    before, after = then["prepare"], now["prepare"]
+    if before and after:
+        for side in ("train", "test"):
+            keys = [_read(run, f"{side}.parquet", [ROW_KEY])[ROW_KEY] for run in (before, after)]
+            rows.append(compare_keys(f"rows of {side}.parquet, by key", *keys))
+        rows.append(compare_texts("prepare", "content", *_tag(OUTPUT_DIGEST, before, after)))
+    predictions, metrics = None, []
+    if (before := then["evaluate"]) and (after := now["evaluate"]):
+        predictions = compare_predictions(*(_read(run, "predictions") for run in (before, after)))
+        metrics = compare_metrics(*(_metrics(run) for run in (before, after)))
+    if (before := then["train"]) and (after := now["train"]):
+        then_digest, now_digest = _tag(MODEL_DIGEST, before, after)
+        rows.append(compare_models(then_digest, now_digest, predictions))
+    return rows + ([predictions] if predictions else []) + metrics
+
+
+def _tag(name: str, *runs: Run) -> list[str | None]:
+    return [run.data.tags.get(name) for run in runs]
+
+
+def _metrics(run: Run) -> dict[str, float]:
+    found = run.data.metrics
+    return {name: value for name, value in found.items() if not name.startswith(_SYSTEM)}
+
+
+def _read(run: Run, artifact: str, columns: list[str] | None = None) -> pd.DataFrame:
+    path = download(run.info.run_id, artifact)
+    return pd.read_parquet(next(path.glob("*.parquet")) if path.is_dir() else path, columns=columns)
+
+
+def _likely_reason(recorded: Recorded, again: Run, lock: str) -> str | None:
+    """Says what else is not as it was; None if nothing is known."""
+    file = download(again.info.run_id, PROVENANCE_FILE)
+    now = json.loads(file.read_text(encoding="utf-8"))
+    versions = _changed_versions(recorded.environment, now["environment"], lock)
+    if versions:
+        return f"other versions: {', '.join(versions)}"
+    trained = recorded.step("train")
+    then = trained.data.tags if trained and CPU in trained.data.tags else recorded.machine
+    trained_now = step_of(again, "train")
+    machine = trained_now.data.tags if trained_now else now["machine"]
+    words = {CPU: "CPU", BLAS: "BLAS", PLATFORM: "platform", THREADS: "number of threads"}
+    for tag, word in words.items():
+        if then.get(tag) != machine.get(tag):
+            return f"another {word}: {machine.get(tag)} instead of {then.get(tag)}"
+    if recorded.left_out:
+        return f"the recorded diff leaves out {', '.join(recorded.left_out)}"
+    return None
+
+
+def _changed_versions(then: Mapping[str, str], now: Mapping[str, str], lock: str) -> list[str]:
+    locked = {pin.name: str(pin.specifier).removeprefix("==") for pin in locked_requirements(lock)}
+    names = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
+    return [
+        "another requirements.lock"
+        if name == "requirements.lock"
+        else f"{name} {now.get(name, locked.get(name))} instead of "
+        f"{then.get(name, locked.get(name))}"
+        for name in names
+    ]
+
+
+def _conclude(recorded: Recorded, rows: list[Compared], reason: str | None) -> None:
+    """Writes the table and the verdict down; a difference fails the run."""
+    verdict, step, largest = judge(rows)
+    details = {
+        IDENTICAL: "every prediction, metric and digest is the same",
+        CLOSE: f"the largest relative difference is {largest:.1e}, of {TOLERANCE:.0e} allowed",
+        DIFFERENT: f"first at {step}",
+    }
+    words = details[verdict]
+    if verdict == DIFFERENT:
+        words += f"; the likely reason: {reason or 'none is known; is something without a seed?'}"
+    elif reason:
+        words += f" ({reason})"
+    log_table(pd.DataFrame([asdict(row) for row in rows]), "comparison")
+    log_metrics({"largest_difference": largest})
+    tags: dict[str, Any] = {VERDICT: verdict, VERDICT_REASON: words, DATA_SHA256: rows[0].now}
+    if step:
+        tags["pipeline.first_difference"] = step
+    mlflow.set_tags({**tags, "mlflow.note.content": _note(recorded, verdict, words, rows)})
+    _print_table(rows)
+    if verdict == DIFFERENT:
+        raise InputError(f"{verdict}: {words}")
+    click.echo(f"\nverdict  {verdict}: {words}")
+
+
+def _note(recorded: Recorded, verdict: str, words: str, rows: list[Compared]) -> str:
+    link = f"#/experiments/{recorded.run.info.experiment_id}/runs/{recorded.run_id}"
+    lines = [f"| {row.step} | {row.what} | {row.outcome} |" for row in rows]
+    table = "\n".join(["| step | what | |", "|---|---|---|", *lines])
+    return f"[Run {recorded.run_id}]({link}) made again: **{verdict}**, {words}.\n\n{table}"
+
+
+def _print_table(rows: list[Compared]) -> None:
+    click.echo(f"\n{'step':<9} {'what':<40} {'outcome':<23} then -> now")
+    for row in rows:
+        then, now = (text[:_SHOWN] for text in (row.then, row.now))
+        click.echo(f"{row.step:<9} {row.what:<40} {row.outcome:<23} {then} -> {now}")
+
+
+if __name__ == "__main__":
+    run_command(reproduce)
