@@ -66,7 +66,7 @@ def look_at_column(column: pd.Series) -> Look:
         return Look(ColumnCheck(type=kind, missing=allowed), seen, useless)
     if kind == "date":
         first, last = values.min(), values.max()
-        seen = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        seen = f"{first.isoformat()[:10]} to {last.isoformat()[:10]}"
         return Look(ColumnCheck(type=kind, min=_earlier(first, last), missing=allowed), seen + gaps)
     check, seen = _look_at_numbers(values, column.dtype.kind == "f" and not missing.any())
     suspect = "" if missing.any() else _row_number(name, values, distinct)
@@ -177,8 +177,8 @@ def _round_away(value: float) -> float | None:
 
 
 def _earlier(first: pd.Timestamp, last: pd.Timestamp) -> date | None:
-    """As much before the first date as the last is behind it; None before the year 1."""
+    """As much before the first date as the last is behind it; None where no date is so early."""
     try:
         return (first - (last - first)).date()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, NotImplementedError):
         return None

@@ -13,6 +13,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 import yaml
+from pydantic import ValidationError
 
 from modelling.column_look import Look, look_at_column, show
 from modelling.errors import InputError, unknown_name
@@ -106,6 +107,11 @@ def draft_recipe(
         raise InputError(
             f"table {path} has {len(table)} rows; at least {_FEWEST_ROWS} are needed to draft from"
         )
+    try:
+        Data(path=path, target=target)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"table {path}: {problem}") from error
     task, task_reason = _find_task(table[target], task, path)
     positive, positive_reason = None, ""
     if task == "classification":

@@ -301,9 +301,9 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 def _date_parts(name: str, dates: pd.Series) -> dict[str, pd.Series]:
     return {
-        f"{name} (days)": (dates - pd.Timestamp(0)) / pd.Timedelta(days=1),
+        f"{name} (days)": (dates - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1),
         f"{name} (month)": dates.dt.month.astype("float64"),
-        f"{name} (weekday)": dates.dt.weekday.astype("float64"),
+        f"{name} (weekday)": dates.dt.day_of_week.astype("float64"),
     }
 
 
