@@ -29,9 +29,8 @@ class Look:
     """What was seen of a column.
 
     check: what the table must hold there from now on, looser than what was seen; None where the
-    column can be no feature at all. seen: the same
-    in words, for a comment. useless: why nothing can be learnt from it; suspect: why it had better
-    be left out; both empty for an ordinary column.
+    column can be no feature at all. seen: the same in words, for a comment. useless: why nothing
+    can be learnt from it; suspect: why it had better be left out; both empty for an ordinary one.
     """
 
     check: ColumnCheck | None

@@ -26,6 +26,7 @@ from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder
 
 _MOST_SHOWN = 8
+_LONGEST_TAG = 5000
 
 
 @click.command("draft_recipe")
@@ -53,7 +54,9 @@ def main(data: str, target: str, task: str, output: str) -> None:
                 "columns_dropped": len(draft.dropped),
             }
         )
-        mlflow.set_tag("pipeline.columns_dropped", ", ".join(draft.dropped) or "none")
+        mlflow.set_tag(
+            "pipeline.columns_dropped", ", ".join(draft.dropped)[:_LONGEST_TAG] or "none"
+        )
         click.echo(_summary(draft, place, command))
 
 
