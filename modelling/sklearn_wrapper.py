@@ -220,7 +220,7 @@ def find_problems(
         read = inputs[f"{name} (days)" if kind == "date" else name].to_numpy()
         for row in np.flatnonzero(~np.isfinite(read)).tolist():
             value = frame[name].iloc[row]
-            if not pd.isna(value):
+            if not is_missing(frame[name].iloc[[row]]).any():
                 problems.setdefault(row, f"column {name!r}: {str(value)[:60]!r} is no {kind}")
             elif not fitted["imputes"]:
                 problems.setdefault(row, f"column {name!r} is missing")
@@ -230,15 +230,22 @@ def find_problems(
     return problems
 
 
+def is_missing(column: pd.Series) -> pd.Series:
+    """Says which of (n,) raw values are missing: none there, or a text of nothing but blanks."""
+    if pd.api.types.is_numeric_dtype(column) or column.dtype.kind in "Mm":
+        return column.isna()
+    return column.isna() | _as_text(column).str.strip().eq("").fillna(False).astype(bool)
+
+
 def read_column(column: pd.Series, kind: str) -> pd.Series:
     """Reads (n,) raw values as a kind: number, boolean, category or date.
 
     Returns:
         float64 (a boolean is 0 or 1), text, or dates without a time zone; missing where a value is
-        missing or cannot be read.
+        missing, blank, or cannot be read.
     """
     if kind == "category":
-        return _as_text(column)
+        return _as_text(column).mask(is_missing(column))
     is_number = pd.api.types.is_numeric_dtype(column)
     is_time = column.dtype.kind in "Mm"
     if is_number if kind == "date" else is_time:
@@ -300,7 +307,7 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 def _date_parts(name: str, dates: pd.Series) -> dict[str, pd.Series]:
     return {
-        f"{name} (days)": (dates - pd.Timestamp(0)) / pd.Timedelta(days=1),
+        f"{name} (days)": (dates - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1),
         f"{name} (month)": dates.dt.month.astype("float64"),
         f"{name} (weekday)": dates.dt.day_of_week.astype("float64"),
     }

@@ -20,12 +20,13 @@ from pandera.errors import SchemaErrors
 from modelling.answers import find_class
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
-from modelling.sklearn_wrapper import read_column
+from modelling.sklearn_wrapper import is_missing, read_column
 
 _SNIFFED_BYTES = 64 * 1024
 _SEPARATORS = ",;\t|"
 _MOST_CLASSES = 100
 _MOST_COUNTED = 1_000_000
+_CODE = r"\s*[+-]?0\d"  # digits that are no quantity
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
     if data.target not in table.columns:
         raise InputError(f"table {source}: " + unknown_name("target", data.target, table.columns))
     declared = data.columns or {
-        str(name): ColumnCheck(type=_shown_type(table[name]), missing=1.0)
+        str(name): ColumnCheck(type=shown_type(table[name]), missing=1.0)
         for name in table.columns
         if name not in (*data.drop, data.target, recipe.split.time_column)
     }
@@ -178,19 +179,25 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
     return dict(declared)
 
 
-def _shown_type(column: pd.Series) -> ColumnType:
-    """The type of a column that nobody declared."""
-    if pd.api.types.is_numeric_dtype(column):
-        return "number"
-    if column.dtype.kind == "M" or any(isinstance(value, date) for value in column):
+def shown_type(column: pd.Series) -> ColumnType:
+    """Returns the type of a column that nobody declared: a number, category or date.
+
+    Text is a number or a date if every value that is not blank reads as one; but 007 is text.
+    """
+    if column.dtype.kind == "M":
         return "date"
-    return "category" if any(isinstance(value, str) for value in column) else "number"
+    known = column[~is_missing(column)]
+    if pd.api.types.is_numeric_dtype(column) or known.empty:
+        return "number"
+    if read_column(known, "number").abs().lt(np.inf).all():
+        return "category" if read_column(known, "category").str.match(_CODE).any() else "number"
+    return "date" if read_column(known, "date").notna().all() else "category"
 
 
 def _read(column: pd.Series, kind: str, source: str) -> pd.Series:
     """Reads a column as its kind, as the model will read it when it predicts."""
     values = read_column(column, kind)
-    wrong = values.isna() & column.notna()
+    wrong = values.isna() & ~is_missing(column)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
@@ -203,7 +210,7 @@ def _read(column: pd.Series, kind: str, source: str) -> pd.Series:
 
 def _read_target(column: pd.Series, recipe: Recipe, source: str) -> pd.Series:
     """The target of a regression as numbers; the labels of a classification as they are."""
-    missing = column.isna()
+    missing = is_missing(column)
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         more = _and_more(int(missing.sum()) - 1)

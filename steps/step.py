@@ -44,12 +44,19 @@ def load_parts(recipe: str, step: str) -> Recipe:
 @contextmanager
 def step_run(step: str, recipe: Recipe, model_name: str | None = None) -> Iterator[ActiveRun]:
     """Opens the run of a step, and logs the machine's figures as its last act."""
+    with named_run(step, recipe.name, model_name) as run:
+        yield run
+
+
+@contextmanager
+def named_run(step: str, name: str, model_name: str | None = None) -> Iterator[ActiveRun]:
+    """Opens the run of a step, as `step_run` does, that has no recipe yet but a name for it."""
     init_mlflow()
-    init_mlflow_experiment(recipe.name)
+    init_mlflow_experiment(name)
     # With more threads a BLAS adds up in another order: the last digits would be the machine's.
     threadpool_limits(limits=1, user_api="blas")
     tags = {MLFLOW_PROJECT_ENTRY_POINT: step, **process_tags(), **machine_tags()}
-    with start_run(recipe.name, model_name, tags) as run:
+    with start_run(name, model_name, tags) as run:
         note_run(run.info.run_id)
         hide_credentials(run)
         yield run

@@ -1,6 +1,7 @@
 """A table is read in any of its forms, or refused in one line that says where it is wrong."""
 
 import gzip
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelling.digest import table_digest
 from modelling.errors import InputError
-from modelling.table import check_table, profile_table, read_table
+from modelling.table import check_table, profile_table, read_table, shown_type
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0, 3.25], "b": [1.0, 0.0, 1.0], "y": [5.0, 6.0, 7.0]})
 
@@ -161,12 +162,43 @@ def test_booleans_and_gaps_become_float64(file_of, recipe_with):
     pd.testing.assert_frame_equal(check_table(table, recipe, "t").frame, expected)
 
 
+def test_a_cell_of_blanks_is_missing(file_of, recipe_with):
+    table = read_table(file_of("a,b,y\n1,u,1\n ,  ,2\n3,v,3\n"))
+    columns = {"a": {"missing": 0.5}, "b": {"type": "category", "missing": 0.5}}
+    recipe = recipe_with(data={"path": "p", "target": "y", "columns": columns})
+    frame = check_table(table, recipe, "t").frame
+    assert frame.isna().sum().to_dict() == {"a": 1, "b": 1, "y": 0}
+    assert frame["a"].sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([1, None], "number"),
+        (["1", " ", None, "2.5"], "number"),
+        ([True, None], "number"),
+        ([None, None], "number"),
+        (["007", "12"], "category"),
+        (["1", "?"], "category"),
+        ([date(2026, 1, 2), None], "date"),
+        (["2026-01-02", "", "2026-01-02 10:00"], "date"),
+        ([pd.Timestamp("2026-01-02", tz="UTC")], "date"),
+        (["1", "inf"], "category"),
+        ([[1], [2]], "category"),
+    ],
+)
+def test_a_column_shows_its_type(values, shown):
+    assert shown_type(pd.Series(values)) == shown
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
         ({"y": 5.0}, "target 'y' is constant, there is nothing to learn"),
         ({"y": [5.0, np.nan, 6.0]}, "column 'y', row 2 is missing"),
         ({"y": [np.nan] * 3}, "column 'y', row 1 is missing (and 2 more rows)"),
+        ({"y": ["5", "6", " "]}, "column 'y', row 3 is missing"),
+        ({"a": ["1", " ", "3"]}, "column 'a', row 2 is missing"),
         ({"y": [5.0, 6.0, np.inf]}, "column 'y', row 3: inf is not finite"),
         ({"y": ["5", "6", "good"]}, "column 'y', row 3: 'good' is not a number"),
         ({"a": ["1", "high", "low"]}, "column 'a', row 2: 'high' is not a number (and 1 more row"),

@@ -1,0 +1,424 @@
+"""A recipe for a table that nobody has described yet, with the reason for each choice."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import ValidationError
+
+from modelling.column_look import Look, look_at_column, show
+from modelling.errors import InputError, unknown_name
+from modelling.features import column_kinds
+from modelling.leaks import SCORE, Progress, sample_rows, score_each, score_together
+from modelling.recipe import (
+    ColumnCheck,
+    Data,
+    Decision,
+    Metrics,
+    Model,
+    Recipe,
+    Split,
+    Threshold,
+)
+from modelling.sklearn_wrapper import is_missing, read_column
+from modelling.split import split_table
+from modelling.table import check_table, shown_type
+
+Task = Literal["regression", "classification"]
+
+_TEMPLATE = Path(__file__).with_name("draft.yaml.j2")
+_FEWEST_ROWS = 10
+_MOST_CODES = 10
+_ROWS_OF_A_CODE = 10
+_TINY = 200
+_SMALL = 1000
+_MIDDLE = 10_000
+_RARE = 0.1
+_FEWEST_TO_TUNE = 50
+_FEWEST_TEST_ROWS_OF_A_CLASS = 20
+_LEAK = 0.995
+_EASY = 0.99
+_STRONG = 0.95
+_POSITIVE = {
+    "1": ("0", "-1"),
+    "true": ("false",),
+    "t": ("f",),
+    "yes": ("no",),
+    "y": ("n",),
+    "positive": ("negative",),
+    "pos": ("neg",),
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe, and why it is as it is.
+
+    seen: of each column to train on, what it holds. dropped: why each dropped column is; keep: the
+    check that it would have. task_reason, positive_reason and split_reason: in words. dates: the
+    columns by whose time the table could be split.
+    """
+
+    recipe: Recipe
+    rows: int
+    seen: Mapping[str, str]
+    dropped: Mapping[str, str]
+    keep: Mapping[str, ColumnCheck]
+    task_reason: str
+    positive_reason: str
+    split_reason: str
+    dates: Sequence[str]
+
+
+def draft_recipe(
+    table: pd.DataFrame,
+    target: str,
+    name: str,
+    path: str,
+    task: str = "auto",
+    progress: Progress = iter,
+) -> Draft:
+    """Looks at a table and drafts a recipe that its `prepare` accepts.
+
+    Args:
+        table: as `read_table` gives it.
+        target: the column to predict.
+        name: of the recipe.
+        path: of the table, as it is to stand in the recipe.
+        task: regression, classification, or auto: as the target looks.
+        progress: goes through names of columns, and shows how far it is.
+
+    Raises:
+        InputError: there is no such column, or nothing to learn, or nothing to learn it from; with
+            the row where one is wrong.
+    """
+    if target not in table.columns:
+        raise InputError(f"table {path}: " + unknown_name("target", target, table.columns))
+    if len(table) < _FEWEST_ROWS:
+        raise InputError(
+            f"table {path} has {len(table)} rows; at least {_FEWEST_ROWS} are needed to draft from"
+        )
+    try:
+        Data(path=path, target=target)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"table {path}: {problem}") from error
+    task, task_reason = _find_task(table[target], task, path)
+    positive, positive_reason = None, ""
+    if task == "classification":
+        positive, positive_reason = _find_positive(table[target])
+    looks = {str(name): look_at_column(table[name]) for name in table.columns if name != target}
+    checks = _usable_checks(looks, path)
+    data = Data(path=path, target=target, positive_class=positive, columns=checks)
+    first = Recipe(name=name, task=task, data=data, models={"none": Model(estimator="none")})
+    frame = check_table(table, first, path).frame
+    suspects, notes = _find_suspects(frame, looks, first, progress)
+    chosen = [name for name in checks if name not in suspects]
+    split, split_reason = _find_split(frame[[*chosen, target]], target, task)
+    left = {
+        "drop": [name for name in looks if name not in chosen],
+        "columns": {name: checks[name] for name in chosen},
+    }
+    data = Data.model_validate({**dict(data), **left})
+    return Draft(
+        recipe=_finish(first, data, split, frame[target]),
+        rows=len(table),
+        seen={name: "; ".join([looks[name].seen, *notes.get(name, [])]) for name in chosen},
+        dropped={name: looks[name].useless or suspects[name] for name in data.drop},
+        keep={name: check for name, look in looks.items() if (check := look.check)},
+        task_reason=task_reason,
+        positive_reason=positive_reason,
+        split_reason=split_reason,
+        dates=[name for name in chosen if checks[name].type == "date"],
+    )
+
+
+def _usable_checks(looks: Mapping[str, Look], path: str) -> dict[str, ColumnCheck]:
+    """What the recipe would say of each column that something can be learnt from."""
+    found = {name: look.check for name, look in looks.items() if look.check and not look.useless}
+    if not found:
+        reasons = "; ".join(f"{show(name)!r}: {look.useless}" for name, look in looks.items())
+        raise InputError(
+            f"table {path} has no column to learn from beside the target"
+            + (f" ({reasons})" if reasons else "")
+        )
+    return found
+
+
+def recipe_name(text: str) -> str:
+    """Turns the name of a file into one that a recipe may have."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "_", ascii_text).strip("_").lower()[:100] or "table"
+
+
+def render_draft(draft: Draft, source: str, command: str) -> str:
+    """Writes a draft as YAML with comments.
+
+    Args:
+        draft: what to write.
+        source: the name of the table's file.
+        command: runs it.
+
+    Raises:
+        AssertionError: the text would not be read as this recipe.
+    """
+    environment = jinja2.Environment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - it writes YAML, and quotes by the filter below
+    )
+    environment.filters |= {"yaml": _yaml, "plain": _plain, "show": show}
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    text = template.render(draft=draft, recipe=draft.recipe, source=source, command=command)
+    if Recipe.model_validate(yaml.safe_load(text)) != draft.recipe:
+        raise AssertionError(f"the text of the recipe {draft.recipe.name} is not its content")
+    return text
+
+
+def _plain(section: ColumnCheck | Threshold) -> dict[str, Any]:
+    """A section as a recipe writes it: nothing that need not be said, 16 in place of 16.0."""
+    content = section.model_dump(exclude_defaults=True)
+    if isinstance(section, ColumnCheck):
+        content = {"type": section.type, **content}
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in content.items()
+    }
+
+
+def _yaml(value: Any) -> str:
+    """A value on one line of YAML, quoted where it must be."""
+    if isinstance(value, str) and not value.isprintable():
+        text = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=math.inf)
+    else:
+        text = yaml.safe_dump(
+            value, default_flow_style=True, allow_unicode=True, width=math.inf, sort_keys=False
+        )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _find_task(column: pd.Series, task: str, path: str) -> tuple[Task, str]:
+    """The task, and why."""
+    kind = shown_type(column)
+    values = read_column(column[~is_missing(column)], kind)
+    _check_target(values, kind, f"table {path}: target {column.name!r}")
+    if task == "classification":
+        return "classification", "as asked for"
+    if task == "regression":
+        return "regression", "as asked for"
+    if kind == "category":
+        return "classification", f"{values.nunique()} different texts"
+    least, most = f"{values.min():g}", f"{values.max():g}"
+    if values.nunique() == 2 and (values % 1 == 0).all():
+        return "classification", f"two values, {least} and {most}"
+    if _are_codes(values):
+        return "classification", f"whole numbers from {least} to {most}; else -P task=regression"
+    return "regression", f"numbers from {least} to {most}"
+
+
+def _check_target(values: pd.Series, kind: str, place: str) -> None:
+    if values.empty:
+        raise InputError(f"{place} is empty")
+    if values.nunique() == 1:
+        raise InputError(
+            f"{place} is constant, always {show(values.iloc[0])}: there is nothing to learn"
+        )
+    if kind == "date":
+        raise InputError(f"{place} holds dates; numbers and classes can be predicted")
+    if kind == "category" and values.nunique() == len(values):
+        raise InputError(
+            f"{place} is text that differs in every row: neither numbers nor classes to predict"
+        )
+
+
+def _are_codes(values: pd.Series) -> bool:
+    """Whether numbers look like the codes of classes: few, from 0 or 1 on without a gap."""
+    counts = values.value_counts()
+    distinct = len(counts)
+    return bool(
+        (values % 1 == 0).all()
+        and values.min() in (0, 1)
+        and values.max() - values.min() == distinct - 1
+        and distinct <= _MOST_CODES
+        and len(values) >= _ROWS_OF_A_CODE * distinct
+        and counts.min() > 1
+    )
+
+
+def _find_positive(column: pd.Series) -> tuple[Any, str]:
+    """The positive class of two, as the table writes it, and why; None of more."""
+    known = column[~is_missing(column)]
+    if not pd.api.types.is_numeric_dtype(column) and not all(known.map(_is_bool)):
+        known = read_column(known, "category")
+    shares = known.value_counts(normalize=True)
+    if len(shares) != 2:
+        return None, ""
+    words = [f"{label:g}" if isinstance(label, float) else str(label) for label in shares.index]
+    words = [word.strip().lower() for word in words]
+    for number, word in enumerate(words):
+        if words[1 - number] in _POSITIVE.get(word, ()):
+            return _plain_label(shares.index[number]), f"{shares.iloc[number]:.1%} of the rows"
+    return _plain_label(shares.index[1]), f"the rarer one, {shares.iloc[1]:.1%} of the rows"
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def _plain_label(label: Any) -> bool | int | str:
+    """A label as YAML writes it."""
+    if _is_bool(label):
+        return bool(label)
+    return label if isinstance(label, str) else int(label)
+
+
+def _find_suspects(
+    frame: pd.DataFrame, looks: Mapping[str, Look], recipe: Recipe, progress: Progress
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Why columns had better be left out, and what to know of some that stay."""
+    task, target, checks = recipe.task, recipe.data.target, recipe.data.columns
+    suspects = {name: looks[name].suspect for name in checks if looks[name].suspect}
+    unique = frame.drop_duplicates()
+    sample = unique.loc[sample_rows(unique[target], task)]
+    rest = sample[[name for name in checks if name not in suspects]]
+    scores = score_each(rest, column_kinds(rest, checks), sample[target], task, progress)
+    alone = {name: f"alone it reaches {SCORE[task]} {score:.3f}" for name, score in scores.items()}
+    leaks = [name for name, score in scores.items() if score > _LEAK]
+    honest = rest.drop(columns=leaks)
+    if leaks and honest.shape[1]:
+        kinds = column_kinds(honest, checks)
+        together = score_together(honest, kinds, sample[target], task)
+        if together < _EASY:
+            words = f"all others together {together:.3f}: it seems to give the target away"
+            suspects |= {name: f"{alone[name]}, {words}" for name in leaks}
+    notes = {
+        name: [f"{alone[name]}: is it known when you predict?"]
+        for name, score in scores.items()
+        if score > _STRONG
+    }
+    if len(suspects) == len(checks):
+        return {}, {
+            name: [f"kept, since there is no other: {why}"] for name, why in suspects.items()
+        }
+    return suspects, notes
+
+
+def _find_split(frame: pd.DataFrame, target: str, task: str) -> tuple[Split, str]:
+    """How to split, and why: by content, unless a class or the table is too small for that."""
+    rows = len(frame)
+    size = 0.3 if rows < _TINY else 0.25 if rows < _SMALL else 0.2
+    reasons = {
+        "hash": "by content: a row stays on its side when the table grows",
+        "random": "by content, one side would be too small",
+    }
+    if task == "classification":
+        rarest = int(frame[target].value_counts().min())
+        size = max(size, math.ceil(100 / rarest) / 100)
+        reasons.pop("random")
+        reasons["stratified"] = f"as many of each class on both sides; the rarest has {rarest} rows"
+        if rarest < _RARE * rows or rarest * size < _FEWEST_TEST_ROWS_OF_A_CLASS:
+            reasons.pop("hash")
+    *others, last = reasons
+    for method in others:
+        with suppress(InputError):
+            return _try_split(frame, target, method, size), reasons[method]
+    return _try_split(frame, target, last, size), reasons[last]
+
+
+def _try_split(frame: pd.DataFrame, target: str, method: str, size: float) -> Split:
+    """The split, if the table can be split like that; else InputError says why not."""
+    split = Split.model_validate({"method": method, "test_size": size})
+    split_table(frame, target, split)
+    return split
+
+
+def _finish(first: Recipe, data: Data, split: Split, targets: pd.Series) -> Recipe:
+    """Chooses models, metrics, decision and gate."""
+    models = _models(len(targets), first.task)
+    primary, decision = "rmse", Decision()
+    gate = {"rmse": Threshold(min_relative_change=0.05)}
+    if first.task == "classification":
+        counts = targets.value_counts()
+        primary = "roc_auc"
+        gate = {"roc_auc": Threshold(min_absolute_change=_beyond_chance(counts, split))}
+        if first.is_binary and counts.min() < _RARE * len(targets):
+            primary = "average_precision"
+            if counts.min() >= _FEWEST_TO_TUNE:
+                decision = Decision(threshold="tuned", metric="f1")
+    return Recipe(
+        name=first.name,
+        task=first.task,
+        data=data,
+        split=split,
+        decision=decision,
+        default_model=_default_model(models, len(targets)),
+        models=models,
+        metrics=Metrics(primary=primary),
+        gate=gate,
+    )
+
+
+def _default_model(models: Mapping[str, Model], rows: int) -> str:
+    """The linear one for small tables, boosting for others."""
+    if rows < _SMALL:
+        return next(iter(models))
+    return "gradient_boosting" if "gradient_boosting" in models else "hist_gradient_boosting"
+
+
+def _beyond_chance(counts: pd.Series, split: Split) -> float:
+    """By how much a ROC AUC must be above 0.5 not to be chance: twice its standard deviation.
+
+    That of the Mann-Whitney statistic for the test rows of the rarest class against all others, in
+    twentieths, at least one and at most five.
+    """
+    rare = counts.min() * split.test_size
+    others = (counts.sum() - counts.min()) * split.test_size
+    deviation = math.sqrt((rare + others + 1) / (12 * rare * others))
+    return min(5, max(1, math.ceil(40 * deviation))) / 20
+
+
+def _models(rows: int, task: str) -> dict[str, Model]:
+    """Linear, forest and boosting, with parameters for a table of so many rows."""
+    kind = "Regressor" if task == "regression" else "Classifier"
+    models = {}
+    if task == "regression":
+        models["ridge"] = Model(
+            estimator="sklearn.linear_model.Ridge", scale=True, parameters={"alpha": 1.0}
+        )
+    else:
+        models["logistic_regression"] = Model(
+            estimator="sklearn.linear_model.LogisticRegression",
+            scale=True,
+            parameters={"C": 1.0, "max_iter": 1000},
+        )
+    models["random_forest"] = Model(
+        estimator=f"sklearn.ensemble.RandomForest{kind}",
+        parameters={"n_estimators": 200, "min_samples_leaf": max(2, rows // 5000)},
+    )
+    if rows <= _MIDDLE:
+        models["gradient_boosting"] = Model(
+            estimator=f"sklearn.ensemble.GradientBoosting{kind}",
+            parameters={
+                "n_estimators": 150,
+                "learning_rate": 0.05,
+                "max_depth": 3,
+                "subsample": 0.8,
+            },
+        )
+    if rows >= _SMALL:
+        models["hist_gradient_boosting"] = Model(
+            estimator=f"sklearn.ensemble.HistGradientBoosting{kind}",
+            parameters={"max_iter": 200, "learning_rate": 0.05 if rows <= _MIDDLE else 0.1},
+        )
+    return models

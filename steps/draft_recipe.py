@@ -1,0 +1,149 @@
+"""draft_recipe: looks at a table and writes a recipe for it.
+
+Called with `data`, `target`, `task`, `output`. Leaves the recipe in a file that was not there
+before, and among the artifacts of the run.
+"""
+
+import logging
+import shlex
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlparse
+
+import click
+import mlflow
+
+from engine.entry_point import run_command
+from engine.file_digests import file_sha256
+from modelling.column_look import show
+from modelling.draft import Draft, draft_recipe, recipe_name, render_draft
+from modelling.errors import InputError
+from modelling.table import read_table
+from steps.step import DATA_SHA256, named_run
+from steps.table_source import fetch_table
+from tracking.mlflow_manager import log_artifact, log_metrics
+from tracking.output_manager import temporary_folder
+
+_MOST_SHOWN = 8
+_LONGEST_TAG = 5000
+
+
+@click.command("draft_recipe")
+@click.option("--data", required=True)
+@click.option("--target", required=True)
+@click.option("--task", default="auto", type=click.Choice(["auto", "regression", "classification"]))
+@click.option("--output", default="auto")
+def main(data: str, target: str, task: str, output: str) -> None:
+    """Drafts a recipe that predicts the column `target` of the table `data`."""
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    place = _choose_place(output, data)
+    name = recipe_name(place.stem)
+    with named_run("draft_recipe", name):
+        path = fetch_table(data, temporary_folder("download"))
+        table = read_table(path)
+        mlflow.set_tag(DATA_SHA256, file_sha256(path))
+        draft = draft_recipe(table, target, name, _path_in_recipe(data), task, _show_progress)
+        command = f"mlflow run . -P recipe={shlex.quote(str(place))}"
+        _write(place, render_draft(draft, Path(path).name, command))
+        log_artifact(place)
+        log_metrics(
+            {
+                "rows": len(table),
+                "columns": len(draft.recipe.data.columns),
+                "columns_dropped": len(draft.dropped),
+            }
+        )
+        mlflow.set_tag(
+            "pipeline.columns_dropped", ", ".join(draft.dropped)[:_LONGEST_TAG] or "none"
+        )
+        click.echo(_summary(draft, place, command))
+
+
+def _choose_place(output: str, data: str) -> Path:
+    """The file to write, which must not exist, in a folder that must."""
+    if output == "auto":
+        if _is_temporary(Path.cwd()):
+            raise InputError(
+                "output: this copy of the project is MLflow's own and temporary; say where the "
+                "recipe is to be kept, such as -P output=/path/to/recipe.yaml"
+            )
+        stem = PurePosixPath(urlparse(data).path if "://" in data else data).name.split(".")[0]
+        output = f"recipes/{recipe_name(stem)}.yaml"
+    place = Path(output)
+    if place.is_dir():
+        raise InputError(f"output: {output} is a folder; name the file")
+    if place.exists():
+        raise InputError(
+            f"output: {output} exists and is left as it is; move it away, or name another file "
+            "with -P output=recipes/another.yaml"
+        )
+    if not place.parent.is_dir():
+        raise InputError(
+            f"output: the folder {place.parent} is not there; a relative path is looked up from "
+            "the project's root"
+        )
+    return place
+
+
+def _is_temporary(project: Path) -> bool:
+    """Whether MLflow fetched the project from a URL into a folder that nobody will find again."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    return any(
+        folder.parent == temporary and folder.name.startswith(tempfile.gettempprefix())
+        for folder in (project.resolve(), *project.resolve().parents)
+    )
+
+
+def _path_in_recipe(data: str) -> str:
+    """The table as seen from the project, so that a recipe of its own data goes with it."""
+    root = Path.cwd()
+    return str(Path(data).relative_to(root)) if Path(data).is_relative_to(root) else data
+
+
+def _show_progress(names: list[str]) -> Iterator[str]:
+    with click.progressbar(names, label="draft_recipe: looks at the columns") as bar:
+        yield from bar
+
+
+def _write(place: Path, text: str) -> None:
+    try:
+        with place.open("x", encoding="utf-8") as file:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                place.unlink()
+                raise
+    except OSError as error:
+        raise InputError(f"output: {place} cannot be written: {error.strerror}") from error
+
+
+def _summary(draft: Draft, place: Path, command: str) -> str:
+    recipe = draft.recipe
+    gate = ", ".join(recipe.gate)
+    lines = [
+        ("recipe", f"{place}, for {draft.rows} rows"),
+        ("task", f"{recipe.task} of {show(recipe.data.target)} ({draft.task_reason})"),
+        ("columns", f"{len(recipe.data.columns)} to train on, {len(draft.dropped)} dropped"),
+        *(("", f"{show(name)}: {why}") for name, why in [*draft.dropped.items()][:_MOST_SHOWN]),
+        ("split", f"{recipe.split.method}, {recipe.split.test_size:.0%} test rows"),
+        (
+            "models",
+            ", ".join(
+                f"{name} (default)" if name == recipe.default_model else name
+                for name in recipe.models
+            ),
+        ),
+        ("gate", f"{gate} against the naive baseline; decides: {recipe.metrics.primary}"),
+        ("next", f"look through {place}, then"),
+        ("", command),
+    ]
+    if recipe.is_binary:
+        label = show(recipe.data.positive_class)
+        lines.insert(2, ("finds", f"{label} ({draft.positive_reason})"))
+    return "\n" + "\n".join(f"{name:<9}{text}" for name, text in lines)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,338 @@
+"""A draft of a recipe: what it makes of a table, and that its own text is read as it was meant."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from modelling.column_look import look_at_column
+from modelling.draft import draft_recipe, recipe_name, render_draft
+from modelling.errors import InputError
+from modelling.recipe import Recipe, load_recipe
+from modelling.split import split_table
+from modelling.table import check_table, read_table
+
+ROWS = 300
+RANDOM = np.random.default_rng(0)
+NOISE = pd.DataFrame(RANDOM.normal(size=(ROWS, 3)), columns=["a", "b", "c"])
+LABELS = pd.Series(np.where(NOISE["a"] + RANDOM.normal(size=ROWS) > 0, "yes", "no"))
+
+
+def draft(table, target="y", **named):
+    return draft_recipe(table, target, "small", "table.csv", **named)
+
+
+def drafted(target, **columns):
+    return draft(NOISE[["a"]].assign(y=target, **columns))
+
+
+def read_back(drafted, folder):
+    path = folder / "recipe.yaml"
+    path.write_text(render_draft(drafted, "table.csv", "mlflow run ."), encoding="utf-8")
+    return load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "positive"),
+    [
+        (NOISE["a"], "regression", None),
+        (LABELS, "classification", "yes"),
+        (LABELS == "yes", "classification", True),
+        ((LABELS == "yes").astype(int), "classification", 1),
+        ((LABELS == "yes") * 2.0 - 1, "classification", 1),
+        ((LABELS == "yes").map({True: " No", False: "Yes "}), "classification", "Yes "),
+        (pd.Series(["good"] * 200 + ["poor"] * 100), "classification", "poor"),
+        (pd.Series([1] * 200 + [2] * 100), "classification", 2),
+        (pd.Series([0.5, 1.5] * 150), "regression", None),
+        (pd.Series([0, 1, 2] * 100), "classification", None),
+        (pd.Series(["x", "y", "z"] * 100), "classification", None),
+        (pd.Series([3, 4, 5] * 100), "regression", None),
+        (pd.Series([1, 2, 4] * 100), "regression", None),
+        (pd.Series(range(150)).repeat(2).reset_index(drop=True), "regression", None),
+    ],
+)
+def test_the_target_shows_the_task_and_the_positive_class(target, task, positive):
+    recipe = drafted(target).recipe
+    assert recipe.task == task
+    assert recipe.data.positive_class == positive
+    assert type(recipe.data.positive_class) is type(positive)
+
+
+def test_the_task_may_be_chosen(refusal):
+    table = NOISE.assign(y=[1, 2, 3] * 100)
+    assert draft(table).recipe.task == "classification"
+    assert draft(table, task="regression").recipe.task == "regression"
+    message = refusal(draft, NOISE, "a", task="classification")
+    assert "is no class; to predict numbers, set task: regression" in message
+
+
+@pytest.mark.parametrize(
+    ("values", "check"),
+    [
+        ([18, 95] * 150, {"type": "integer", "min": 0, "max": 180}),
+        ([-10, 10, 5] * 100, {"type": "integer", "min": -30, "max": 30}),
+        ([0.25, 0.5] * 150, {"min": 0, "max": 0.75}),
+        ([1.0, 3.0] * 150, {"min": 0, "max": 5}),
+        ([1.0, 3.0, None] * 100, {"type": "integer", "min": 0, "max": 5, "missing": 0.55}),
+        ([1e308, 2.0, 3.0] * 100, {"type": "number", "min": 0}),
+        ([0, 1, 1] * 100, {"type": "boolean"}),
+        ([True, None, False] * 100, {"type": "boolean", "missing": 0.55}),
+        (["x", "y", None] * 100, {"type": "category", "missing": 0.55}),
+        (["x", " ", "x"] * 100, {"type": "category", "missing": 0.55}),
+        (["1.5", " ", "2.5"] * 100, {"min": 0, "max": 3.5, "missing": 0.55}),
+        (["01", "02", "11"] * 100, {"type": "category"}),
+        ([date(2026, 1, 1), date(2026, 3, 2)] * 150, {"type": "date", "min": date(2025, 11, 2)}),
+        (["2026-01-01", "2026-03-02"] * 150, {"type": "date", "min": date(2025, 11, 2)}),
+        (["0001-01-01", "2026-03-02"] * 150, {"type": "date"}),
+    ],
+)
+def test_a_column_is_typed_with_looser_limits(values, check):
+    found = look_at_column(pd.Series(values, name="x")).check.model_dump(exclude_defaults=True)
+    assert {"type": "number", **found} == {"type": "number", **check}
+
+
+SHUFFLED = RANDOM.permutation(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "why"),
+    [
+        ("x", [f"{number:x}" for number in range(3000, 3000 + ROWS)], "every value is different"),
+        ("x", [f"say {n // 2} or {n} to it" for n in range(ROWS)], "every value is different"),
+        ("x", [f"say {n // 2 * 2} now" for n in range(ROWS - 1)] + ["b"], "like an ident"),
+        ("x", SHUFFLED + 100, "counts the rows"),
+        ("x", np.arange(ROWS) ** 2, "only grow (or fall) from row to row"),
+        ("customer_id", RANDOM.integers(0, 10**6, ROWS), "under the name of an identifier"),
+        ("orderId", SHUFFLED // 2 * 7 % 1000, ""),
+        ("x", [5] * ROWS, "it is always 5"),
+        ("x", ["Köln\n"] * ROWS, "it is always Köln"),
+        ("x", [None] * ROWS, "it is empty"),
+        ("x", [" "] * ROWS, "it is empty"),
+        ("", NOISE["a"], "it has no name"),
+        ("row_key", NOISE["a"], "under this name; rename it"),
+        ("x" * 1100, NOISE["a"], "its name is too long"),
+        ("x", [[1, 2]] * ROWS, "values of type list"),
+        ("x", [*map(str, RANDOM.normal(size=ROWS - 3)), "?", "?", "?"], "3 cells such as '?'"),
+    ],
+)
+def test_what_cannot_be_learnt_from_says_why(name, values, why):
+    look = look_at_column(pd.Series(values, name=name))
+    assert why in (look.useless or look.suspect)
+    assert bool(why) == bool(look.useless or look.suspect)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("store_id", RANDOM.integers(1, 9, ROWS)),
+        ("age", RANDOM.integers(18, 90, ROWS)),
+        ("income", RANDOM.integers(0, 10**6, ROWS)),
+        ("paid", NOISE["b"] ** 2),
+        ("city", RANDOM.choice([f"city {number}" for number in range(60)], ROWS)),
+        ("idle", np.arange(ROWS) % 150),
+        ("grade", ["x", None] * 150),
+    ],
+)
+def test_an_ordinary_column_is_kept(name, values):
+    look = look_at_column(pd.Series(values, name=name))
+    assert (look.useless, look.suspect) == ("", "")
+
+
+def test_the_number_of_a_shop_is_a_category():
+    column = pd.Series(RANDOM.integers(1, 9, ROWS), name="store_id")
+    assert look_at_column(column).check.type == "category"
+
+
+def test_what_is_dropped_stands_in_the_recipe_with_its_reason(tmp_path):
+    table = NOISE.assign(y=LABELS, customer_id=range(ROWS), row_key=1.5, const="x\n#", void=None)
+    made = draft(table)
+    assert list(made.dropped) == ["customer_id", "row_key", "const", "void"]
+    text = render_draft(made, "table.csv", "mlflow run .")
+    assert "    - const # it is always x #\n" in text
+    assert "    #   to use it: {type: integer, min: 0, max: 600}\n" in text
+    assert read_back(made, tmp_path) == made.recipe
+
+
+@pytest.mark.parametrize("target", [LABELS, NOISE["a"] * 3 + NOISE["b"] ** 2])
+def test_a_column_that_gives_the_target_away_is_dropped(target):
+    numbers = (target == "yes") if target is LABELS else target
+    made = draft(NOISE[["a", "b"]].assign(y=target, copy=numbers * 7.0 + 1.5))
+    assert list(made.dropped) == ["copy"]
+    assert "give the target away" in made.dropped["copy"]
+
+
+def test_a_reason_that_is_only_written_down_for_one_class_gives_it_away():
+    reason = LABELS.map({"yes": "moved", "no": None})
+    assert list(drafted(LABELS, reason=reason).dropped) == ["reason"]
+
+
+def test_strong_columns_of_an_easy_table_are_kept():
+    easy = pd.Series(np.where(NOISE["a"] > 0, "yes", "no"))
+    table = NOISE.assign(y=easy, twin=NOISE["a"] * 2 + RANDOM.normal(size=ROWS) / 1e4)
+    table["b"] = table["a"] + RANDOM.normal(size=ROWS) / 20
+    made = draft(table)
+    assert made.dropped == {}
+    assert "is it known when you predict?" in made.seen["a"]
+
+
+def test_the_only_column_is_kept_whatever_it_looks_like(tmp_path):
+    table = pd.DataFrame({"x": range(ROWS), "y": np.arange(ROWS) * 2.5})
+    made = draft(table)
+    assert list(made.recipe.data.columns) == ["x"]
+    assert made.seen["x"].endswith("kept, since there is no other: it counts the rows")
+
+
+@pytest.mark.parametrize(
+    ("positives", "method", "test_size", "primary", "threshold"),
+    [
+        (150, "hash", 0.25, "roc_auc", 0.5),
+        (60, "stratified", 0.25, "roc_auc", 0.5),
+        (20, "stratified", 0.25, "average_precision", 0.5),
+        (3, "stratified", 0.34, "average_precision", 0.5),
+        (2, "stratified", 0.5, "average_precision", 0.5),
+    ],
+)
+def test_rare_classes_change_the_split_and_the_metric(
+    positives, method, test_size, primary, threshold
+):
+    recipe = drafted([1] * positives + [0] * (ROWS - positives)).recipe
+    assert (recipe.split.method, recipe.split.test_size) == (method, test_size)
+    assert (recipe.metrics.primary, recipe.decision.threshold) == (primary, threshold)
+
+
+def test_a_rare_class_with_enough_rows_has_its_threshold_tuned():
+    table = pd.concat([NOISE] * 4, ignore_index=True) + RANDOM.normal(size=(4 * ROWS, 3))
+    recipe = draft(table.assign(y=[1] * 60 + [0] * (4 * ROWS - 60))).recipe
+    assert (recipe.decision.threshold, recipe.decision.metric) == ("tuned", "f1")
+
+
+@pytest.mark.parametrize(
+    ("rows", "task", "default", "models"),
+    [
+        (300, "regression", "ridge", {"ridge", "random_forest", "gradient_boosting"}),
+        (3000, "classification", "gradient_boosting", {"gradient_boosting", "random_forest"}),
+        (12000, "regression", "hist_gradient_boosting", {"hist_gradient_boosting", "ridge"}),
+    ],
+)
+def test_models_fit_the_size_of_the_table(rows, task, default, models):
+    table = pd.DataFrame(RANDOM.normal(size=(rows, 2)), columns=["a", "b"])
+    recipe = draft(
+        table.assign(y=table["a"] > 0 if task == "classification" else table["b"])
+    ).recipe
+    assert recipe.default_model == default
+    assert models <= set(recipe.models)
+
+
+def test_examples_in_comments_are_keys_that_work():
+    text = render_draft(
+        drafted(LABELS, day=pd.date_range("2026-01-01", periods=ROWS)), "t.csv", "mlflow run ."
+    )
+    for line in ("threshold: tuned", "metric: f1 # or", "business_score: {"):
+        assert f"  # {line}" in text
+        text = text.replace(f"  # {line}", f"  {line}")
+    text = text.replace("  threshold: 0.5\n", "").replace("  method: hash", "  #")
+    text = text.replace("  #   method: time", "  method: time").replace("  #   time_c", "  time_c")
+    recipe = Recipe.model_validate(yaml.safe_load(text))
+    assert recipe.metrics.business_score.true_positive == 20
+    assert recipe.decision.threshold == "tuned"
+    assert (recipe.split.method, recipe.split.time_column) == ("time", "day")
+
+
+@pytest.mark.parametrize(
+    ("table", "target", "says"),
+    [
+        (NOISE, "aa", "unknown target 'aa', did you mean 'a'? allowed: a, b, c"),
+        (NOISE[["a"]], "a", "no column to learn from beside the target"),
+        (NOISE[["a"]].assign(k=1), "a", "beside the target ('k': it is always 1)"),
+        (NOISE.assign(y=1), "y", "target 'y' is constant, always 1: there is nothing to learn"),
+        (NOISE.assign(y=None), "y", "target 'y' is empty"),
+        (NOISE.assign(y=[f"n{n}" for n in range(ROWS)]), "y", "text that differs in every row"),
+        (NOISE.assign(y=[f"c{n // 2}" for n in range(ROWS)]), "y", "150 different values, more"),
+        (NOISE.assign(y=["x"] * 299 + ["y"]), "y", "class 'y' has one row"),
+        (NOISE.assign(y=[None] + [1.0, 2.5] * 149 + [1]), "y", "row 1 is missing; the target must"),
+        (NOISE.assign(y=pd.date_range("2026-01-01", periods=ROWS)), "y", "'y' holds dates"),
+        (NOISE.assign(y=[np.inf, *NOISE["a"][1:]]), "y", "row 1: inf is not finite"),
+        (NOISE.assign(d=[*NOISE["a"][1:], -np.inf]), "a", "'d', row 300: -inf is not finite"),
+        (NOISE.head(9), "a", "has 9 rows; at least 10 are needed"),
+        (NOISE.rename(columns={"a": "prediction"}), "prediction", "cannot be named 'prediction'"),
+    ],
+)
+def test_what_no_recipe_can_be_made_for_is_refused(table, target, says, refusal):
+    assert says in refusal(draft, table, target)
+
+
+def test_names_are_made_of_file_names():
+    names = ["WA_Fn-Telco Churn", "Überschuß 2", "表", "--", "x" * 200]
+    made = [recipe_name(name) for name in names]
+    assert made == ["wa_fn_telco_churn", "uberschu_2", "table", "table", "x" * 100]
+
+
+NASTY = [
+    "a: b",
+    "- a",
+    "#x",
+    "'",
+    '"',
+    "no",
+    "1",
+    "null",
+    "{x}",
+    "a\nb",
+    " a",
+    "ü\x85\u2028",
+    "🍷",
+    "%",
+]
+
+
+def test_any_name_and_label_is_quoted_as_it_must_be(tmp_path):
+    table = pd.DataFrame({name: RANDOM.normal(size=40) for name in NASTY})
+    table["target: \n#"] = ["a: b\n", " #'\""] * 20
+    made = draft(table, "target: \n#")
+    assert read_back(made, tmp_path) == made.recipe
+    assert set(made.recipe.data.columns) == set(NASTY)
+
+
+CELLS = {
+    "numbers": st.floats(allow_nan=False, width=32),
+    "small": st.integers(0, 3),
+    "large": st.integers(-(2**62), 2**62),
+    "text": st.text(max_size=6),
+    "words": st.sampled_from(["yes", "no", " ", "", "?", "1", "007", "2026-01-02"]),
+    "flags": st.sampled_from([True, False, None]),
+    "dates": st.dates(),
+}
+
+
+@st.composite
+def tables(draw):
+    names = draw(st.lists(st.text(max_size=8), min_size=2, max_size=4, unique=True))
+    rows = draw(st.integers(10, 40))
+    columns = {}
+    for name in names:
+        cells = CELLS[draw(st.sampled_from(sorted(CELLS)))]
+        columns[name] = draw(st.lists(cells, min_size=rows, max_size=rows))
+    return pd.DataFrame(columns)
+
+
+@settings(max_examples=10, phases=[Phase.generate])  # to shrink takes minutes
+@given(tables(), st.booleans())
+def test_any_table_is_drafted_so_that_prepare_takes_it_or_refused(tmp_path_factory, table, as_csv):
+    folder = tmp_path_factory.mktemp("any")
+    target = table.columns[-1]
+    try:
+        if as_csv:
+            table.to_csv(folder / "table.csv", index=False)
+            table = read_table(folder / "table.csv")
+        made = draft(table, target)
+    except InputError:
+        return
+    recipe = read_back(made, folder)
+    assert recipe == made.recipe
+    checked = check_table(table, recipe, "table.csv")
+    assert checked.left_out == []
+    split_table(checked.frame, target, recipe.split)
