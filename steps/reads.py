@@ -32,4 +32,5 @@ READS = {
         "gate",
         "promotion",
     ),
+    "score": ("name", "task", "data.drop", "drift"),
 }
