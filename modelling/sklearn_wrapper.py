@@ -139,6 +139,8 @@ class SklearnWrapper(PythonModel):
         valid = inputs
         if problems:
             valid = inputs.iloc[np.delete(np.arange(len(rows)), list(problems))]
+        if not len(valid):
+            return inputs, pd.DataFrame({_PREDICTION: []}), problems
         return inputs, answer(self.pipeline, valid, self.features), problems
 
 
@@ -174,7 +176,7 @@ def _by_blocks(method: Any, inputs: pd.DataFrame) -> np.ndarray:
     rest = inputs.iloc[whole:]
     with _one_blas_thread():
         results = [method(inputs.iloc[:whole])] if whole else []
-        if len(rest) or not whole:
+        if len(rest):
             filled = inputs.iloc[np.minimum(whole + np.arange(_BLOCK_ROWS), len(inputs) - 1)]
             results.append(method(filled)[: len(rest)])
     return np.concatenate(results)
@@ -272,11 +274,13 @@ def find_problems(
     problems: dict[int, str] = {}
     for name, kind in fitted["columns"].items():
         if kind == "category":
-            continue
-        read = inputs[f"{name} (days)" if kind == "date" else name].to_numpy()
-        for row in np.flatnonzero(~np.isfinite(read)).tolist():
+            wrong = _no_values(frame[name])
+        else:
+            read = inputs[f"{name} (days)" if kind == "date" else name]
+            wrong = ~np.isfinite(read.to_numpy())
+        for row in np.flatnonzero(wrong).tolist():
             value = frame[name].iloc[row]
-            if not pd.isna(value):
+            if not pd.api.types.is_scalar(value) or not pd.isna(value):
                 problems.setdefault(row, f"column {name!r}: {str(value)[:60]!r} is no {kind}")
             elif not fitted["imputes"]:
                 problems.setdefault(row, f"column {name!r} is missing")
@@ -295,6 +299,8 @@ def read_column(column: pd.Series, kind: str) -> pd.Series:
     """
     if kind == "category":
         return _as_text(column)
+    if column.dtype == object:
+        column = column.mask(_no_values(column))
     is_number = pd.api.types.is_numeric_dtype(column)
     is_time = column.dtype.kind in "Mm"
     if is_number if kind == "date" else is_time:
@@ -304,6 +310,13 @@ def read_column(column: pd.Series, kind: str) -> pd.Series:
         return dates.dt.tz_localize(None).astype("datetime64[us]")
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     return numbers if kind == "number" else numbers.where(numbers.isin([0, 1]))
+
+
+def _no_values(column: pd.Series) -> np.ndarray:
+    """Where a list or a mapping stands in place of a value, as JSON may have it."""
+    if column.dtype != object:
+        return np.zeros(len(column), dtype=bool)
+    return np.array([not pd.api.types.is_scalar(value) for value in column], dtype=bool)
 
 
 def _as_text(column: pd.Series) -> pd.Series:
