@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -231,7 +231,7 @@ def _score_all(request: Request, trained: TrainedModel, version: str, drift: Dri
     kinds = _kinds(trained)
     columns = list(dict.fromkeys([*request.keys, *kinds]))
     started = time.monotonic()
-    with ExitStack() as files:
+    with _told_with_its_name(request.output), ExitStack() as files:
         scores_path = files.enter_context(whole_file(request.output))
         rejects_path = files.enter_context(whole_file(request.rejects))
         with (
@@ -259,6 +259,14 @@ def _score_all(request: Request, trained: TrainedModel, version: str, drift: Dri
             )
     result.seconds = time.monotonic() - started
     return result
+
+
+@contextmanager
+def _told_with_its_name(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"output {output} cannot be written: {error}") from error
 
 
 def _score_batch(

@@ -86,17 +86,9 @@ def server(store, environment):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    words = [
-        "models",
-        "serve",
-        "-m",
-        "models:/customer_churn@champion",
-        "--env-manager",
-        "local",
-        "--port",
-    ]
+    words = ["-m", "models:/customer_churn@champion", "--env-manager", "local"]
     with subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *words, str(port)],
+        [sys.executable, "-m", "mlflow", "models", "serve", *words, "--port", str(port)],
         cwd=store.folder,
         env={**environment, "MLFLOW_TRACKING_URI": store.uri},
         stdout=subprocess.DEVNULL,
@@ -298,10 +290,11 @@ def test_rows_of_another_kind_are_warned_of(store, score, customers):
     assert outcome.of("score").data.metrics["drifted_columns"] >= 1
 
 
-def test_columns_may_come_in_any_order_and_with_others(store, score, customers, expected):
+def test_columns_may_come_in_any_order_and_with_others(store, customers, expected):
     path = store.folder / "turned.parquet"
     customers[customers.columns[::-1]].assign(extra=1).to_parquet(path)
-    outcome = score(CHURN, path, "turned.csv.gz", "key=customer_id,extra")
+    words = [f"recipe={CHURN}", f"input={path}", f"output={store.folder / 'turned.csv.gz'}"]
+    outcome = store.mlflow_run(*words, "key=customer_id,extra", entry_point="score")
     assert outcome.code == 0, outcome.terminal
     assert "not used by the model: churned" in outcome.terminal
     scores = pd.read_csv(store.folder / "turned.csv.gz", float_precision="round_trip")
