@@ -5,6 +5,7 @@ import sys
 import threading
 from pathlib import Path
 from tempfile import mkstemp
+from typing import ClassVar, TextIO
 
 LOG_VARIABLE = "CUVEE_STEP_LOG"
 
@@ -18,6 +19,8 @@ class StepLog:
     The file is written directly, so that it holds the last word of a process that is killed; a
     thread copies it to the terminal. `main` names the file (LOG_VARIABLE), to find it afterwards.
     """
+
+    original_error: ClassVar[int] = 2
 
     def __init__(self, heading: str) -> None:
         """Takes the first line of the file, which the terminal does not show."""
@@ -35,6 +38,7 @@ class StepLog:
         """Redirects both streams."""
         self.path.write_text(self._heading, encoding="utf-8")
         self._originals = (os.dup(1), os.dup(2))
+        StepLog.original_error = self._originals[1]
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self._redirect(file, file)
         os.close(file)
@@ -47,6 +51,7 @@ class StepLog:
         if self._done.is_set():
             return
         self._redirect(*self._originals)
+        StepLog.original_error = 2
         self._done.set()
         self._thread.join()
         for original in self._originals:
@@ -83,3 +88,9 @@ class StepLog:
                 if done:
                     return
                 self._done.wait(_SECONDS_BETWEEN_LOOKS)
+
+
+def open_terminal() -> TextIO | None:
+    """Opens the terminal behind the log, where what moves belongs; None if there is none."""
+    number = StepLog.original_error
+    return os.fdopen(os.dup(number), "w") if os.isatty(number) else None

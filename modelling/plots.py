@@ -39,6 +39,7 @@ _COLOUR = _PALETTE[0]
 _MOST_GROUPS = 12
 _MOST_SAMPLED = 20_000
 _LONGEST_LABEL = 24
+_MOST_BARS = 30
 
 Labels = npt.NDArray[Any]
 Scores = Mapping[str, tuple[Values, Values]]
@@ -297,6 +298,24 @@ def plot_scores(
         axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
     axes.legend(fontsize=9)
     axes.set(xlabel=f"predicted probability of {name}", ylabel="% of the rows of the class")
+    return figure
+
+
+def plot_drift(table: pd.DataFrame, limit: float) -> Figure:
+    """Draws the population stability index of each column, of the 30 with the largest.
+
+    Args:
+        table: a row a column, the largest index first: column, psi, drifted.
+        limit: from which on a column has drifted.
+    """
+    shown = table.head(_MOST_BARS)[::-1]
+    figure = _figure("Drift against the training rows", height=max(3.0, 1.4 + 0.3 * len(shown)))
+    axes = figure.axes[0]
+    colours = [_PALETTE[1] if drifted else _COLOUR for drifted in shown["drifted"]]
+    axes.barh([_short(name) for name in shown["column"]], shown["psi"], color=colours)
+    axes.axvline(limit, color="black", linestyle="--", label=f"limit {limit:g}")
+    axes.legend(loc="lower right", fontsize=9)
+    axes.set(xlabel="population stability index", xlim=(0, None))
     return figure
 
 

@@ -282,6 +282,12 @@ class Promotion(Section):
     stage: Literal["none", "Staging", "Production", "Archived"] = "none"
 
 
+class Drift(Section):
+    """From which population stability index on `score` warns that a column has drifted."""
+
+    limit: float = Field(default=0.2, gt=0)
+
+
 def _off_is_none(value: Any) -> Any:
     return None if value in (False, "off", "none") else value
 
@@ -305,6 +311,7 @@ class Recipe(Section):
     metrics: Metrics = Metrics()
     gate: dict[str, Threshold] = Field(default_factory=dict)
     promotion: Promotion = Promotion()
+    drift: Drift = Drift()
     autologging: Annotated[dict[str, Any] | None, BeforeValidator(_off_is_none)] = None
 
     @model_validator(mode="before")

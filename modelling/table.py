@@ -80,6 +80,42 @@ def _read_parquet(path: Path) -> arrow.Table:
 
 
 def _read_csv(path: Path, magic: bytes) -> arrow.Table:
+    form = sniff_csv(path, magic)
+    with form.open(path) as stream:
+        return arrow_csv.read_csv(
+            stream,
+            # A message names the row only when one thread reads.
+            read_options=arrow_csv.ReadOptions(use_threads=False),
+            parse_options=arrow_csv.ParseOptions(delimiter=form.separator),
+            convert_options=arrow_csv.ConvertOptions(
+                strings_can_be_null=True, decimal_point="," if form.decimal_comma else "."
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class CsvForm:
+    """How a CSV file is written: its separator, its decimal mark, gzipped or not."""
+
+    separator: str
+    decimal_comma: bool
+    gzipped: bool
+
+    def open(self, path: Path) -> arrow.NativeFile:
+        """Opens the text of the file."""
+        return arrow.input_stream(str(path), compression="gzip" if self.gzipped else None)
+
+
+def sniff_csv(path: Path, magic: bytes) -> CsvForm:
+    """Looks at the beginning of a CSV file.
+
+    Args:
+        path: the file.
+        magic: its first bytes.
+
+    Raises:
+        InputError: it is binary, no UTF-8 text, or has no row.
+    """
     gzipped = magic.startswith(b"\x1f\x8b")
     with gzip.open(path) if gzipped else path.open("rb") as file:
         head = file.read(_SNIFFED_BYTES)
@@ -98,16 +134,7 @@ def _read_csv(path: Path, magic: bytes) -> arrow.Table:
     decimal_comma = (
         separator == ";" and re.search(r"\d,\d", text) and not re.search(r"\d\.\d", text)
     )
-    with arrow.input_stream(str(path), compression="gzip" if gzipped else None) as stream:
-        return arrow_csv.read_csv(
-            stream,
-            # A message names the row only when one thread reads.
-            read_options=arrow_csv.ReadOptions(use_threads=False),
-            parse_options=arrow_csv.ParseOptions(delimiter=separator),
-            convert_options=arrow_csv.ConvertOptions(
-                strings_can_be_null=True, decimal_point="," if decimal_comma else "."
-            ),
-        )
+    return CsvForm(separator, bool(decimal_comma), gzipped)
 
 
 def _separator(text: str) -> str:

@@ -17,7 +17,6 @@ import mlflow
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from mlflow.exceptions import MlflowException
 from mlflow.models import EvaluationMetric, EvaluationResult, make_metric
 from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
@@ -37,7 +36,6 @@ from modelling.answers import (
     read_answers,
 )
 from modelling.digest import table_digest
-from modelling.errors import InputError
 from modelling.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer
@@ -51,9 +49,9 @@ from steps.step import (
     load_parts,
     step_run,
 )
+from steps.trained_model import load_trained, predict_all
 from tracking.artifacts_logger import again_if_datasets_collide, log_predictions, make_dataset
 from tracking.mlflow_manager import log_metrics
-from tracking.output_manager import temporary_folder
 
 _MOST_CURVES = 10
 _NO_DECISION: dict[str, Any] = {"decision": None}  # the most frequent class is the answer
@@ -89,7 +87,8 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         find_run(prepare_run_id, "prepare")
         test = pd.read_parquet(download(prepare_run_id, "test.parquet"))
         known = pd.read_parquet(download(prepare_run_id, "train.parquet"), columns=[target])[target]
-        model, facts = _load_model(model_uri, settings)
+        trained = load_trained(model_uri, settings.task)
+        model, facts = trained.pyfunc, trained.facts
         mlflow.set_tags(
             {
                 PREPARE_RUN_ID: prepare_run_id,
@@ -100,7 +99,7 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
             }
         )
         classes = find_classes(settings, known)
-        table = _predict(model, test.drop(columns=[ROW_KEY, target]), settings)
+        table = predict_all(model, test.drop(columns=[ROW_KEY, target]), settings.task)
         answers = read_answers(table, classes)
         targets = encode_targets(test[target], classes)
         figures = compute_metrics(metrics, answers, targets)
@@ -112,37 +111,6 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         log_predictions(kept, settings.name, facts["model"], {"model": facts["model_digest"]})
         content = json.dumps(figures, sort_keys=True) + table_digest(table)
         mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256(content.encode()).hexdigest())
-
-
-def _load_model(model_uri: str, recipe: Recipe) -> tuple[PyFuncModel, dict[str, Any]]:
-    """Loads a model and checks that it predicts what the fitted estimator did when it was logged.
-
-    Returns:
-        The model, and the facts that `train` put into its metadata.
-    """
-    folder = str(temporary_folder("model"))
-    try:
-        local = Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
-        model = mlflow.pyfunc.load_model(str(local))
-    except (MlflowException, OSError) as error:
-        raise InputError(f"model {model_uri} cannot be loaded: {error}") from error
-    facts = model.metadata.metadata or {}
-    sample, answers = (local / "artifacts" / f"{name}.parquet" for name in ("sample", "answers"))
-    if not facts.get("model_digest") or not (sample.is_file() and answers.is_file()):
-        raise InputError(f"model {model_uri} was not made by the step train")
-    if not _predict(model, pd.read_parquet(sample), recipe).equals(pd.read_parquet(answers)):
-        raise ValueError(
-            f"model {model_uri} does not predict here what it predicted when it was trained; "
-            "is its environment (conda.yaml beside the model) the one that is installed?"
-        )
-    return model, facts
-
-
-def _predict(model: PyFuncModel, rows: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
-    """The model's answers for raw rows: `prediction`, and probabilities of a classification."""
-    if recipe.task == "regression":
-        return pd.DataFrame({PREDICTION: model.predict(rows)})
-    return model.predict(rows, params={"method": "predict_all"})
 
 
 def _baseline(
@@ -292,7 +260,7 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
     recipe = evaluation.recipe
 
     def answers_for(rows: pd.DataFrame) -> Answers:
-        return read_answers(_predict(model, rows, recipe), evaluation.classes)
+        return read_answers(predict_all(model, rows, recipe.task), evaluation.classes)
 
     def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
         table = plots.compute_importance(

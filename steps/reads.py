@@ -33,4 +33,5 @@ READS = {
         "promotion",
     ),
     "rollback": ("name", "promotion.stage"),
+    "score": ("name", "task", "data.drop", "drift"),
 }

@@ -22,6 +22,7 @@ from engine.entry_point import run_command
 from engine.tags import OUTPUT_DIGEST
 from modelling import sklearn_wrapper
 from modelling.answers import find_classes
+from modelling.drift import profile_rows, profiled_answers, profiled_columns, sample_rows
 from modelling.environment import model_environment
 from modelling.estimators import (
     build_pipeline,
@@ -99,7 +100,12 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str) 
         }
         if decision:
             facts |= decision
-        digest = _write_model(settings, name, pipeline, features, raw, facts)
+        unseen = sample_rows(pd.read_parquet(download(prepare_run_id, "test.parquet")))
+        answers = answer(pipeline, apply_features(unseen, features), features)
+        profile = profile_rows(sample_rows(inputs[profiled_columns(features)]))
+        # Of rows that it was not fitted on: it is too sure of those that it was.
+        profile |= profile_rows(profiled_answers(answers, features))
+        digest = _write_model(settings, name, pipeline, features, profile, raw, facts)
         mlflow.set_tags(
             {MODEL_DIGEST: digest, OUTPUT_DIGEST: digest, PREPARE_RUN_ID: prepare_run_id}
         )
@@ -144,6 +150,7 @@ def _write_model(
     name: str,
     pipeline: Pipeline,
     features: dict[str, Any],
+    profile: dict[str, Any],
     raw: pd.DataFrame,
     facts: dict[str, Any],
 ) -> str:
@@ -160,6 +167,8 @@ def _write_model(
         )
     features_path = temporary_path("features.json")
     features_path.write_text(json.dumps(features, indent=2, ensure_ascii=False), encoding="utf-8")
+    profile_path = temporary_path("profile.json")
+    profile_path.write_text(json.dumps(profile, ensure_ascii=False), encoding="utf-8")
     sample = raw.head(_SAMPLE_ROWS)
     answers = answer(pipeline, apply_features(sample, features), features)
     sample_path, answers_path = temporary_path("sample.parquet"), temporary_path("answers.parquet")
@@ -172,6 +181,7 @@ def _write_model(
         artifacts={
             "pipeline": pipeline_path,
             "features": features_path,
+            "profile": profile_path,
             "sample": sample_path,
             "answers": answers_path,
         },

@@ -1,0 +1,447 @@
+"""score: a model on a table of any size, batch by batch.
+
+Called with `recipe`, `model_uri`, `input`, `output`, `rejects`, `key`, `overwrite`, `batch_rows`.
+Leaves the scores in the input's order, whole or not at all; the rows that cannot be scored, with
+the reason, in a file of their own; and on its run the counts, a sample, and the drift of the rows
+against those that the model was trained on.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import mlflow
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as arrow
+from mlflow import MlflowClient
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+from tqdm import tqdm
+
+from engine.entry_point import run_command
+from engine.step_log import open_terminal
+from modelling.answers import PREDICTION, PROBABILITY_PREFIX
+from modelling.drift import DriftCounts, profiled_answers
+from modelling.errors import InputError, unknown_name
+from modelling.plots import plot_drift
+from modelling.recipe import Recipe
+from modelling.table_stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
+from steps.registry import find_champion
+from steps.score_output import RejectWriter, ScoreWriter, check_output
+from steps.step import MODEL_DIGEST, MODEL_ID, MODEL_VERSION, load_parts, step_run
+from steps.table_source import fetch_table
+from steps.trained_model import TrainedModel, load_trained
+from steps.whole_file import whole_file
+from tracking.artifacts_logger import log_plot, log_table
+from tracking.mlflow_manager import log_metrics
+from tracking.output_manager import save_local, temporary_folder
+
+DRIFT = "pipeline.drift"
+
+_SAMPLE_ROWS = 100
+_SECONDS_BETWEEN_LINES = 10.0
+_ROW, _VERSION, _TIME = "row", "model_version", "scored_at"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score, where the answers go, and in which steps."""
+
+    source: str
+    stream: TableStream
+    keys: list[str]
+    output: Path
+    rejects: Path
+    batch_rows: int
+
+
+@dataclass
+class Result:
+    """What became of the rows."""
+
+    rows: int = 0
+    scored: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+    first_reason: str = ""
+    sample: list[pd.DataFrame] = field(default_factory=list)
+
+
+@click.command()
+@click.option("--recipe", required=True)
+@click.option("--model_uri", default="auto")
+@click.option("--input", "source", required=True)
+@click.option("--output", required=True)
+@click.option("--rejects", default="auto")
+@click.option("--key", default="auto")
+@click.option("--overwrite", default="false", type=click.BOOL)
+@click.option("--batch_rows", default="131072", type=click.IntRange(1, 10_000_000))
+def score(
+    recipe: str,
+    model_uri: str,
+    source: str,
+    output: str,
+    rejects: str,
+    key: str,
+    overwrite: bool,
+    batch_rows: int,
+) -> None:
+    """Scores a table with the champion of a recipe, or with the model that is named."""
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    settings = load_parts(recipe, "score")
+    with step_run("score", settings):
+        paths = _output_paths(output, rejects, overwrite)
+        path = fetch_table(source, temporary_folder("download"))
+        _check_apart(path, paths)
+        version, uri = _find_version(model_uri, settings)
+        stream = open_stream(path)
+        trained = load_trained(uri, settings.task)
+        _check_model(trained, settings, uri)
+        keys = _key_columns(key, settings, stream, trained)
+        request = Request(source, stream, keys, *paths, batch_rows)
+        _check_columns(stream, trained, keys)
+        mlflow.set_tags(
+            {
+                MODEL_ID: str(trained.pyfunc.model_id),
+                MODEL_DIGEST: trained.facts["model_digest"],
+                MODEL_VERSION: version,
+                "pipeline.model": trained.facts["model"],
+                "pipeline.input": str(source),
+                "pipeline.output": str(paths[0].absolute()),
+                MLFLOW_RUN_NAME: f"score {settings.name} {trained.facts['model']}",
+            }
+        )
+        drift = _drift_counts(trained)
+        result = _score_all(request, trained, version, drift)
+        _report(request, settings, result, version, drift)
+
+
+def _output_paths(output: str, rejects: str, overwrite: bool) -> tuple[Path, Path]:
+    scores = Path(output)
+    check_output(scores, overwrite)
+    stem = scores.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
+    others = scores.with_name(f"{stem}.rejects.csv") if rejects == "auto" else Path(rejects)
+    check_output(others, overwrite, [".csv"])
+    if others.absolute() == scores.absolute():
+        raise InputError(f"output and rejects are both {output}")
+    return scores, others
+
+
+def _check_apart(source: Path, paths: tuple[Path, Path]) -> None:
+    inside = source.resolve()
+    for path in paths:
+        where = path.resolve()
+        if where == inside or inside in where.parents:
+            raise InputError(f"output {path} is the input or lies in it; choose another place")
+
+
+def _find_version(model_uri: str, recipe: Recipe) -> tuple[str, str]:
+    """What the scores name as their model, and its URI: an alias may move while they are made."""
+    if model_uri == "auto":
+        champion = find_champion(recipe.name)
+        if champion is None:
+            raise InputError(
+                f"{recipe.name} has no champion yet; `mlflow run .` with this recipe makes one, or "
+                "name a model: model_uri=models:/…"
+            )
+        return str(champion.version), f"models:/{recipe.name}/{champion.version}"
+    name, _, alias = model_uri.removeprefix("models:/").partition("@")
+    if alias and model_uri.startswith("models:/"):
+        try:
+            number = MlflowClient().get_model_version_by_alias(name, alias).version
+        except MlflowException as error:
+            raise InputError(f"model {model_uri} cannot be loaded: {error.message}") from error
+        return str(number), f"models:/{name}/{number}"
+    return model_uri.rpartition("/")[2], model_uri
+
+
+def _check_model(trained: TrainedModel, recipe: Recipe, uri: str) -> None:
+    own = trained.facts.get("recipe")
+    if own != recipe.name:
+        raise InputError(
+            f"model {uri} is of the recipe {own!r}, not of {recipe.name!r}; say which recipe: "
+            f"recipe=recipes/{own}.yaml"
+        )
+    if not hasattr(trained.pyfunc.unwrap_python_model(), "predict_valid"):
+        raise InputError(f"model {uri} is too old to score with; train it again")
+
+
+def _kinds(trained: TrainedModel) -> dict[str, str]:
+    return dict(trained.pyfunc.unwrap_python_model().features["columns"])
+
+
+def _key_columns(key: str, recipe: Recipe, stream: TableStream, trained: TrainedModel) -> list[str]:
+    if key == "none":
+        return []
+    if key == "auto":
+        dropped = [name for name in recipe.data.drop if name in stream.columns]
+        return [name for name in dropped if not _is_result(name)]
+    keys = [name.strip() for name in key.split(",") if name.strip()]
+    for name in keys:
+        if name not in stream.columns:
+            raise InputError(
+                f"key, table {stream.path}: " + unknown_name("column", name, stream.columns)
+            )
+        if _is_result(name):
+            raise InputError(f"key: {name!r} is the name of a column of the output")
+    return list(dict.fromkeys(keys))
+
+
+def _is_result(name: str) -> bool:
+    return name in (PREDICTION, _VERSION, _TIME) or name.startswith(PROBABILITY_PREFIX)
+
+
+def _check_columns(stream: TableStream, trained: TrainedModel, keys: list[str]) -> None:
+    """Names what is missing, and says what is there and not used."""
+    kinds = _kinds(trained)
+    missing = [name for name in kinds if name not in stream.columns]
+    unused = [name for name in stream.columns if name not in kinds and name not in keys]
+    if missing:
+        first = unknown_name("column", missing[0], unused or stream.columns)
+        _, near, nearest = first.partition("did you mean ")
+        hint = f" (for {missing[0]!r} is it {nearest.split('?')[0]}?)" if near else ""
+        raise InputError(
+            f"table {stream.path}: missing columns: {', '.join(missing)}{hint}; it has "
+            f"{', '.join(stream.columns)}"
+        )
+    if unused:
+        click.echo(f"score: not used by the model: {', '.join(unused)}")
+
+
+def _drift_counts(trained: TrainedModel) -> DriftCounts:
+    profile = (trained.folder / "artifacts" / "profile.json").read_text(encoding="utf-8")
+    return DriftCounts(json.loads(profile))
+
+
+def _score_all(request: Request, trained: TrainedModel, version: str, drift: DriftCounts) -> Result:
+    """Scores all rows; the files appear at the end, both at once."""
+    result = Result()
+    scored_at = datetime.now(UTC).replace(microsecond=0)
+    kinds = _kinds(trained)
+    columns = list(dict.fromkeys([*request.keys, *kinds]))
+    started = time.monotonic()
+    with _told_with_its_name(request.output), ExitStack() as files:
+        scores_path = files.enter_context(whole_file(request.output))
+        rejects_path = files.enter_context(whole_file(request.rejects))
+        with (
+            ScoreWriter(scores_path, request.output) as scores,
+            RejectWriter(rejects_path, columns) as rejects,
+        ):
+            batches = request.stream.batches(columns, request.batch_rows)
+            for batch in _with_progress(batches, request.stream):
+                scored, reasons = _score_batch(batch, request, trained, drift)
+                _write_rejects(rejects, batch, reasons, result)
+                if scored is not None:
+                    table = _add_constants(scored, version, scored_at)
+                    scores.write(table)
+                    _keep_sample(result, table)
+                result.rows += len(batch.rows) + len(batch.broken)
+        result.scored = result.rows - result.rejected
+        if not result.rows:
+            raise InputError(f"table {request.source} has no rows")
+        if not result.scored:
+            # The reasons are worth having, the scores are none.
+            rejects_path.replace(request.rejects)
+            raise InputError(
+                f"none of the {result.rows} rows can be scored: {result.first_reason}; all reasons "
+                f"are in {request.rejects}"
+            )
+    result.seconds = time.monotonic() - started
+    return result
+
+
+@contextmanager
+def _told_with_its_name(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"output {output} cannot be written: {error}") from error
+
+
+def _score_batch(
+    batch: Batch, request: Request, trained: TrainedModel, drift: DriftCounts
+) -> tuple[arrow.Table | None, dict[int, str]]:
+    """The key columns and answers of the rows that can be scored, and why the others cannot."""
+    model = trained.pyfunc.unwrap_python_model()
+    kinds = model.features["columns"]
+    frame, reasons = as_frame(batch, kinds, request.stream, _numeric_categories(drift, kinds))
+    positions = np.arange(len(frame))
+    if reasons:
+        positions = np.delete(positions, list(reasons))
+        frame = frame.iloc[positions].reset_index(drop=True)
+    if not len(frame):
+        return None, reasons
+    inputs, answers, problems = model.predict_valid(frame)
+    reasons |= {int(positions[row]): reason for row, reason in problems.items()}
+    drift.add(inputs)
+    if not len(answers):
+        return None, reasons
+    drift.add(profiled_answers(answers, model.features))
+    valid = np.delete(positions, list(problems)) if problems else positions
+    return _key_values(batch, request.keys, valid, answers), reasons
+
+
+def _numeric_categories(drift: DriftCounts, kinds: Mapping[str, str]) -> list[str]:
+    return [
+        name
+        for name, kind in kinds.items()
+        if kind == "category" and is_numeric_category(drift.values(name))
+    ]
+
+
+def _key_values(
+    batch: Batch, keys: list[str], valid: npt.NDArray[np.int64], answers: pd.DataFrame
+) -> arrow.Table:
+    columns: dict[str, Any] = {}
+    if keys:
+        chosen = batch.table.select(keys)
+        chosen = chosen if len(valid) == chosen.num_rows else chosen.take(arrow.array(valid))
+        columns = {name: chosen[name] for name in keys}
+    else:
+        columns = {_ROW: arrow.array(batch.rows[valid])}
+    own = {name: arrow.array(answers[name].to_numpy()) for name in answers}
+    return arrow.table(columns | own)
+
+
+def _add_constants(table: arrow.Table, version: str, scored_at: datetime) -> arrow.RecordBatch:
+    second = arrow.scalar(scored_at, arrow.timestamp("s", "UTC"))
+    for name, value in ((_VERSION, arrow.scalar(version)), (_TIME, second)):
+        table = table.append_column(name, arrow.repeat(value, table.num_rows))
+    return table.combine_chunks().to_batches()[0]
+
+
+def _write_rejects(
+    rejects: RejectWriter, batch: Batch, reasons: Mapping[int, str], result: Result
+) -> None:
+    if not (reasons or batch.broken):
+        return
+    rows = sorted(reasons)
+    raw = batch.table.take(arrow.array(rows, arrow.int64())) if rows else None
+    found: dict[int, tuple[str, dict[str, Any], str]] = {
+        row: (reason, {}, line) for row, (reason, line) in batch.broken.items()
+    }
+    for place, row in enumerate(rows):
+        values = {name: _raw(raw[name][place]) for name in raw.column_names} if raw else {}
+        found[int(batch.rows[row])] = reasons[row], values, ""
+    for number in sorted(found):
+        reason, values, line = found[number]
+        result.first_reason = result.first_reason or f"row {number}: {reason}"
+        rejects.write(number, reason, values, line)
+    result.rejected += len(found)
+
+
+def _raw(value: arrow.Scalar) -> Any:
+    """A value as the file has it; bytes that are no text as well as they can be shown."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return value.cast(arrow.binary()).as_py().decode(errors="backslashreplace")
+
+
+def _keep_sample(result: Result, table: arrow.RecordBatch) -> None:
+    wanted = _SAMPLE_ROWS - sum(map(len, result.sample))
+    if wanted > 0:
+        result.sample.append(table.slice(0, wanted).to_pandas())
+
+
+def _with_progress(batches: Iterator[Batch], stream: TableStream) -> Iterator[Batch]:
+    """A moving bar on a terminal, and elsewhere a line every ten seconds."""
+    terminal = open_terminal()
+    bar: tqdm[Any] = tqdm(
+        total=stream.row_count,
+        desc="score",
+        unit=" rows",
+        unit_scale=True,
+        file=terminal,
+        disable=terminal is None,
+        leave=False,
+    )
+    said = started = time.monotonic()
+    rows = 0
+    with bar:
+        for batch in batches:
+            yield batch
+            rows += len(batch.rows)
+            bar.update(len(batch.rows))
+            now = time.monotonic()
+            if terminal is None and now - said > _SECONDS_BETWEEN_LINES:
+                said = now
+                of_all = f" of {stream.row_count:,}" if stream.row_count else ""
+                speed = rows / (now - started)
+                click.echo(f"score: {rows:,}{of_all} rows, {speed:,.0f} a second", err=True)
+    if terminal:
+        terminal.close()
+
+
+def _report(
+    request: Request, recipe: Recipe, result: Result, version: str, drift: DriftCounts
+) -> None:
+    table = drift.compare(recipe.drift.limit)
+    drifted = table[table["drifted"]]
+    log_table(pd.concat(result.sample).astype({_TIME: "str"}), "sample")
+    log_table(table, "drift")
+    figure = plot_drift(table, recipe.drift.limit)
+    log_plot(save_local(figure, "plot", recipe.name, "drift", {"drift": table.to_dict("list")}))
+    log_metrics(
+        {
+            "rows": result.rows,
+            "scored": result.scored,
+            "rejected": result.rejected,
+            "seconds": result.seconds,
+            "rows_per_second": result.rows / max(result.seconds, 1e-9),
+            "drifted_columns": len(drifted),
+            "largest_psi": float(table["psi"].max()),
+        }
+    )
+    words = ", ".join(f"{row.column} {row.psi:.2f}" for row in drifted.itertuples())
+    lines = _summary(request, recipe, result, version, drifted, words)
+    mlflow.set_tags({DRIFT: words[:5000] or "none", MLFLOW_RUN_NOTE: "\n\n".join(lines)})
+    for line in lines:
+        click.echo(f"score: {line}")
+
+
+def _summary(
+    request: Request,
+    recipe: Recipe,
+    result: Result,
+    version: str,
+    drifted: pd.DataFrame,
+    words: str,
+) -> list[str]:
+    speed = result.rows / max(result.seconds, 1e-9)
+    lines = [
+        f"{result.scored:,} of {result.rows:,} rows of {request.source} by {recipe.name} version "
+        f"{version}, in {result.seconds:.1f} s, {speed:,.0f} a second",
+        f"the scores are in {request.output.absolute()}",
+    ]
+    if result.rejected:
+        lines.append(
+            f"{result.rejected:,} rows could not be scored ({result.first_reason}, …); they are in "
+            f"{request.rejects.absolute()}"
+        )
+    if words:
+        worst = drifted.iloc[0]
+        lines.append(
+            f"WARNING: the rows are not like those of the training (population stability index "
+            f"above {recipe.drift.limit:g}): {words}"
+        )
+        lines.append(
+            f"most of all {worst['column']}: {worst['bin']} in {worst['in training']:.1%} of the "
+            f"training rows, now in {worst['now']:.1%}; plot and table are in the run"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    run_command(score)

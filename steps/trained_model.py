@@ -1,0 +1,59 @@
+"""A model that the step train logged, loaded and known to predict here what it did there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PyFuncModel
+
+from modelling.answers import PREDICTION
+from modelling.errors import InputError
+from tracking.output_manager import temporary_folder
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A loaded model, the facts that `train` put into its metadata, and where its files are."""
+
+    pyfunc: PyFuncModel
+    facts: dict[str, Any]
+    folder: Path
+
+
+def load_trained(model_uri: str, task: str) -> TrainedModel:
+    """Loads a model and checks that it predicts what the fitted estimator did when it was logged.
+
+    Args:
+        model_uri: any URI from which MLflow can download a model.
+        task: the recipe's.
+
+    Raises:
+        InputError: it cannot be loaded, or was not made by `train`.
+        ValueError: it predicts something else here.
+    """
+    folder = str(temporary_folder("model"))
+    try:
+        local = Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
+        model = mlflow.pyfunc.load_model(str(local))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"model {model_uri} cannot be loaded: {error}") from error
+    facts = model.metadata.metadata or {}
+    sample, answers = (local / "artifacts" / f"{name}.parquet" for name in ("sample", "answers"))
+    if not facts.get("model_digest") or not (sample.is_file() and answers.is_file()):
+        raise InputError(f"model {model_uri} was not made by the step train")
+    if not predict_all(model, pd.read_parquet(sample), task).equals(pd.read_parquet(answers)):
+        raise ValueError(
+            f"model {model_uri} does not predict here what it predicted when it was trained; "
+            "is its environment (conda.yaml beside the model) the one that is installed?"
+        )
+    return TrainedModel(model, facts, local)
+
+
+def predict_all(model: PyFuncModel, rows: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Returns the answers for raw rows: `prediction`, and probabilities of a classification."""
+    if task == "regression":
+        return pd.DataFrame({PREDICTION: model.predict(rows)})
+    return model.predict(rows, params={"method": "predict_all"})
