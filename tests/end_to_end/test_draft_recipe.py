@@ -2,12 +2,16 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+
+from modelling.errors import InputError
+from steps.draft_recipe import _choose_place
 
 PROJECT = Path(__file__).parents[2]
 FOREIGN = "CUVEE_FOREIGN_TABLES"  # a folder with adult.csv and churn.csv
@@ -49,6 +53,23 @@ def draft_and_train(store, folder, path, target):
     assert trained.code == 0, trained.terminal
     assert trained.parent.data.tags["pipeline.verdict"] == "promoted"
     return trained.parent.data.metrics
+
+
+def test_a_recipe_is_not_left_in_the_copy_that_mlflow_throws_away(monkeypatch):
+    fetched = tempfile.mkdtemp()  # as mlflow.projects does for a URL
+    monkeypatch.chdir(fetched)
+    try:
+        with pytest.raises(InputError, match="output: this copy of the project is MLflow's own"):
+            _choose_place("auto", "data/x.csv")
+    finally:
+        os.rmdir(fetched)
+
+
+def test_the_recipe_is_named_after_the_table_and_stands_in_the_project(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    for data in ("/x/Red Wines.csv.gz", "s3://bucket/Red%20Wines.parquet?v=1"):
+        assert _choose_place("auto", data).as_posix().startswith("recipes/red_")
 
 
 @pytest.mark.slow
