@@ -15,10 +15,11 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from modelling.estimators import build_pipeline, fit_pipeline
-from modelling.features import fit_features
+from modelling.estimators import build_pipeline, describe_inputs, fit_pipeline
+from modelling.features import column_kinds, fit_features
 from modelling.model_files import check_trusted, model_digest
-from modelling.sklearn_wrapper import apply_features
+from modelling.recipe import Features, Model
+from modelling.sklearn_wrapper import apply_features, load_pipeline
 
 PROJECT = Path(__file__).parents[2]
 MODELS = ["elastic_net", "ridge", "random_forest", "gradient_boosting", "hist_gradient_boosting"]
@@ -165,3 +166,27 @@ def test_other_types_are_refused_by_name(tmp_path, refusal):
         f"the model holds types that skops does not trust: {np.testing.assert_equal.__module__}."
         "assert_equal; choose another estimator, or serialization: cloudpickle in the recipe"
     )
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_a_model_of_text_and_gaps_may_be_loaded(task, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "many": pd.Series([f"shop {n}" for n in rng.integers(0, 40, 200)]).astype("str"),
+            "few": pd.Series(rng.choice(["a", "b"], 200)).astype("str"),
+            "number": np.where(rng.random(200) < 0.1, np.nan, rng.normal(size=200)),
+        }
+    )
+    fitted = fit_features(frame, Features(), column_kinds(frame, {}), may_miss=True)
+    inputs = apply_features(frame, fitted)
+    number = frame["number"].fillna(0) + rng.normal(size=200)
+    linear = {"regression": "Ridge", "classification": "LogisticRegression"}[task]
+    model = Model(estimator=f"sklearn.linear_model.{linear}", scale=True)
+    pipeline = build_pipeline(model, {}, 0, task, describe_inputs(inputs, fitted))
+    fit_pipeline(pipeline, inputs, number if task == "regression" else number > 0)
+    path = tmp_path / "pipeline.skops"
+    skops.io.dump(pipeline, path)
+    check_trusted(path)
+    loaded = load_pipeline(path)
+    assert np.array_equal(loaded.predict(inputs), pipeline.predict(inputs))
