@@ -23,6 +23,7 @@ from modelling.errors import InputError
 from modelling.table import CsvForm, sniff_csv
 
 _BLOCK_BYTES = 8 << 20  # a row of a CSV file must fit in
+_BUFFER_BYTES = 1 << 20  # of each column of a Parquet file
 _ENDINGS = (".parquet", ".parq", ".pq")
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 _WHOLE_NUMBER = r"^(0|-?[1-9]\d*)$"
@@ -252,7 +253,8 @@ def _parquet_batches(
     for file in table.files:
         partition = _partition(table.path, file)
         wanted = [name for name in columns if name not in partition]
-        parquet = arrow_parquet.ParquetFile(file)
+        # Otherwise it keeps all that it has read of the file until the end.
+        parquet = arrow_parquet.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES)
         for piece in parquet.iter_batches(batch_rows, columns=wanted):
             values = {name: piece.column(name) for name in wanted}
             for name in set(columns) & set(partition):

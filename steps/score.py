@@ -106,11 +106,11 @@ def score(
         _check_apart(path, paths)
         version, uri = _find_version(model_uri, settings)
         stream = open_stream(path)
-        trained = load_trained(uri, settings.task)
-        _check_model(trained, settings, uri)
+        trained = load_trained(uri, settings.task, settings.name)
+        _check_model(trained, uri)
         keys = _key_columns(key, settings, stream, trained)
         request = Request(source, stream, keys, *paths, batch_rows)
-        _check_columns(stream, trained, keys)
+        unused = _check_columns(stream, trained, keys)
         mlflow.set_tags(
             {
                 MODEL_ID: str(trained.pyfunc.model_id),
@@ -124,6 +124,8 @@ def score(
         )
         drift = _drift_counts(trained)
         result = _score_all(request, trained, version, drift)
+        if unused:
+            click.echo(f"score: not used by the model: {', '.join(unused)}")
         _report(request, settings, result, version, drift)
 
 
@@ -166,13 +168,7 @@ def _find_version(model_uri: str, recipe: Recipe) -> tuple[str, str]:
     return model_uri.rpartition("/")[2], model_uri
 
 
-def _check_model(trained: TrainedModel, recipe: Recipe, uri: str) -> None:
-    own = trained.facts.get("recipe")
-    if own != recipe.name:
-        raise InputError(
-            f"model {uri} is of the recipe {own!r}, not of {recipe.name!r}; say which recipe: "
-            f"recipe=recipes/{own}.yaml"
-        )
+def _check_model(trained: TrainedModel, uri: str) -> None:
     if not hasattr(trained.pyfunc.unwrap_python_model(), "predict_valid"):
         raise InputError(f"model {uri} is too old to score with; train it again")
 
@@ -202,8 +198,8 @@ def _is_result(name: str) -> bool:
     return name in (PREDICTION, _VERSION, _TIME) or name.startswith(PROBABILITY_PREFIX)
 
 
-def _check_columns(stream: TableStream, trained: TrainedModel, keys: list[str]) -> None:
-    """Names what is missing, and says what is there and not used."""
+def _check_columns(stream: TableStream, trained: TrainedModel, keys: list[str]) -> list[str]:
+    """Names what is missing; returns what is there and not used."""
     kinds = _kinds(trained)
     missing = [name for name in kinds if name not in stream.columns]
     unused = [name for name in stream.columns if name not in kinds and name not in keys]
@@ -215,8 +211,7 @@ def _check_columns(stream: TableStream, trained: TrainedModel, keys: list[str]) 
             f"table {stream.path}: missing columns: {', '.join(missing)}{hint}; it has "
             f"{', '.join(stream.columns)}"
         )
-    if unused:
-        click.echo(f"score: not used by the model: {', '.join(unused)}")
+    return unused
 
 
 def _drift_counts(trained: TrainedModel) -> DriftCounts:

@@ -23,15 +23,16 @@ class TrainedModel:
     folder: Path
 
 
-def load_trained(model_uri: str, task: str) -> TrainedModel:
+def load_trained(model_uri: str, task: str, recipe: str | None = None) -> TrainedModel:
     """Loads a model and checks that it predicts what the fitted estimator did when it was logged.
 
     Args:
         model_uri: any URI from which MLflow can download a model.
         task: the recipe's.
+        recipe: its name, where the model must be of it.
 
     Raises:
-        InputError: it cannot be loaded, or was not made by `train`.
+        InputError: it cannot be loaded, was not made by `train`, or is of another recipe.
         ValueError: it predicts something else here.
     """
     folder = str(temporary_folder("model"))
@@ -44,6 +45,12 @@ def load_trained(model_uri: str, task: str) -> TrainedModel:
     sample, answers = (local / "artifacts" / f"{name}.parquet" for name in ("sample", "answers"))
     if not facts.get("model_digest") or not (sample.is_file() and answers.is_file()):
         raise InputError(f"model {model_uri} was not made by the step train")
+    if recipe and facts.get("recipe") != recipe:
+        own = facts.get("recipe")
+        raise InputError(
+            f"model {model_uri} is of the recipe {own!r}, not of {recipe!r}; say which recipe: "
+            f"recipe=recipes/{own}.yaml"
+        )
     if not predict_all(model, pd.read_parquet(sample), task).equals(pd.read_parquet(answers)):
         raise ValueError(
             f"model {model_uri} does not predict here what it predicted when it was trained; "
