@@ -61,6 +61,7 @@ from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_met
 
 _UNTIL = ("prepare", "train", "evaluate")
 _SYSTEM = "system/"
+_TEMPORARY = "t"  # the path of a socket in there must not exceed 104 characters
 _SHOWN = 24  # enough of a digest to tell it from another
 
 
@@ -73,9 +74,9 @@ def reproduce(run_id: str, environment: str) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ["MLFLOW_TRACKING_URI"] = init_mlflow()
     with vanishing_folder() as folder:
-        for name in ("project", "data", "temporary"):
+        for name in ("project", "data", _TEMPORARY):
             (folder / name).mkdir()
-        tempfile.tempdir = str(folder / "temporary")
+        tempfile.tempdir = str(folder / _TEMPORARY)
         try:
             _reproduce(find_recorded(run_id), environment, folder)
         finally:
@@ -121,7 +122,7 @@ def _make_again(
     except OSError as error:
         raise InputError(f"run {recorded.run_id} cannot be made again: {error}") from error
     _say(f"the table is the same; the environment is {which}")
-    again = _run_pipeline(recorded, project, python, source, folder / "temporary")
+    again = _run_pipeline(recorded, project, python, source, folder / _TEMPORARY)
     if again.info.status != "FINISHED":
         return [data, _failed_row(again)], again.data.tags.get(ERROR, "it failed without a word")
     lock = (project / "requirements.lock").read_text(encoding="utf-8")

@@ -42,20 +42,24 @@ def url(source, tmp_path_factory):
 
 
 @pytest.fixture
-def run(url, make_store, tmp_path):
+def short(tmp_path_factory):
+    """A temporary folder whose path leaves room for that of a socket."""
+    return tmp_path_factory.mktemp("t")
+
+
+@pytest.fixture
+def run(url, make_store, short):
     """Types `mlflow run` of a repository in an empty folder, with a temporary folder of its own."""
     store = make_store()
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
 
     def type_it(repository, *options, **variables):
         command = [sys.executable, "-m", "mlflow", "run", f"{url}/{repository}", *options]
         outcome = store.type(
             [*command, "--env-manager", "local"],
-            variables={"TMPDIR": str(temporary), **variables},
+            variables={"TMPDIR": str(short), **variables},
         )
         assert outcome.code == 0, outcome.terminal
-        assert list(temporary.iterdir()) == []
+        assert list(short.iterdir()) == []
         return outcome
 
     type_it.store = store
@@ -102,11 +106,11 @@ def test_a_project_in_a_subdirectory_with_a_table_from_elsewhere_and_a_relative_
     assert sorted(path.name for path in run.store.folder.iterdir()) == ["mlflow.db", "mlruns"]
 
 
-def test_the_clone_goes_also_when_main_is_killed(url, make_store, tmp_path, environment):
+def test_the_clone_goes_also_when_main_is_killed(url, make_store, short, environment):
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "run", f"{url}/cuvee.git", "--env-manager", "local"],
         cwd=make_store().folder,
-        env={**environment, "TMPDIR": str(tmp_path)},
+        env={**environment, "TMPDIR": str(short)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -114,7 +118,7 @@ def test_the_clone_goes_also_when_main_is_killed(url, make_store, tmp_path, envi
     for line in process.stdout:
         if line.startswith("train "):
             break
-    assert list(tmp_path.glob("tmp*/main.py"))
+    assert list(short.glob("tmp*/main.py"))
     (main,) = (
         child
         for child in psutil.Process(process.pid).children(recursive=True)
@@ -124,6 +128,6 @@ def test_the_clone_goes_also_when_main_is_killed(url, make_store, tmp_path, envi
     process.wait()
     process.stdout.close()
     deadline = time.monotonic() + 20
-    while list(tmp_path.glob("tmp*")) and time.monotonic() < deadline:
+    while list(short.glob("tmp*")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert list(tmp_path.glob("tmp*")) == []
+    assert list(short.glob("tmp*")) == []

@@ -26,7 +26,7 @@ class Project:
 
     def __init__(self, folder, store):
         self.folder, self.store = folder / "project", store
-        self.temporary = folder / "temporary"
+        self.temporary = folder / "t"
         self.temporary.mkdir()
         copy_project(self.folder)
         self.table = folder / "wines.csv"
