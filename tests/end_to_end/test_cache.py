@@ -104,10 +104,18 @@ def test_the_gate_is_a_reason_for_register_only(copy):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda file: file.unlink(), "train.parquet is missing"),
-        (lambda file: file.write_bytes(file.read_bytes()[:-9]), "train.parquet was altered"),
+        pytest.param(
+            lambda file: file.unlink(),
+            "train.parquet is missing",
+            id="deleted",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            lambda file: file.write_bytes(file.read_bytes()[:-9]),
+            "train.parquet was altered",
+            id="truncated",
+        ),
     ],
-    ids=["deleted", "truncated"],
 )
 def test_a_damaged_artifact_is_made_again_and_equal_content_is_no_reason(
     copy, read_artifact, damage, told
@@ -139,6 +147,7 @@ def test_refresh_runs_all_and_can_be_reused(copy):
     assert again.step("prepare").info.run_id == refreshed.step("prepare").info.run_id
 
 
+@pytest.mark.slow
 def test_off_runs_all_and_cannot_be_reused(copy):
     off = copy.main("--cache", "off")
     assert statuses(off) == dict.fromkeys(STEPS, "ran")
@@ -180,6 +189,7 @@ def test_a_step_that_writes_nothing_has_failed(copy):
     assert outcome.parent.info.status == "FAILED"
 
 
+@pytest.mark.slow
 def test_the_backend_local_gives_the_same(make_store):
     warm, local = (make_store().main(f"backend={name}") for name in ("warm", "local"))
     for step in STEPS:

@@ -14,7 +14,7 @@ from modelling.sklearn_wrapper import apply_features
 def evaluate(formula, **columns):
     """What the logged model computes, the tree having been through JSON."""
     fitted = {
-        "columns": list(columns),
+        "columns": dict.fromkeys(columns, "number"),
         "formulas": {"value": json.loads(json.dumps(parse_formula(formula)))},
         "quantile_scores": {},
     }
