@@ -37,7 +37,7 @@ def journal(tags):
     return [(entry["from"], entry["to"], entry["what"]) for entry in entries]
 
 
-def test_journal_tells_of_promotions_and_rollbacks_in_their_order(store):
+def test_journal_tells_of_promotions_and_rollbacks_in_their_order(store, environment):
     first = store.mlflow_run(entry_point="rollback")
     assert first.code == 0, first.terminal
     assert first.aliases == {"champion": 2}
@@ -58,7 +58,7 @@ def test_journal_tells_of_promotions_and_rollbacks_in_their_order(store):
     assert version["1"].description.endswith("customers complained")
     script = [sys.executable, str(PROJECT / "scripts/check_mlflow_status.py")]
     told = subprocess.run(
-        script, cwd=store.folder, capture_output=True, text=True, check=True
+        script, cwd=store.folder, env=environment, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert told[0] == "wine_quality: version 1 is champion"
     assert [line.split("  ")[2] for line in told[2:6]] == ["1 -> 2", "2 -> 3", "3 -> 2", "2 -> 1"]

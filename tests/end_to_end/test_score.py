@@ -65,10 +65,9 @@ def wines():
 @pytest.fixture(scope="module")
 def champion(store):
     def load(name):
-        before = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(store.uri)
         model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None)
         return model
 
     return load

@@ -12,10 +12,9 @@ from steps.journal import Move, move_champion, read_journal, version_before
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     yield MlflowClient()
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
