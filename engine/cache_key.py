@@ -5,7 +5,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -108,14 +108,13 @@ def code_digests(project: Path, module: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _files_of(project: Path, module: str) -> Iterator[Path]:
+@cache
+def _files_of(project: Path, module: str) -> tuple[Path, ...]:
     """The module's file, if the project has it, and those of the packages around it."""
     parts = module.split(".")
-    for length in range(1, len(parts) + 1):
-        path = project.joinpath(*parts[:length])
-        for file in (path / "__init__.py", path.with_suffix(".py")):
-            if file.is_file():
-                yield file
+    paths = [project.joinpath(*parts[:length]) for length in range(1, len(parts) + 1)]
+    files = [file for path in paths for file in (path / "__init__.py", path.with_suffix(".py"))]
+    return tuple(file for file in files if file.is_file())
 
 
 @cache
