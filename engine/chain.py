@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import click
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Run, RunTag
+from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.exceptions import ExecutionException
 
 from engine.cache import StepCache
@@ -127,26 +127,31 @@ class Chain:
                 synchronous=self._backend == "local",
             )
         except ExecutionException as error:
-            return self._newest_child(entry_point), str(error)
+            return newest_failed_child(self._parent, entry_point), str(error)
         succeeded = submitted.wait()
         return submitted.run_id, None if succeeded else "the process ended without a word"
-
-    def _newest_child(self, entry_point: str) -> str | None:
-        runs = self._client.search_runs(
-            [self._parent.experiment_id],
-            f"tags.`mlflow.parentRunId` = '{self._parent.run_id}' "
-            f"and tags.`mlflow.project.entryPoint` = '{entry_point}' "
-            "and attributes.status != 'FINISHED'",
-            order_by=["attributes.start_time DESC"],
-            max_results=1,
-        )
-        return runs[0].info.run_id if runs else None
 
     def _note(self, name: str, run_id: str, status: str) -> None:
         tags = {f"pipeline.step.{name}.run_id": run_id, f"pipeline.step.{name}.status": status}
         self._client.log_batch(
             self._parent.run_id, tags=[RunTag(key, value) for key, value in tags.items()]
         )
+
+
+def newest_failed_child(parent: RunInfo, entry_point: str) -> str | None:
+    """Returns the id of the newest run of an entry point below a run that did not finish.
+
+    The backend `local` raises without saying which run it was.
+    """
+    runs = MlflowClient().search_runs(
+        [parent.experiment_id],
+        f"tags.`mlflow.parentRunId` = '{parent.run_id}' "
+        f"and tags.`mlflow.project.entryPoint` = '{entry_point}' "
+        "and attributes.status != 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return runs[0].info.run_id if runs else None
 
 
 @contextmanager

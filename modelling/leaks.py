@@ -18,29 +18,20 @@ SCORE = {"regression": "r2", "classification": "roc_auc"}
 
 _MOST_ROWS = 10_000
 _FOLDS = 3
-_TREE = {
-    "regression": Model(
-        estimator="sklearn.tree.DecisionTreeRegressor",
-        parameters={"max_depth": 8, "min_samples_leaf": 2},
-    ),
-    "classification": Model(
-        estimator="sklearn.tree.DecisionTreeClassifier",
-        parameters={"max_depth": 8, "min_samples_leaf": 2},
-    ),
-}
+_KIND = {"regression": "Regressor", "classification": "Classifier"}
 _LINE = Model(estimator="sklearn.linear_model.LinearRegression")
-_FOREST = {
-    "regression": Model(
-        estimator="sklearn.ensemble.ExtraTreesRegressor",
-        parameters={"n_estimators": 50, "min_samples_leaf": 2},
-    ),
-    "classification": Model(
-        estimator="sklearn.ensemble.ExtraTreesClassifier",
-        parameters={"n_estimators": 50, "min_samples_leaf": 2},
-    ),
-}
 
 Progress = Callable[[list[str]], Iterable[str]]
+
+
+def _tree(task: str) -> Model:
+    parameters = {"max_depth": 8, "min_samples_leaf": 2}
+    return Model(estimator=f"sklearn.tree.DecisionTree{_KIND[task]}", parameters=parameters)
+
+
+def _forest(task: str) -> Model:
+    parameters = {"n_estimators": 50, "min_samples_leaf": 2}
+    return Model(estimator=f"sklearn.ensemble.ExtraTrees{_KIND[task]}", parameters=parameters)
 
 
 def sample_rows(targets: pd.Series, task: str) -> pd.Index:
@@ -83,7 +74,7 @@ def score_each(
     """
     scores = {}
     for name in progress(list(frame.columns)):
-        models = [_TREE[task]]
+        models = [_tree(task)]
         if task == "regression" and kinds[name] == "number":
             models.append(_LINE)
         scores[name] = max(_score(frame[[name]], kinds, targets, task, model) for model in models)
@@ -94,7 +85,7 @@ def score_together(
     frame: pd.DataFrame, kinds: Mapping[str, str], targets: pd.Series, task: str
 ) -> float:
     """Scores all columns together, in a forest, as `score_each` scores each alone."""
-    return _score(frame, kinds, targets, task, _FOREST[task])
+    return _score(frame, kinds, targets, task, _forest(task))
 
 
 def _score(

@@ -1,8 +1,9 @@
 """The metrics of a recipe: of scikit-learn, under short names, and our own.
 
-To add one of your own, write a function of predictions and targets, put it into CUSTOM_METRICS and
-name it in the recipe under metrics.custom. In a binary classification both are 1 for the positive
-class and 0 for the other; with more classes they are the number of the class, in sorted order.
+To add one of your own, write a function of predictions and targets, put it into CUSTOM_METRICS
+(with its task, if that is classification) and name it in the recipe under metrics.custom. In a
+binary classification both are 1 for the positive class and 0 for the other; with more classes they
+are the number of the class, in sorted order.
 """
 
 from collections.abc import Callable, Mapping

@@ -220,7 +220,7 @@ def plot_roc(scores: Scores, target: str) -> Figure:
     """Draws the receiver operating characteristic of each class: found against false alarms."""
     figure = _figure(f"ROC curve of {target}", 6.0, 6.0)
     axes = figure.axes[0]
-    for (name, (is_class, score)), colour in zip(scores.items(), _colours(), strict=False):
+    for name, is_class, score, colour in _curves(scores):
         RocCurveDisplay.from_predictions(
             is_class, score, name=name, ax=axes, curve_kwargs={"color": colour}
         )
@@ -234,7 +234,7 @@ def plot_precision_recall(scores: Scores, target: str) -> Figure:
     """Draws the precision of each class against its recall."""
     figure = _figure(f"Precision and recall of {target}", 6.0, 6.0)
     axes = figure.axes[0]
-    for (name, (is_class, score)), colour in zip(scores.items(), _colours(), strict=False):
+    for name, is_class, score, colour in _curves(scores):
         PrecisionRecallDisplay.from_predictions(
             is_class,
             score,
@@ -253,7 +253,7 @@ def plot_calibration(scores: Scores, target: str) -> Figure:
     """Draws how often a class was there against how probable the model said it was."""
     figure = _figure(f"Calibration of {target}", 6.0, 6.0)
     axes = figure.axes[0]
-    for (name, (is_class, score)), colour in zip(scores.items(), _colours(), strict=False):
+    for name, is_class, score, colour in _curves(scores):
         CalibrationDisplay.from_predictions(
             is_class, score, n_bins=10, strategy="quantile", name=name, ax=axes, color=colour
         )
@@ -268,7 +268,7 @@ def plot_lift(is_class: Values, score: Values, name: str) -> Figure:
     found = np.cumsum(is_class[order])
     share = np.arange(1, len(order) + 1) / len(order)
     shown = np.unique(np.linspace(0, len(order) - 1, 200).astype(int))
-    shown = shown[share[shown] >= min(0.01, 1)]
+    shown = shown[share[shown] >= 0.01]
     lift = found / np.arange(1, len(order) + 1) / is_class.mean()
     figure = _figure(f"Lift of {name}")
     axes = figure.axes[0]
@@ -319,8 +319,10 @@ def plot_drift(table: pd.DataFrame, limit: float) -> Figure:
     return figure
 
 
-def _colours() -> Iterator[str]:
-    return cycle(_PALETTE)
+def _curves(scores: Scores) -> Iterator[tuple[str, Values, Values, str]]:
+    """Each class with its rows, its probabilities and a colour of its own."""
+    for (name, (is_class, score)), colour in zip(scores.items(), cycle(_PALETTE), strict=False):
+        yield name, is_class, score, colour
 
 
 def _short(name: object) -> str:

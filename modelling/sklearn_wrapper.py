@@ -108,18 +108,15 @@ class SklearnWrapper(PythonModel):
         method = (params or {}).get("method", "predict")
         if method not in METHODS:
             raise _bad_request(f"unknown method {method!r}; allowed: {', '.join(METHODS)}")
-        check_columns(model_input, self.features)
+        if method == "predict_proba" and not is_classifier(self.pipeline):
+            raise _bad_request("a regression has no probabilities; allowed method: predict")
+        _, answers, problems = self.predict_valid(model_input)
         if not len(model_input):
             raise _bad_request("the input has no rows")
-        inputs = apply_features(model_input, self.features)
-        problems = find_problems(model_input, inputs, self.features)
         if problems:
             row = min(problems)
             more = f" (and {len(problems) - 1} more rows)" if len(problems) > 1 else ""
             raise _bad_request(f"row {row + 1}: {problems[row]}{more}")
-        if method == "predict_proba" and not is_classifier(self.pipeline):
-            raise _bad_request("a regression has no probabilities; allowed method: predict")
-        answers = answer(self.pipeline, inputs, self.features)
         if method == "predict":
             return answers[_PREDICTION].to_numpy()
         if method == "predict_all":
@@ -301,7 +298,11 @@ def is_missing(column: pd.Series) -> pd.Series:
     """Says which of (n,) raw values are missing: none there, or a text of nothing but blanks."""
     if pd.api.types.is_numeric_dtype(column) or column.dtype.kind in "Mm":
         return column.isna()
-    return column.isna() | _as_text(column).str.strip().eq("").fillna(False).astype(bool)
+    return column.isna() | _is_blank(_as_text(column))
+
+
+def _is_blank(text: pd.Series) -> pd.Series:
+    return text.str.strip().eq("").fillna(False).astype(bool)
 
 
 def read_column(column: pd.Series, kind: str) -> pd.Series:
@@ -312,7 +313,8 @@ def read_column(column: pd.Series, kind: str) -> pd.Series:
         missing, blank, or cannot be read.
     """
     if kind == "category":
-        return _as_text(column).mask(is_missing(column))
+        text = _as_text(column)
+        return text.mask(_is_blank(text))
     if column.dtype == object:
         column = column.mask(_no_values(column))
     is_number = pd.api.types.is_numeric_dtype(column)

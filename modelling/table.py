@@ -51,9 +51,7 @@ def read_table(path: Path) -> pd.DataFrame:
         InputError: the file is missing, empty, binary, ragged, or has no row or two equal columns.
     """
     if not path.is_file():
-        raise InputError(
-            f"table {path} is not there; a relative path is looked up from the project's root"
-        )
+        raise not_there(path)
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -61,7 +59,7 @@ def read_table(path: Path) -> pd.DataFrame:
             raise InputError(f"table {path} is empty")
         table = _read_parquet(path) if magic == b"PAR1" else _read_csv(path, magic)
     except (arrow.ArrowException, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"table {path} cannot be read: {_first_line(error)}") from error
+        raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
     names = pd.Index(table.column_names)
     if not names.is_unique:
         raise InputError(f"table {path} has two columns named {names[names.duplicated()][0]!r}")
@@ -144,7 +142,15 @@ def _separator(text: str) -> str:
     return max(_SEPARATORS, key=lambda mark: widths[mark])
 
 
-def _first_line(error: Exception) -> str:
+def not_there(path: Path) -> InputError:
+    """Says that there is no table here."""
+    return InputError(
+        f"table {path} is not there; a relative path is looked up from the project's root"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error says, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

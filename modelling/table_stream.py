@@ -20,7 +20,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
 from modelling.errors import InputError
-from modelling.table import CsvForm, sniff_csv
+from modelling.table import CsvForm, first_line, not_there, sniff_csv
 
 _BLOCK_BYTES = 8 << 20  # a row of a CSV file must fit in
 _BUFFER_BYTES = 1 << 20  # of each column of a Parquet file
@@ -89,9 +89,7 @@ def open_stream(path: Path) -> TableStream:
         InputError: it is missing, empty, no table, or has two equal columns.
     """
     if not path.exists():
-        raise InputError(
-            f"table {path} is not there; a relative path is looked up from the project's root"
-        )
+        raise not_there(path)
     try:
         if path.is_dir():
             return _open_parquet(path, _files_below(path))
@@ -101,18 +99,14 @@ def open_stream(path: Path) -> TableStream:
             raise InputError(f"table {path} is empty")
         return _open_parquet(path, (path,)) if magic == b"PAR1" else _open_csv(path, magic)
     except (arrow.ArrowException, OSError, EOFError) as error:
-        raise InputError(f"table {path} cannot be read: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
 
 
 def _told_in_one_line(batches: Iterator[Batch], path: Path) -> Iterator[Batch]:
     try:
         yield from batches
     except (arrow.ArrowException, OSError, EOFError) as error:
-        raise InputError(f"table {path} cannot be read: {_first_line(error)}") from error
+        raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
 
 
 def _ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -24,9 +24,10 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import ExecutionException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from engine.cache_key import environment_versions, locked_requirements
+from engine.chain import newest_failed_child
 from engine.checkout import check_out
 from engine.entry_point import note_run, run_command
 from engine.failures import StepError
@@ -188,7 +189,7 @@ def _run_pipeline(
                 storage_dir=str(temporary),
             ).run_id
         except ExecutionException as error:
-            run_id = _newest_child(own)
+            run_id = newest_failed_child(own.info, "main")
             if run_id is None:
                 raise StepError(f"main: {error}") from error
     return MlflowClient().get_run(run_id)
@@ -213,16 +214,6 @@ def _environment(python: Path, temporary: Path) -> Iterator[None]:
     }
     with environment_variables(changed):
         yield
-
-
-def _newest_child(own: Run) -> str | None:
-    runs = MlflowClient().search_runs(
-        [own.info.experiment_id],
-        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{own.info.run_id}'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
-    return runs[0].info.run_id if runs else None
 
 
 def _failed_row(again: Run) -> Compared:

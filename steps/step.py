@@ -9,6 +9,8 @@ import mlflow
 from mlflow import ActiveRun, MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from threadpoolctl import threadpool_limits
 
@@ -86,13 +88,16 @@ def find_run(run_id: str, step: str) -> Run:
 
 
 def download(run_id: str, artifact: str) -> Path:
-    """Returns a local copy of a run's artifact, a file or a folder.
+    """Returns a local path of a run's artifact, a file or a folder, which is only to be read.
 
     Raises:
         InputError: the run has no such artifact.
     """
-    folder = str(temporary_folder(run_id))
     try:
-        return Path(MlflowClient().download_artifacts(run_id, artifact, folder))
+        repository = get_artifact_repository(MlflowClient().get_run(run_id).info.artifact_uri)
+        # What lies on this machine is read where it is: a copy of a large table takes seconds.
+        is_here = isinstance(repository, LocalArtifactRepository)
+        folder = None if is_here else str(temporary_folder(run_id))
+        return Path(repository.download_artifacts(artifact, folder))
     except (MlflowException, OSError) as error:
         raise InputError(f"artifact {artifact} of run {run_id} cannot be read: {error}") from error

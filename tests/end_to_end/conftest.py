@@ -13,10 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlparse
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.pyfunc import PyFuncModel
 
 PROJECT = Path(__file__).parents[2]
 RECIPE = "recipes/wine_quality.yaml"
@@ -96,6 +98,14 @@ class Store:
         command = [sys.executable, "-m", f"steps.{name}", "--recipe", RECIPE]
         place = {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_EXPERIMENT_ID": "0"}
         return self.type([*command, *_options(parameters)], cwd=PROJECT, variables=place)
+
+    def champion(self, name: str) -> PyFuncModel:
+        """Loads the model in use; the store is this process's only meanwhile."""
+        mlflow.set_tracking_uri(self.uri)
+        try:
+            return mlflow.pyfunc.load_model(f"models:/{name}@champion")
+        finally:
+            mlflow.set_tracking_uri(None)
 
     def type(
         self,

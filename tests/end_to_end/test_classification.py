@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,15 +15,6 @@ PLOTS = {
     "permutation_importance",
 }
 MODELS = ["gradient_boosting", "hist_gradient_boosting", "random_forest", "logistic_regression"]
-
-
-def load_champion(store, name):
-    """The model in use; the store is this process's only while it is loaded."""
-    mlflow.set_tracking_uri(store.uri)
-    try:
-        return mlflow.pyfunc.load_model(f"models:/{name}@champion")
-    finally:
-        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +55,7 @@ def test_churn_has_its_plots_and_no_word_too_many(churn, read_artifact):
 
 def test_the_logged_model_gives_labels_and_probabilities(churn, read_artifact):
     store, outcome = churn
-    model = load_champion(store, "customer_churn")
+    model = store.champion("customer_churn")
     rows = pd.read_csv("data/customer_data.csv").head(200)
     labels = model.predict(rows)
     probabilities = model.predict(rows, params={"method": "predict_proba"})
@@ -149,7 +139,7 @@ def test_three_classes(load, named, make_store, tmp_path):
     assert metrics["roc_auc"] > 0.95
     assert metrics["dummy_roc_auc"] == 0.5
     assert "true_positives" not in metrics
-    model = load_champion(store, "classes")
+    model = store.champion("classes")
     labels = sorted(frame["target"].unique().tolist())
     probabilities = model.predict(frame.head(9), params={"method": "predict_proba"})
     assert list(probabilities) == [str(label) for label in labels]
@@ -181,7 +171,7 @@ def test_text_dates_gaps_and_booleans_go_all_the_way(make_store, tmp_path):
     assert outcome.parent.data.metrics["roc_auc"] > 0.85
     again = store.main(recipe, "cache=refresh")
     assert again.parent.data.tags["pipeline.verdict"] == "unchanged"
-    model = load_champion(store, "classes")
+    model = store.champion("classes")
     new = frame.head(3).assign(city="Brest", shop="never seen", since="2031-05-06", spent=None)
     assert set(model.predict(new)) <= {"yes", "no"}
 

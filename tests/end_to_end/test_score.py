@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,13 +63,7 @@ def wines():
 
 @pytest.fixture(scope="module")
 def champion(store):
-    def load(name):
-        mlflow.set_tracking_uri(store.uri)
-        model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
-        mlflow.set_tracking_uri(None)
-        return model
-
-    return load
+    return store.champion
 
 
 @pytest.fixture(scope="module")

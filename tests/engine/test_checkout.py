@@ -1,19 +1,12 @@
 """A recorded state comes back from the own repository or a remote; nothing else changes."""
 
-import subprocess
 from dataclasses import replace
 
 import pytest
 
 from engine.checkout import check_out
 from engine.provenance import read_git, write_diff
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    return subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout
+from tests.end_to_end.git_daemon import git
 
 
 @pytest.fixture

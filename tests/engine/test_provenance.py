@@ -1,19 +1,12 @@
 """What is read of a repository, and the diff that makes the same files again."""
 
 import os
-import subprocess
 
 import pytest
 
 from engine import provenance
 from engine.provenance import machine_tags, read_git, without_credentials, write_diff
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    return subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout
+from tests.end_to_end.git_daemon import git
 
 
 @pytest.fixture
