@@ -1,0 +1,166 @@
+"""The steps in a row. Only run ids and `models:/` URIs go from one to the next."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import mlflow
+from mlflow.entities import Run
+
+from engine.chain import Chain, Step
+from engine.file_digests import file_sha256
+from engine.forkserver import PROJECT
+from engine.provenance import Provenance
+from engine.tags import CACHE_KEY
+from modelling.errors import InputError
+from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
+from modelling.recipe import Recipe, load_recipe
+from modelling.values import parse_value
+from steps.dependencies import StepDependencies
+from steps.recording import record_provenance, record_request
+from steps.registry import find_champion
+from steps.step import DATA_SHA256, MODEL_DIGEST, MODEL_VERSION, VERDICT, VERDICT_REASON
+from steps.table_source import fetch_table
+from tracking.artifacts_logger import log_config
+from tracking.mlflow_manager import log_metrics, log_params
+
+UNTIL = ("prepare", "train", "evaluate", "register")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What main was asked for, with `auto` resolved."""
+
+    recipe_path: str
+    recipe: Recipe
+    model: str
+    data: str
+    hyperparameters: dict[str, Any]
+    until: str
+
+
+def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str]) -> Request:
+    """Reads the recipe and checks all that can be checked before any run is made."""
+    settings = load_recipe(recipe, PROJECT)
+    check_gate(settings)
+    if settings.decision.metric:
+        threshold_metric(settings)
+    name, chosen = settings.choose_model(model)
+    hyperparameters = {key: parse_value(text) for key, text in given.items()}
+    if hyperparameters:
+        # Only then, since scikit-learn takes half a second to import.
+        from modelling.estimators import build_pipeline
+
+        build_pipeline(chosen, hyperparameters, settings.split.seed, settings.task)
+    source = settings.data.path if data == "auto" else data
+    return Request(recipe, settings, name, source, hyperparameters, until)
+
+
+def log_request(
+    request: Request, recipe: str, model: str, data: str, provenance: Provenance
+) -> None:
+    """Records what was asked for, and where the code stands."""
+    log_params({"recipe": recipe, "model": model, "data": data, **request.hyperparameters})
+    log_config(request.recipe.model_dump(mode="json"), request.recipe.name, None)
+    record_provenance(PROJECT, provenance, request.recipe.split.seed)
+    record_request(
+        {
+            "recipe": request.recipe_path,
+            "model": request.model,
+            "data": request.data,
+            "until": request.until,
+            "hyperparameters": request.hyperparameters,
+        }
+    )
+
+
+def run_steps(chain: Chain, request: Request) -> dict[str, str]:
+    """Runs the steps that were asked for; returns the tags of the verdict, if it came to one."""
+    depends = StepDependencies(PROJECT, request.recipe)
+    data_sha256 = _data_sha256(request.data)
+    prepare = chain.run(
+        "prepare",
+        {"recipe": request.recipe_path, "data": request.data},
+        lambda: depends.of_prepare(request.data, data_sha256),
+    )
+    mlflow.set_tag(DATA_SHA256, prepare.run.data.tags[DATA_SHA256])
+    if prepare.run.data.tags[DATA_SHA256] != data_sha256:
+        mlflow.MlflowClient().delete_tag(prepare.run_id, CACHE_KEY)
+        raise InputError(f"table {request.data} changed while it was read; start again")
+    if request.until == "prepare":
+        return {}
+    prepared = {"recipe": request.recipe_path, "prepare_run_id": prepare.run_id}
+    train = chain.run(
+        "train",
+        {**prepared, "model": request.model, **request.hyperparameters},
+        lambda: depends.of_train(request.model, request.hyperparameters, prepare.output_digest),
+    )
+    if request.until == "train":
+        return {}
+    evaluate = chain.run(
+        "evaluate",
+        {**prepared, "model_uri": f"models:/{train.run.outputs.model_outputs[0].model_id}"},
+        lambda: depends.of_evaluate(prepare.output_digest, train.output_digest),
+    )
+    log_metrics(_main_figures(evaluate.run, request.recipe))
+    if request.until == "evaluate":
+        return {}
+    champion = _evaluate_champion(chain, request, depends, prepare, train.output_digest)
+    register = chain.run(
+        "register",
+        {
+            "recipe": request.recipe_path,
+            "evaluate_run_id": evaluate.run_id,
+            "champion_run_id": champion.run_id if champion else "none",
+        },
+        lambda: depends.of_register(
+            evaluate.output_digest,
+            champion.output_digest if champion else "none",
+            train.output_digest,
+        ),
+    )
+    return _verdict(register)
+
+
+def _evaluate_champion(
+    chain: Chain, request: Request, depends: StepDependencies, prepare: Step, model_digest: str
+) -> Step | None:
+    """Evaluates the champion on the same rows; None if there is none, or it is this very model."""
+    champion = find_champion(request.recipe.name)
+    if champion is None or champion.tags.get(MODEL_DIGEST) == model_digest:
+        return None
+    return chain.run(
+        "evaluate",
+        {
+            "recipe": request.recipe_path,
+            "prepare_run_id": prepare.run_id,
+            "model_uri": f"models:/{request.recipe.name}/{champion.version}",
+        },
+        lambda: depends.of_evaluate(prepare.output_digest, champion.tags[MODEL_DIGEST]),
+        name="evaluate_champion",
+    )
+
+
+def _data_sha256(source: str) -> str:
+    """The digest of the table; `prepare` will say what is wrong with one that cannot be read."""
+    with TemporaryDirectory(prefix="cuvee-") as folder:
+        try:
+            return file_sha256(fetch_table(source, Path(folder)))
+        except (InputError, OSError):
+            return "unreadable"
+
+
+def _main_figures(run: Run, recipe: Recipe) -> dict[str, float]:
+    """The metrics of the recipe, and the baseline's, of an evaluate run."""
+    wanted = [prefix + name for name in metrics_of(recipe) for prefix in ("", BASELINE_PREFIX)]
+    return {name: run.data.metrics[name] for name in wanted}
+
+
+def _verdict(register: Step) -> dict[str, str]:
+    tags = register.run.data.tags
+    verdict = {tag: tags[tag] for tag in (VERDICT, VERDICT_REASON, MODEL_VERSION) if tag in tags}
+    if register.status == "reused" and tags[VERDICT] in ("promoted", "challenger"):
+        verdict[VERDICT] = "unchanged"
+        verdict[VERDICT_REASON] = f"nothing has changed since version {tags[MODEL_VERSION]}"
+    return verdict
