@@ -5,7 +5,7 @@ Every comparison is a row that is written down, whether it passed or not.
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,8 +108,7 @@ def compare_with_champion(
 ) -> Comparison:
     """Compares the candidate with the champion on the same test rows.
 
-    The interval of the difference is the percentile interval of a paired bootstrap over the rows
-    (Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13).
+    The interval of the difference is that of a paired bootstrap over the rows.
 
     Args:
         name: of the primary metric.
@@ -132,23 +131,42 @@ def compare_with_champion(
     sign = 1 if score.greater_is_better else -1
     low = high = figures[0] - figures[1]
     if not candidate.equals(champion):
-        with warnings.catch_warnings(), config_context(assume_finite=True):
-            # A resample without a row of some class has no figure for some metrics.
-            warnings.simplefilter("ignore")
-            interval = bootstrap(
-                (np.arange(len(targets)),),
-                difference,
-                n_resamples=promotion.resamples,
-                batch=max(1, _RESAMPLED_VALUES_AT_ONCE // len(targets)),
-                vectorized=False,
-                confidence_level=promotion.confidence,
-                method="percentile",
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        low, high = float(interval.low), float(interval.high)
+        low, high, _ = resample(difference, len(targets), promotion, seed)
     if promotion.rule == "better":
         passed, required = sign * (figures[0] - figures[1]) > 0, "better"
     else:
         passed = min(sign * low, sign * high) > 0
         required = f"better with {100 * promotion.confidence:g}% confidence"
     return Comparison(name, "champion", *figures, required, bool(passed), low=low, high=high)
+
+
+def resample(
+    statistic: Callable[[npt.NDArray[np.intp]], float], rows: int, promotion: Promotion, seed: int
+) -> tuple[float, float, Values]:
+    """Computes a statistic of rows again and again, on as many rows drawn with replacement.
+
+    Args:
+        statistic: of the rows with these numbers.
+        rows: how many there are.
+        promotion: the confidence and the number of resamples.
+        seed: of the resampling.
+
+    Returns:
+        The ends of the percentile interval (Efron, Tibshirani: An Introduction to the Bootstrap,
+        1993, chapter 13), and the (resamples,) figures.
+    """
+    with warnings.catch_warnings(), config_context(assume_finite=True):
+        # A resample without a row of some class has no figure for some metrics.
+        warnings.simplefilter("ignore")
+        result = bootstrap(
+            (np.arange(rows),),
+            statistic,
+            n_resamples=promotion.resamples,
+            batch=max(1, _RESAMPLED_VALUES_AT_ONCE // rows),
+            vectorized=False,
+            confidence_level=promotion.confidence,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
+    interval = result.confidence_interval
+    return float(interval.low), float(interval.high), result.bootstrap_distribution

@@ -319,6 +319,24 @@ def plot_drift(table: pd.DataFrame, limit: float) -> Figure:
     return figure
 
 
+def plot_resampled(resampled: Values, marks: Mapping[str, float], metric: str) -> Figure:
+    """Draws how a metric spreads over resamples of the rows, and where some figures lie.
+
+    Args:
+        resampled: (resamples,) figures.
+        marks: figures by name, each a line.
+        metric: its name.
+    """
+    figure = _figure(f"{metric} on the new rows")
+    axes = figure.axes[0]
+    axes.hist(resampled, bins=40, color=_PALETTE[5])
+    for (name, value), colour in zip(marks.items(), ("black", *_PALETTE[2:0:-1]), strict=False):
+        axes.axvline(value, color=colour, label=f"{name} {value:.4g}")
+    axes.legend(fontsize=9)
+    axes.set(xlabel=metric, ylabel="resamples")
+    return figure
+
+
 def _curves(scores: Scores) -> Iterator[tuple[str, Values, Values, str]]:
     """Each class with its rows, its probabilities and a colour of its own."""
     for (name, (is_class, score)), colour in zip(scores.items(), cycle(_PALETTE), strict=False):

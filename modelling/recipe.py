@@ -288,6 +288,26 @@ class Drift(Section):
     limit: float = Field(default=0.2, gt=0)
 
 
+class Monitor(Section):
+    """When `monitor` gives the alarm, and who is told.
+
+    max_drop: by which share of the figure that its evaluation promised the primary metric may be
+    worse; drift_limit: the population stability index that a column may have; webhook: a URL that
+    is sent each alert, or $NAME, the environment variable that holds it if it is a secret.
+    """
+
+    max_drop: float = Field(default=0.1, ge=0)
+    drift_limit: float = Field(default=0.25, gt=0)
+    webhook: str = Field(default="none", pattern=r"^(none|\$[A-Za-z_][A-Za-z0-9_]*|https?://\S+)$")
+
+    @field_validator("webhook")
+    @classmethod
+    def _webhook_is_no_secret(cls, webhook: str) -> str:
+        if "@" in webhook.partition("://")[2].partition("/")[0]:
+            raise ValueError("a password does not belong in the recipe: write $NAME, a variable")
+        return webhook
+
+
 def _off_is_none(value: Any) -> Any:
     return None if value in (False, "off", "none") else value
 
@@ -312,6 +332,7 @@ class Recipe(Section):
     gate: dict[str, Threshold] = Field(default_factory=dict)
     promotion: Promotion = Promotion()
     drift: Drift = Drift()
+    monitor: Monitor = Monitor()
     autologging: Annotated[dict[str, Any] | None, BeforeValidator(_off_is_none)] = None
 
     @model_validator(mode="before")

@@ -34,4 +34,14 @@ READS = {
     ),
     "rollback": ("name", "promotion.stage"),
     "score": ("name", "task", "data.drop", "drift"),
+    "monitor": (
+        "name",
+        "task",
+        "data.target",
+        "data.positive_class",
+        "split.seed",
+        "metrics",
+        "promotion",
+        "monitor",
+    ),
 }

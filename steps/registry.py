@@ -5,6 +5,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
+from modelling.errors import InputError
 from steps.step import MODEL_DIGEST
 
 CHAMPION = "champion"
@@ -21,6 +22,21 @@ def find_champion(name: str) -> ModelVersion | None:
         if error.error_code in _ABSENT:
             return None
         raise
+
+
+def get_champion(name: str) -> ModelVersion:
+    """Returns the version of the registered model that is in use.
+
+    Raises:
+        InputError: there is none yet.
+    """
+    champion = find_champion(name)
+    if champion is None:
+        raise InputError(
+            f"{name} has no champion yet; `mlflow run .` with this recipe makes one, or name a "
+            "model where the step takes model_uri=models:/…"
+        )
+    return champion
 
 
 def find_equal_version(name: str, model_digest: str) -> ModelVersion | None:

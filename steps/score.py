@@ -6,7 +6,6 @@ the reason, in a file of their own; and on its run the counts, a sample, and the
 against those that the model was trained on.
 """
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -33,20 +32,18 @@ from engine.step_log import open_terminal
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.drift import DriftCounts, profiled_answers
 from modelling.errors import InputError, unknown_name
-from modelling.plots import plot_drift
 from modelling.recipe import Recipe
 from modelling.table_stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
-from steps.registry import find_champion
+from steps.drift import drift_counts, in_words, log_drift
+from steps.registry import get_champion
 from steps.score_output import RejectWriter, ScoreWriter, check_output
-from steps.step import MODEL_DIGEST, MODEL_ID, MODEL_VERSION, load_parts, step_run
+from steps.step import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION, load_parts, step_run
 from steps.table_source import fetch_table
-from steps.trained_model import TrainedModel, load_trained
+from steps.trained_model import TrainedModel, check_recent, load_trained
 from steps.whole_file import whole_file
-from tracking.artifacts_logger import log_plot, log_table
+from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
-from tracking.output_manager import save_local, temporary_folder
-
-DRIFT = "pipeline.drift"
+from tracking.output_manager import temporary_folder
 
 _SAMPLE_ROWS = 100
 _SECONDS_BETWEEN_LINES = 10.0
@@ -107,7 +104,7 @@ def score(
         version, uri = _find_version(model_uri, settings)
         stream = open_stream(path)
         trained = load_trained(uri, settings.task, settings.name)
-        _check_model(trained, uri)
+        check_recent(trained, uri)
         keys = _key_columns(key, settings, stream, trained)
         request = Request(source, stream, keys, *paths, batch_rows)
         unused = _check_columns(stream, trained, keys)
@@ -122,7 +119,7 @@ def score(
                 MLFLOW_RUN_NAME: f"score {settings.name} {trained.facts['model']}",
             }
         )
-        drift = _drift_counts(trained)
+        drift = drift_counts(trained)
         result = _score_all(request, trained, version, drift)
         if unused:
             click.echo(f"score: not used by the model: {', '.join(unused)}")
@@ -151,12 +148,7 @@ def _check_apart(source: Path, paths: tuple[Path, Path]) -> None:
 def _find_version(model_uri: str, recipe: Recipe) -> tuple[str, str]:
     """What the scores name as their model, and its URI: an alias may move while they are made."""
     if model_uri == "auto":
-        champion = find_champion(recipe.name)
-        if champion is None:
-            raise InputError(
-                f"{recipe.name} has no champion yet; `mlflow run .` with this recipe makes one, or "
-                "name a model: model_uri=models:/…"
-            )
+        champion = get_champion(recipe.name)
         return str(champion.version), f"models:/{recipe.name}/{champion.version}"
     name, _, alias = model_uri.removeprefix("models:/").partition("@")
     if alias and model_uri.startswith("models:/"):
@@ -166,11 +158,6 @@ def _find_version(model_uri: str, recipe: Recipe) -> tuple[str, str]:
             raise InputError(f"model {model_uri} cannot be loaded: {error.message}") from error
         return str(number), f"models:/{name}/{number}"
     return model_uri.rpartition("/")[2], model_uri
-
-
-def _check_model(trained: TrainedModel, uri: str) -> None:
-    if not hasattr(trained.pyfunc.unwrap_python_model(), "predict_valid"):
-        raise InputError(f"model {uri} is too old to score with; train it again")
 
 
 def _kinds(trained: TrainedModel) -> dict[str, str]:
@@ -212,11 +199,6 @@ def _check_columns(stream: TableStream, trained: TrainedModel, keys: list[str]) 
             f"{', '.join(stream.columns)}"
         )
     return unused
-
-
-def _drift_counts(trained: TrainedModel) -> DriftCounts:
-    profile = (trained.folder / "artifacts" / "profile.json").read_text(encoding="utf-8")
-    return DriftCounts(json.loads(profile))
 
 
 def _score_all(request: Request, trained: TrainedModel, version: str, drift: DriftCounts) -> Result:
@@ -382,12 +364,8 @@ def _with_progress(batches: Iterator[Batch], stream: TableStream) -> Iterator[Ba
 def _report(
     request: Request, recipe: Recipe, result: Result, version: str, drift: DriftCounts
 ) -> None:
-    table = drift.compare(recipe.drift.limit)
-    drifted = table[table["drifted"]]
+    drifted = log_drift(drift, recipe.drift.limit, recipe.name)
     log_table(pd.concat(result.sample).astype({_TIME: "str"}), "sample")
-    log_table(table, "drift")
-    figure = plot_drift(table, recipe.drift.limit)
-    log_plot(save_local(figure, "plot", recipe.name, "drift", {"drift": table.to_dict("list")}))
     log_metrics(
         {
             "rows": result.rows,
@@ -395,11 +373,9 @@ def _report(
             "rejected": result.rejected,
             "seconds": result.seconds,
             "rows_per_second": result.rows / max(result.seconds, 1e-9),
-            "drifted_columns": len(drifted),
-            "largest_psi": float(table["psi"].max()),
         }
     )
-    words = ", ".join(f"{row.column} {row.psi:.2f}" for row in drifted.itertuples())
+    words = in_words(drifted)
     lines = _summary(request, recipe, result, version, drifted, words)
     mlflow.set_tags({DRIFT: words[:5000] or "none", MLFLOW_RUN_NOTE: "\n\n".join(lines)})
     for line in lines:

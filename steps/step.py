@@ -27,6 +27,8 @@ from tracking.system_logger import log_system_metrics
 
 DATA_SHA256 = "pipeline.data_sha256"
 PREPARE_RUN_ID = "pipeline.prepare_run_id"
+DRIFT = "pipeline.drift"
+ALERT = "pipeline.alert"
 MODEL_ID = "pipeline.model_id"
 MODEL_DIGEST = "pipeline.model_digest"
 MODEL_VERSION = "pipeline.model_version"

@@ -59,6 +59,16 @@ def load_trained(model_uri: str, task: str, recipe: str | None = None) -> Traine
     return TrainedModel(model, facts, local)
 
 
+def check_recent(trained: TrainedModel, uri: str) -> None:
+    """Checks that a model tells the rows that it can predict from the others.
+
+    Raises:
+        InputError: it was trained before models did.
+    """
+    if not hasattr(trained.pyfunc.unwrap_python_model(), "predict_valid"):
+        raise InputError(f"model {uri} is too old to be used here; train it again")
+
+
 def predict_all(model: PyFuncModel, rows: pd.DataFrame, task: str) -> pd.DataFrame:
     """Returns the answers for raw rows: `prediction`, and probabilities of a classification."""
     if task == "regression":

@@ -47,6 +47,23 @@ def test_the_wine_recipe_is_read(wine_recipe):
     assert wine_recipe.autologging is None
 
 
+@pytest.mark.parametrize("webhook", ["none", "$HOOK", "https://host/path?key=1", "http://h:80/a@b"])
+def test_a_webhook_is_a_url_or_a_variable(recipe_file, webhook):
+    assert load_recipe(recipe_file(f"monitor: {{webhook: '{webhook}'}}")).monitor.webhook == webhook
+
+
+@pytest.mark.parametrize("webhook", ["host/path", "$", "file:///etc/passwd", "https://a:b@host/"])
+def test_another_webhook_is_refused(recipe_file, refusal, webhook):
+    message = refusal(load_recipe, recipe_file(f"monitor: {{webhook: '{webhook}'}}"))
+    assert "monitor.webhook: " in message
+
+
+def test_a_password_in_the_recipe_is_not_repeated(recipe_file, refusal):
+    message = refusal(load_recipe, recipe_file("monitor: {webhook: 'https://me:hunter2@host/'}"))
+    assert "write $NAME" in message
+    assert "hunter2" not in message
+
+
 def test_defaults_are_the_documented_ones(recipe_file):
     recipe = load_recipe(recipe_file())
     assert (recipe.split.method, recipe.split.test_size) == ("hash", 0.2)

@@ -1,0 +1,111 @@
+"""What a model does on new labelled rows, against what its evaluation promised."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from modelling.answers import Answers, Classes, Values
+from modelling.errors import InputError, unknown_name
+from modelling.gate import resample
+from modelling.metrics import Metric
+from modelling.recipe import Promotion
+from modelling.sklearn_wrapper import is_missing, read_column
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Whether a promise is kept: a metric now, and in the evaluation.
+
+    low and high: the interval of now; limit: the worst that is allowed; resampled: the figures of
+    resampled rows.
+    """
+
+    metric: str
+    now: float
+    low: float
+    high: float
+    promised: float
+    limit: float
+    greater_is_better: bool
+    resampled: Values
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it is worse than the limit, and chance alone does not make it so.
+
+        That is when the whole interval is on the bad side of what was promised. A figure that is
+        not finite keeps no promise.
+        """
+        if not math.isfinite(self.now):
+            return True
+        if self.greater_is_better:
+            return self.now < self.limit and self.high < self.promised
+        return self.now > self.limit and self.low > self.promised
+
+
+def hold_against(
+    name: str,
+    metric: Metric,
+    answers: Answers,
+    targets: Values,
+    promised: float,
+    max_drop: float,
+    promotion: Promotion,
+    seed: int,
+) -> Kept:
+    """Holds a metric of the answers for n new rows against the figure of the evaluation.
+
+    Args:
+        name: of the metric.
+        metric: the metric.
+        answers: the model's.
+        targets: (n,) true values.
+        promised: what the evaluation found.
+        max_drop: by which share of that it may be worse.
+        promotion: the confidence and the number of resamples.
+        seed: of the resampling.
+    """
+
+    def figure(rows: npt.NDArray[np.intp]) -> float:
+        return metric(answers.of_rows(rows), targets[rows])
+
+    _, _, resampled = resample(figure, len(targets), promotion, seed)
+    known = resampled[np.isfinite(resampled)]
+    tail = (1 - promotion.confidence) / 2
+    low, high = np.quantile(known, [tail, 1 - tail]) if len(known) else (math.nan, math.nan)
+    worse = -1 if metric.greater_is_better else 1
+    limit = promised + worse * max_drop * abs(promised)
+    now = metric(answers, targets)
+    return Kept(
+        name, now, float(low), float(high), promised, limit, metric.greater_is_better, known
+    )
+
+
+def read_targets(column: pd.Series, classes: Classes | None, source: str) -> pd.Series:
+    """Reads (n,) targets of new rows, as the model knows them; missing where the cell is empty.
+
+    Args:
+        column: as `read_table` gives it.
+        classes: of the model; None for a regression.
+        source: the table's path or URI, for messages.
+
+    Raises:
+        InputError: a value is no number, or no class that the model knows.
+    """
+    known = {} if classes is None else {str(label): label for label in classes.labels}
+    read: pd.Series[Any]
+    if classes is None:
+        read = read_column(column, "number")
+    else:
+        read = read_column(column, "category").map(known)
+    wrong = (read.isna() & ~is_missing(column)).to_numpy()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        value = str(column.iloc[row])[:60]
+        what = unknown_name("class", value, known) if known else f"{value!r} is no number"
+        raise InputError(f"table {source}: target {column.name!r}, row {row + 1}: {what}")
+    return read

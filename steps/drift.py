@@ -1,0 +1,34 @@
+"""The drift of rows against those that a model was trained on, as a step logs it."""
+
+import json
+
+import pandas as pd
+
+from modelling.drift import DriftCounts
+from modelling.plots import plot_drift
+from steps.trained_model import TrainedModel
+from tracking.artifacts_logger import log_plot, log_table
+from tracking.mlflow_manager import log_metrics
+from tracking.output_manager import save_local
+
+
+def drift_counts(trained: TrainedModel) -> DriftCounts:
+    """Returns counts of no rows yet, in the bins of the model's profile."""
+    profile = (trained.folder / "artifacts" / "profile.json").read_text(encoding="utf-8")
+    return DriftCounts(json.loads(profile))
+
+
+def log_drift(drift: DriftCounts, limit: float, recipe: str) -> pd.DataFrame:
+    """Logs the drift of each column as a table, a plot and figures; returns the drifted ones."""
+    table = drift.compare(limit)
+    log_table(table, "drift")
+    figure = plot_drift(table, limit)
+    log_plot(save_local(figure, "plot", recipe, "drift", {"drift": table.to_dict("list")}))
+    drifted = table[table["drifted"]]
+    log_metrics({"drifted_columns": len(drifted), "largest_psi": float(table["psi"].max())})
+    return drifted
+
+
+def in_words(drifted: pd.DataFrame) -> str:
+    """Names the drifted columns with their index; empty if there are none."""
+    return ", ".join(f"{row.column} {row.psi:.2f}" for row in drifted.itertuples())

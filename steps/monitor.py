@@ -1,0 +1,276 @@
+"""monitor: the champion on new labelled rows, against what its evaluation promised.
+
+Called with `recipe`, `data`. Leaves the metrics of these rows beside the promised ones, the drift
+of each column, and `pipeline.alert`: what crosses the limits of the recipe, or none. An alert fails
+the run: its exit code is not 0, and MLflow writes FAILED over whatever a run with such a code says.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+
+from engine.entry_point import run_command
+from engine.file_digests import file_sha256
+from modelling.answers import Answers, Values, find_classes, read_answers
+from modelling.drift import profiled_answers
+from modelling.errors import InputError, unknown_name
+from modelling.metrics import Metric, compute_metrics, metrics_of
+from modelling.monitoring import Kept, hold_against, read_targets
+from modelling.plots import plot_resampled
+from modelling.recipe import Recipe
+from modelling.table import read_table
+from steps.drift import drift_counts, in_words, log_drift
+from steps.registry import get_champion
+from steps.step import (
+    ALERT,
+    DATA_SHA256,
+    DRIFT,
+    MODEL_DIGEST,
+    MODEL_ID,
+    MODEL_VERSION,
+    find_run,
+    load_parts,
+    step_run,
+)
+from steps.table_source import fetch_table
+from steps.trained_model import TrainedModel, check_recent, load_trained
+from steps.webhook import post
+from tracking.artifacts_logger import log_plot, log_table
+from tracking.mlflow_manager import log_metrics
+from tracking.output_manager import save_local, temporary_folder
+
+WEBHOOK = "pipeline.webhook"
+
+_LONGEST_TAG = 5000
+
+
+class AlertError(ValueError):
+    """The champion is not what it was; the message says in one line how."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the model says of the rows whose target is known, and what became of the others."""
+
+    answers: Answers
+    targets: Values
+    rows: int
+    without_target: int
+    first_problem: str | None
+    drifted: pd.DataFrame
+
+    @property
+    def left_out(self) -> str:
+        """The rows that are not measured, in words; empty if there are none."""
+        refused = self.rows - self.without_target - len(self.targets)
+        parts = [
+            f"{self.without_target:,} without a target" if self.without_target else "",
+            f"{refused:,} that cannot be predicted ({self.first_problem})" if refused else "",
+        ]
+        return ", ".join(filter(None, parts))
+
+
+@click.command()
+@click.option("--recipe", required=True)
+@click.option("--data", required=True)
+def monitor(recipe: str, data: str) -> None:
+    """Compares the champion on new labelled rows with what its evaluation promised."""
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    settings = load_parts(recipe, "monitor")
+    metrics = metrics_of(settings)
+    with step_run("monitor", settings) as run:
+        path = fetch_table(data, temporary_folder("download"))
+        table = read_table(path)
+        mlflow.set_tag(DATA_SHA256, file_sha256(path))
+        champion = get_champion(settings.name)
+        promised = _promised(champion, settings)
+        trained = _load(champion, settings)
+        measured = _measure(table, trained, settings, data)
+        kept = _hold_to_promise(measured, promised, metrics, settings)
+        alerts = _alerts(kept, measured, settings)
+        _log(measured, kept, promised, metrics, settings)
+        _tell(measured, kept, champion, alerts, data)
+        if alerts and settings.monitor.webhook != "none":
+            _send(settings, champion, kept, alerts, run.info.run_id)
+    if alerts:
+        raise AlertError(f"ALERT: {'; '.join(alerts)}")
+
+
+def _promised(champion: ModelVersion, recipe: Recipe) -> dict[str, float]:
+    """The metrics of the evaluation by which the champion was registered."""
+    try:
+        evaluated: Run = find_run(champion.tags.get("pipeline.evaluate_run_id", "none"), "evaluate")
+    except InputError as error:
+        raise InputError(
+            f"nothing is promised: the evaluation of version {champion.version} of {recipe.name} "
+            "is not there any more"
+        ) from error
+    figures = dict(evaluated.data.metrics)
+    if recipe.metrics.primary not in figures:
+        raise InputError(
+            f"nothing is promised: the evaluation of version {champion.version} of {recipe.name} "
+            f"has no {recipe.metrics.primary}"
+        )
+    return figures
+
+
+def _load(champion: ModelVersion, recipe: Recipe) -> TrainedModel:
+    uri = f"models:/{recipe.name}/{champion.version}"
+    trained = load_trained(uri, recipe.task, recipe.name)
+    check_recent(trained, uri)
+    mlflow.set_tags(
+        {
+            MODEL_ID: str(trained.pyfunc.model_id),
+            MODEL_DIGEST: trained.facts["model_digest"],
+            MODEL_VERSION: champion.version,
+            "pipeline.model": trained.facts["model"],
+            MLFLOW_RUN_NAME: f"monitor {recipe.name} {trained.facts['model']}",
+        }
+    )
+    return trained
+
+
+def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: str) -> Measured:
+    model = trained.pyfunc.unwrap_python_model()
+    target = recipe.data.target
+    for name in (*model.features["columns"], target):
+        if name not in table.columns:
+            raise InputError(f"table {data}: " + unknown_name("column", name, table.columns))
+    labels = model.pipeline.classes_.tolist() if recipe.task == "classification" else []
+    classes = find_classes(recipe, labels)
+    targets = read_targets(table[target], classes, data)
+    inputs, said, problems = model.predict_valid(table)
+    drift = drift_counts(trained)
+    drift.add(inputs)
+    known = targets.notna().to_numpy()
+    valid = np.delete(np.arange(len(table)), list(problems))
+    measured = valid[known[valid]]
+    if not len(measured):
+        raise InputError(f"table {data} has no row with a target that the model can predict")
+    drift.add(profiled_answers(said, model.features))
+    answers = read_answers(said, classes).of_rows(np.flatnonzero(known[valid]))
+    true = targets.iloc[measured].to_numpy()
+    first = min(problems, default=None)
+    return Measured(
+        answers,
+        np.asarray(true, dtype=float) if classes is None else classes.encode(true),
+        len(table),
+        int((~known).sum()),
+        None if first is None else f"row {first + 1}: {problems[first]}",
+        log_drift(drift, recipe.monitor.drift_limit, recipe.name),
+    )
+
+
+def _hold_to_promise(
+    measured: Measured, promised: dict[str, float], metrics: dict[str, Metric], recipe: Recipe
+) -> Kept:
+    primary = recipe.metrics.primary
+    return hold_against(
+        primary,
+        metrics[primary],
+        measured.answers,
+        measured.targets,
+        promised[primary],
+        recipe.monitor.max_drop,
+        recipe.promotion,
+        recipe.split.seed,
+    )
+
+
+def _alerts(kept: Kept, measured: Measured, recipe: Recipe) -> list[str]:
+    alerts = []
+    if kept.is_broken:
+        alerts.append(
+            f"{kept.metric} {kept.now:.4f} [{kept.low:.4f}, {kept.high:.4f}] is worse than the "
+            f"limit {kept.limit:.4f}: its evaluation promised {kept.promised:.4f}"
+        )
+    if len(measured.drifted):
+        alerts.append(f"drift above {recipe.monitor.drift_limit:g}: {in_words(measured.drifted)}")
+    return alerts
+
+
+def _log(
+    measured: Measured,
+    kept: Kept,
+    promised: dict[str, float],
+    metrics: dict[str, Metric],
+    recipe: Recipe,
+) -> None:
+    now = compute_metrics(metrics, measured.answers, measured.targets)
+    before = {name: promised[name] for name in now if name in promised}
+    log_metrics(
+        {
+            **now,
+            **{f"promised_{name}": figure for name, figure in before.items()},
+            f"{kept.metric}_low": kept.low,
+            f"{kept.metric}_high": kept.high,
+            f"{kept.metric}_limit": kept.limit,
+            "rows": measured.rows,
+            "measured_rows": len(measured.targets),
+        }
+    )
+    table = pd.DataFrame({"metric": list(now), "now": list(now.values())})
+    log_table(table.assign(promised=table["metric"].map(before)), "monitor")
+    marks = {"now": kept.now, "promised": kept.promised, "limit": kept.limit}
+    figure = plot_resampled(kept.resampled, marks, kept.metric)
+    log_plot(save_local(figure, "plot", recipe.name, kept.metric, marks))
+
+
+def _tell(
+    measured: Measured, kept: Kept, champion: ModelVersion, alerts: list[str], data: str
+) -> None:
+    left_out = f"; left out: {measured.left_out}" if measured.left_out else ""
+    lines = [
+        f"version {champion.version} of {champion.name} on {len(measured.targets):,} of "
+        f"{measured.rows:,} rows of {data}{left_out}",
+        f"{kept.metric} {kept.now:.4f} [{kept.low:.4f}, {kept.high:.4f}], promised "
+        f"{kept.promised:.4f}, limit {kept.limit:.4f}; "
+        f"drifted columns: {in_words(measured.drifted) or 'none'}",
+    ]
+    mlflow.set_tags(
+        {
+            ALERT: "; ".join(alerts)[:_LONGEST_TAG] or "none",
+            DRIFT: in_words(measured.drifted)[:_LONGEST_TAG] or "none",
+            MLFLOW_RUN_NOTE: "\n\n".join([*lines, *(f"**ALERT**: {alert}" for alert in alerts)]),
+        }
+    )
+    for line in lines:
+        click.echo(f"monitor: {line}")
+
+
+def _send(
+    recipe: Recipe, champion: ModelVersion, kept: Kept, alerts: list[str], run_id: str
+) -> None:
+    content: dict[str, Any] = {
+        "recipe": recipe.name,
+        "version": str(champion.version),
+        "run_id": run_id,
+        "alerts": alerts,
+        "text": f"{recipe.name}, version {champion.version}: {'; '.join(alerts)}",
+        "metric": kept.metric,
+        "now": _plain(kept.now),
+        "promised": _plain(kept.promised),
+        "limit": _plain(kept.limit),
+    }
+    outcome = post(recipe.monitor.webhook, content)
+    mlflow.set_tag(WEBHOOK, outcome)
+    click.echo(f"monitor: the webhook: {outcome}")
+
+
+def _plain(figure: float) -> float | None:
+    """JSON knows no NaN."""
+    return float(figure) if np.isfinite(figure) else None
+
+
+if __name__ == "__main__":
+    run_command(monitor)

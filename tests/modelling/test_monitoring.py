@@ -1,0 +1,88 @@
+"""New rows against a promise: an alarm needs a drop that is large, and larger than chance."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelling.answers import Answers, Classes
+from modelling.metrics import BINARY_METRICS, REGRESSION_METRICS
+from modelling.monitoring import hold_against, read_targets
+from modelling.recipe import Promotion
+
+PROMOTION = Promotion(resamples=400)
+
+
+def held(rows, promised, noise=1.0, metric="rmse", max_drop=0.1):
+    rng = np.random.default_rng(1)
+    targets = rng.normal(size=rows)
+    answers = Answers(targets + noise * rng.normal(size=rows))
+    score = REGRESSION_METRICS[metric]
+    return hold_against(metric, score, answers, targets, promised, max_drop, PROMOTION, 0)
+
+
+def test_a_kept_promise_is_no_alarm():
+    kept = held(1000, promised=1.0)
+    assert not kept.is_broken
+    assert kept.low < kept.now < kept.high
+    assert kept.limit == pytest.approx(1.1)
+
+
+def test_a_large_drop_on_many_rows_is_an_alarm():
+    assert held(1000, promised=0.8).is_broken
+
+
+def test_a_drop_within_the_limit_is_no_alarm_however_sure():
+    kept = held(20_000, promised=0.95)
+    assert kept.low > kept.promised
+    assert not kept.is_broken
+
+
+def test_a_large_drop_that_chance_may_have_made_is_no_alarm():
+    kept = held(5, promised=0.4)
+    assert kept.now > kept.limit
+    assert kept.low < kept.promised
+    assert not kept.is_broken
+
+
+def test_the_limit_is_on_the_bad_side_of_a_negative_figure_too():
+    assert held(100, promised=-0.5, metric="r2").limit == pytest.approx(-0.55)
+    assert held(100, promised=0.5, metric="r2", noise=0.1).limit == pytest.approx(0.45)
+    assert not held(100, promised=0.5, metric="r2", noise=0.1).is_broken
+    assert held(1000, promised=0.9, metric="r2", noise=2.0).is_broken
+
+
+def test_a_metric_that_these_rows_do_not_have_is_an_alarm():
+    ones = np.ones(20)
+    answers = Answers(ones, ones / 2)
+    with pytest.warns(match="one class"):
+        kept = hold_against(
+            "roc_auc", BINARY_METRICS["roc_auc"], answers, ones, 0.8, 0.1, PROMOTION, 0
+        )
+    assert math.isnan(kept.now)
+    assert kept.is_broken
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "expected"),
+    [
+        ([0, 1], [1.0, 0.0, None], [1, 0, None]),
+        ([False, True], [True, False], [True, False]),
+        (["no", "yes"], ["yes", " ", "no"], ["yes", None, "no"]),
+    ],
+)
+def test_targets_are_the_labels_that_the_model_knows(labels, given, expected):
+    read = read_targets(pd.Series(given, name="y"), Classes(tuple(labels)), "new.csv")
+    assert [None if pd.isna(value) else value for value in read] == expected
+
+
+def test_a_target_that_cannot_be_read_is_refused_by_its_row(refusal):
+    column = pd.Series(["1", "x"], name="y")
+    assert refusal(read_targets, column, None, "new.csv") == (
+        "table new.csv: target 'y', row 2: 'x' is no number"
+    )
+    message = refusal(
+        read_targets, pd.Series(["yes", "yess"], name="y"), Classes(("no", "yes")), ""
+    )
+    assert "row 2: unknown class 'yess', did you mean 'yes'? allowed: no, yes" in message
