@@ -21,6 +21,7 @@ from steps.registry import CHALLENGER, CHAMPION, find_champion
 from tracking.mlflow_manager import store_lock
 
 _TAG = "pipeline.journal."
+_MOVING = "pipeline.moving_champion"  # on the model, with the entry, until the move is complete
 _HEADING = "\n\n**Journal**\n\n"
 _LONGEST_REASON = 2000
 _NONE = "none"
@@ -61,6 +62,16 @@ class Move:
             ensure_ascii=False,
         )
 
+    @property
+    def tag(self) -> str:
+        """The name of the tag that holds the entry."""
+        return _TAG + self.when
+
+    @property
+    def versions(self) -> list[str]:
+        """Both versions, or the one that there is."""
+        return [number for number in (self.before, self.after) if number != _NONE]
+
     def __str__(self) -> str:
         when = datetime.fromisoformat(self.when).strftime("%Y-%m-%d %H:%M:%S UTC")
         return f"{when}  {self.before} -> {self.after}  {self.what} by {self.who}: {self.why}"
@@ -100,11 +111,10 @@ def move_champion(name: str, version: str, what: str, why: str) -> Move:
         before=str(before.version) if before else _NONE,
         after=str(version),
     )
-    tag = _TAG + move.when
-    versions = [number for number in (move.before, move.after) if number != _NONE]
-    client.set_registered_model_tag(name, tag, move.to_json())
-    for number in versions:
-        client.set_model_version_tag(name, number, tag, move.to_json())
+    client.set_registered_model_tag(name, _MOVING, move.to_json())
+    client.set_registered_model_tag(name, move.tag, move.to_json())
+    for number in move.versions:
+        client.set_model_version_tag(name, number, move.tag, move.to_json())
     try:
         client.set_registered_model_alias(name, CHAMPION, version)
         now = find_champion(name)
@@ -115,15 +125,51 @@ def move_champion(name: str, version: str, what: str, why: str) -> Move:
                 f"says that it is {says}"
             )
     except (MlflowException, ValueError):
-        client.delete_registered_model_tag(name, tag)
-        for number in versions:
-            client.delete_model_version_tag(name, number, tag)
+        _take_back(name, move)
         raise
-    if CHALLENGER in now.aliases:
-        client.delete_registered_model_alias(name, CHALLENGER)
-    for number in versions:
-        _describe(client.get_model_version(name, number))
+    _complete(name, move)
     return move
+
+
+def finish_move(name: str) -> list[str]:
+    """Completes a move that was cut off, or takes it back; the caller holds the lock.
+
+    Returns:
+        What was done, in words.
+    """
+    found = MlflowClient().search_registered_models(f"name = '{name}'")
+    if not found or _MOVING not in found[0].tags:
+        return []
+    move = Move.from_json(found[0].tags[_MOVING])
+    if str(found[0].aliases.get(CHAMPION)) == move.after:
+        _complete(name, move)
+        return [f"the champion of {name} is version {move.after}: told in its journal"]
+    _take_back(name, move)
+    return [f"the champion of {name} never became version {move.after}: no entry in its journal"]
+
+
+def _complete(name: str, move: Move) -> None:
+    client = MlflowClient()
+    for version in _versions(name, move):
+        if str(version.version) == move.after and CHALLENGER in version.aliases:
+            client.delete_registered_model_alias(name, CHALLENGER)
+        _describe(version)
+    client.delete_registered_model_tag(name, _MOVING)
+
+
+def _take_back(name: str, move: Move) -> None:
+    client = MlflowClient()
+    client.delete_registered_model_tag(name, move.tag)
+    for version in _versions(name, move):
+        client.delete_model_version_tag(name, str(version.version), move.tag)
+    client.delete_registered_model_tag(name, _MOVING)
+
+
+def _versions(name: str, move: Move) -> list[ModelVersion]:
+    """Both versions of a move, of which one may have been deleted since."""
+    client = MlflowClient()
+    existing = {str(found.version) for found in client.search_model_versions(f"name = '{name}'")}
+    return [client.get_model_version(name, each) for each in move.versions if each in existing]
 
 
 def _describe(version: ModelVersion) -> None:

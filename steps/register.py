@@ -31,7 +31,13 @@ from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY
 from steps.journal import move_champion, registry_lock
-from steps.registry import CHALLENGER, find_champion, find_equal_version
+from steps.registry import (
+    CHALLENGER,
+    REPLACED_BY_VERSION,
+    REPLACED_VERSION,
+    find_champion,
+    find_equal_version,
+)
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
@@ -45,6 +51,7 @@ from steps.step import (
     load_parts,
     step_run,
 )
+from steps.unfinished import UNFINISHED, finish_or_undo, mark_as_complete
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
 
@@ -71,6 +78,7 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
         mlflow.set_tag(MLFLOW_RUN_NAME, f"register {settings.name} {model}")
         # Two that compare themselves with the same champion must not both take its place.
         with registry_lock(settings.name):
+            finish_or_undo(settings.name)
             champion = find_champion(settings.name)
             rows, verdict = _judge(settings, candidate, champion, champion_run_id)
             version = None
@@ -206,10 +214,10 @@ def _register_version(
     tags = _version_tags(recipe, candidate, verdict)
     replaced = champion if verdict.word == "promoted" else None
     if replaced:
-        tags["pipeline.replaced_version"] = str(replaced.version)
+        tags[REPLACED_VERSION] = str(replaced.version)
     with redirect_stderr(io.StringIO()):
         version = mlflow.register_model(
-            f"models:/{candidate.data.tags[MODEL_ID]}", recipe.name, tags=tags
+            f"models:/{candidate.data.tags[MODEL_ID]}", recipe.name, tags={**tags, **UNFINISHED}
         )
     client.update_model_version(
         recipe.name, version.version, _description(recipe, candidate, rows, verdict)
@@ -218,12 +226,16 @@ def _register_version(
         client.transition_model_version_stage(recipe.name, version.version, recipe.promotion.stage)
     if replaced:
         client.set_model_version_tag(
-            recipe.name, replaced.version, "pipeline.replaced_by_version", version.version
+            recipe.name, replaced.version, REPLACED_BY_VERSION, version.version
         )
     if verdict.word == "promoted":
         move_champion(recipe.name, version.version, "promoted", verdict.reason)
     else:
         client.set_registered_model_alias(recipe.name, CHALLENGER, version.version)
+    mark_as_complete(version)
+    finish_or_undo(
+        recipe.name
+    )  # a request is sent again when its answer was lost: a second version
     return version
 
 

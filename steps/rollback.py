@@ -14,8 +14,9 @@ from engine.entry_point import run_command
 from modelling.errors import InputError
 from modelling.recipe import Recipe
 from steps.journal import Move, move_champion, read_journal, registry_lock, version_before
-from steps.registry import find_champion
+from steps.registry import REPLACED_VERSION, find_champion
 from steps.step import MODEL_VERSION, VERDICT, load_parts, step_run
+from steps.unfinished import finish_or_undo
 
 _PASSED = ("promoted", "challenger")
 
@@ -29,6 +30,7 @@ def rollback(recipe: str, version: str, reason: str) -> None:
     settings = load_parts(recipe, "rollback")
     with step_run("rollback", settings):
         with registry_lock(settings.name):
+            finish_or_undo(settings.name)
             champion = find_champion(settings.name)
             target = _choose(settings.name, version, champion)
             why = "no reason given" if reason == "none" else reason
@@ -37,7 +39,7 @@ def rollback(recipe: str, version: str, reason: str) -> None:
         mlflow.set_tags(
             {
                 MODEL_VERSION: move.after,
-                "pipeline.replaced_version": move.before,
+                REPLACED_VERSION: move.before,
                 "mlflow.note.content": str(move),
             }
         )

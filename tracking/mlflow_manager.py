@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, SupportsFloat
 from urllib.parse import urlsplit
@@ -16,7 +17,10 @@ import requests
 from filelock import FileLock
 from mlflow import ActiveRun, MlflowClient
 from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_RUN_ID
+from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+from mlflow.utils.rest_utils import http_request
 
 _LONGEST_PARAM = 6000
 _SECONDS_TO_ANSWER = 10
@@ -43,6 +47,8 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
         _create_database(database)
     elif scheme.startswith(("http://", "https://")):
         _check_server(uri)
+        # It would print a link to each run.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     mlflow.set_tracking_uri(uri)
     return uri
 
@@ -59,12 +65,30 @@ def _starting_folder() -> Path:
 
 
 def _check_server(uri: str) -> None:
-    """Asks the server for anything: MLflow itself would try for minutes to reach one."""
+    """Asks the server for its version: MLflow itself would try for minutes to reach one.
+
+    A step does not ask: its run was made there a moment ago, and one that is away comes back.
+    """
+    if MLFLOW_RUN_ID.get():
+        return
+    server = urlsplit(uri)
+    host = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()
+    credentials = get_default_host_creds(uri)
     try:
-        requests.get(uri, timeout=_SECONDS_TO_ANSWER)
-    except requests.RequestException as error:
-        host = urlsplit(uri)._replace(netloc=urlsplit(uri).netloc.rpartition("@")[2]).geturl()
+        answer = http_request(
+            credentials, "/version", "GET", max_retries=0, timeout=_SECONDS_TO_ANSWER
+        )
+    except (MlflowException, requests.RequestException) as error:
         raise ConnectionError(f"the tracking server {host} does not answer") from error
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        user = credentials.username
+        refused = (
+            f"does not know the user {user!r} with this password" if user else "asks who you are"
+        )
+        raise ConnectionError(
+            f"the tracking server {host} {refused}: MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD tell it"
+        )
 
 
 def _create_database(database: Path) -> None:
