@@ -113,6 +113,16 @@ def test_the_lock_of_a_group_has_the_very_pins_of_the_lock(lock):
         assert {name: group.get(name) for name in core} == core
 
 
+def test_the_docs_say_how_many_packages_each_lock_installs():
+    core, *groups = (pins(lock, **PLATFORMS[0]) for lock in LOCKS)
+    told = read("docs/reproducibility.md")
+    assert f"The environment has {len(core)} packages" in told
+    for lock, found in zip(LOCKS[1:], groups, strict=True):
+        if lock != "requirements-dev.lock":
+            (line,) = (line for line in told.splitlines() if line.startswith(f"| `{lock}`"))
+            assert f"| {len(found) - len(core)} packages, " in line
+
+
 def test_the_refresh_makes_every_lock():
     groups = re.search(r"for group in (.+); do", read("scripts/refresh_locks.sh"))
     assert set(groups[1].split()) == set(GROUPS)

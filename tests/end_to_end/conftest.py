@@ -4,10 +4,13 @@ A chain of steps costs seconds, so each is typed once in a session and many test
 """
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +22,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.pyfunc import PyFuncModel
+
+from tests.end_to_end.forked import run_forked
 
 PROJECT = Path(__file__).parents[2]
 RECIPE = "recipes/wine_quality.yaml"
@@ -71,7 +76,7 @@ class Outcome:
 
 
 class Store:
-    """A folder to stand in, with the SQLite store that MLflow makes there."""
+    """A folder to stand in, with the SQLite store that is there or that MLflow makes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,10 +99,17 @@ class Store:
         return self.type(command, variables=variables)
 
     def step(self, name: str, *parameters: str) -> Outcome:
-        """Types a step's command as MLproject has it, without the seconds that MLflow adds."""
-        command = [sys.executable, "-m", f"steps.{name}", "--recipe", RECIPE]
-        place = {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_EXPERIMENT_ID": "0"}
-        return self.type([*command, *_options(parameters)], cwd=PROJECT, variables=place)
+        """Types a step's command as MLproject has it, without the seconds that imports take."""
+        command = ["python", "-m", f"steps.{name}", "--recipe", RECIPE, *_options(parameters)]
+        return self._outcome_of(lambda: self._fork(command, MLFLOW_EXPERIMENT_ID="0"))
+
+    def check_status(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Types `python scripts/check_mlflow_status.py`, without the seconds that imports take."""
+        return self._fork(["python", "scripts/check_mlflow_status.py", *options])
+
+    def _fork(self, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        place = {"MLFLOW_TRACKING_URI": self.uri, **variables}
+        return run_forked(command, PROJECT, {**clean_environment(), **place})
 
     def champion(self, name: str) -> PyFuncModel:
         """Loads the model in use; the store is this process's only meanwhile."""
@@ -114,8 +126,11 @@ class Store:
         variables: dict[str, str] | None = None,
     ) -> Outcome:
         """Runs any command that writes to the store."""
+        return self._outcome_of(lambda: execute(command, cwd or self.folder, variables))
+
+    def _outcome_of(self, command: Callable[[], subprocess.CompletedProcess[str]]) -> Outcome:
         known = {run.info.run_id for run in self.runs()}
-        done = execute(command, cwd or self.folder, variables)
+        done = command()
         versions = self.client.search_model_versions() if self._exists() else []
         models = self.client.search_registered_models() if self._exists() else []
         return Outcome(
@@ -182,9 +197,27 @@ def artifact(run: Run, path: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_store(tmp_path_factory):
-    """Makes a store of its own."""
-    return lambda: Store(tmp_path_factory.mktemp("store"))
+def new_database(tmp_path_factory):
+    """A database as MLflow makes it, which takes a second."""
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_store(tmp_path_factory, new_database):
+    """Makes a store of its own: an empty folder, or one in which the database has been made."""
+
+    def make(is_empty: bool = False) -> Store:
+        folder = tmp_path_factory.mktemp("store")
+        if not is_empty:
+            database = shutil.copyfile(new_database, folder / "mlflow.db")
+            with closing(sqlite3.connect(database)) as connection, connection:
+                place = "UPDATE experiments SET artifact_location = ? || '/mlruns/0'"
+                connection.execute(place, [str(folder)])
+        return Store(folder)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def _champion(store):
 def test_two_that_register_at_once_give_two_versions_and_the_better_is_champion(
     make_store, environment
 ):
-    store = make_store()
+    store = make_store(is_empty=True)
     models = ("random_forest", "elastic_net")
     _all_at_once(store, [["--model", model] for model in models], environment)
     versions = store.client.search_model_versions("name = 'wine_quality'")
@@ -43,7 +43,7 @@ def test_two_that_register_at_once_give_two_versions_and_the_better_is_champion(
 
 @pytest.mark.slow
 def test_twenty_at_once_all_succeed(make_store, environment):
-    store = make_store()
+    store = make_store(is_empty=True)
     alphas = [0.002 * number for number in range(1, 11)]
     commands = [["--alpha", str(alpha)] for alpha in alphas for _ in range(2)]
     _all_at_once(store, commands, environment)

@@ -50,7 +50,7 @@ def register(store, evaluate):
 
 @pytest.fixture(scope="module")
 def failed(store, prepare):
-    return store.mlflow_run("data=no/such/table.csv", entry_point="prepare")
+    return store.step("prepare", "data=no/such/table.csv")
 
 
 @pytest.fixture(scope="module")

@@ -49,10 +49,13 @@ def figures(url, source, folder, make_store, environment):
     """The figures of `main` by how it came by its environment; all are built at the same time."""
 
     def run(words, variables):
-        store = make_store()
-        command = ["run", url, "-P", "until=evaluate", *words]
-        outcome = store.type([sys.executable, "-m", "mlflow", *command], variables=variables)
+        store = make_store(is_empty=True)
+        outcome = store.type([sys.executable, "-m", "mlflow", "run", url, *words], None, variables)
         assert outcome.code == 0, outcome.terminal
+        assert {run.info.status for run in outcome.runs} == {"FINISHED"}
+        assert outcome.parent.data.tags["pipeline.verdict"] == "promoted"
+        assert outcome.aliases == {"champion": 1}
+        assert {path.name for path in store.folder.iterdir()} == {"mlflow.db", "mlruns"}
         metrics = outcome.parent.data.metrics
         return {name: value for name, value in metrics.items() if not name.startswith("system/")}
 

@@ -50,7 +50,7 @@ def short(tmp_path_factory):
 @pytest.fixture
 def run(url, make_store, short):
     """Types `mlflow run` of a repository in an empty folder, with a temporary folder of its own."""
-    store = make_store()
+    store = make_store(is_empty=True)
 
     def type_it(repository, *options, **variables):
         command = [sys.executable, "-m", "mlflow", "run", f"{url}/{repository}", *options]

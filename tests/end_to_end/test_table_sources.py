@@ -21,7 +21,7 @@ def store(make_store):
 @pytest.fixture(scope="module")
 def shipped(store):
     """What `prepare` makes of the project's own table."""
-    return store.mlflow_run(entry_point="prepare").of("prepare")
+    return store.step("prepare").of("prepare")
 
 
 def _semicolons(wines, path):
