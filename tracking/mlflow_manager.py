@@ -38,19 +38,30 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
     """
     # It prints the traceback of every error of the database, which is told in one line anyway.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    uri: str = tracking_uri or mlflow.get_tracking_uri()
-    scheme, path = uri.split(":///", maxsplit=1) if ":///" in uri else (uri, "")
-    if scheme == "sqlite" and path:
-        # A relative path would mean another file in a step, whose working directory differs.
-        database = Path(path) if Path(path).is_absolute() else _starting_folder() / path
-        uri = f"sqlite:///{database}"
+    uri = locate_store(tracking_uri)
+    database = database_file(uri)
+    if database:
         _create_database(database)
-    elif scheme.startswith(("http://", "https://")):
+    elif uri.startswith(("http://", "https://")):
         _check_server(uri)
         # It would print a link to each run.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     mlflow.set_tracking_uri(uri)
     return uri
+
+
+def locate_store(tracking_uri: str | None = None) -> str:
+    """Returns the URI of the tracking server that `init_mlflow` chooses, without touching it."""
+    uri: str = tracking_uri or mlflow.get_tracking_uri()
+    database = database_file(uri)
+    # A relative path would mean another file in a step, whose working directory differs.
+    return f"sqlite:///{_starting_folder() / database}" if database else uri
+
+
+def database_file(uri: str) -> Path | None:
+    """Returns the file of an SQLite database; None if the URI names something else."""
+    scheme, _, path = uri.partition(":///")
+    return Path(path) if scheme == "sqlite" and path else None
 
 
 def _starting_folder() -> Path:
