@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-_NOT_COPIED = ("mlruns", "mlflow.db*", ".venv", "__pycache__", ".*_cache")
+_NOT_COPIED = (".git", "mlruns", "mlflow.db*", ".venv", "__pycache__", ".*_cache")
 _SECONDS_TO_START = 10
 
 
@@ -21,8 +21,13 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def copy_project(folder: Path) -> None:
-    """Copies the project as it is here, with its repository, and commits what is not committed."""
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    """Copies the project as it is here, with its history, and commits what is not committed.
+
+    By a clone: in a worktree, a copied `.git` would mean the repository here.
+    """
+    git(PROJECT, "clone", "-q", "--no-checkout", str(PROJECT), str(folder))
+    ignored = shutil.ignore_patterns(*_NOT_COPIED)
+    shutil.copytree(PROJECT, folder, ignore=ignored, dirs_exist_ok=True)
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "--allow-empty", "-m", "all that there is")
 

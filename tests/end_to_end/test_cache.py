@@ -1,23 +1,21 @@
 """The step cache by `python main.py`: in a copy of the project that is changed between commands."""
 
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.end_to_end.git_daemon import copy_project, git
+
 STEPS = ("prepare", "train", "evaluate", "register")
 REUSED = dict.fromkeys(STEPS, "reused")
-_NOT_COPIED = ("mlruns", "mlflow.db*", ".venv", "__pycache__", ".*_cache")
 
 
 class Copy:
     """A copy of the project, and the commands typed in it, all in one store."""
 
     def __init__(self, folder, store):
-        shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+        copy_project(folder)
         self.folder = folder
         self.store = store
         self.variables = {"XDG_CACHE_HOME": str(folder.parent / "cache")}
@@ -66,10 +64,9 @@ def test_a_colleagues_runs_count_and_what_changes_no_result_is_no_reason(copy, t
     colleague.change(metrics, docstring, '"""All metrics of a recipe')
     recipe, ridge = "recipes/wine_quality.yaml", "parameters: {alpha: 1.0}"
     colleague.change(recipe, ridge, "parameters: {alpha: 2.0}")
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qam", "README"]
     with (colleague.folder / "README.md").open("a") as file:
         file.write("\nOne more line.\n")
-    subprocess.run(git, cwd=colleague.folder, check=True)
+    git(colleague.folder, "commit", "-qam", "README")
     assert statuses(colleague.main("--alpha", "0.01")) == REUSED
 
 
