@@ -34,13 +34,17 @@ from engine.cache import StepCache
 from engine.chain import Chain
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import note_run, run_command
+from engine.failures import StepError
 from engine.processes import process_tags
 from engine.provenance import begin_provenance
 from engine.reaper import reap
 from steps.pipeline import UNTIL, log_request, resolve, run_steps
 from steps.recording import hide_credentials
-from steps.summary import describe, print_summary
+from steps.report import StepReports
+from steps.summary import print_summary
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
+
+_REPORTS = StepReports()
 
 
 @click.command(context_settings=TAKES_HYPERPARAMETERS)
@@ -76,11 +80,16 @@ def main(
         hide_credentials(run)
         log_request(request, recipe, model, data, provenance.result())
         steps = StepCache(run.info.experiment_id, request.recipe.name, cache)
-        chain = Chain(PROJECT, run, backend, steps)
-        verdict = run_steps(chain, request)
-        mlflow.set_tags({**verdict, "mlflow.note.content": describe(chain.steps, verdict)})
+        is_warm = backend == "warm"
+        chain = Chain(PROJECT, run, backend, steps, lambda step: _REPORTS.begin(step, is_warm))
+        try:
+            verdict = run_steps(chain, request)
+        except StepError:
+            _REPORTS.wait()  # what is begun ends with this process
+            raise
+        mlflow.set_tags(verdict)
     print_summary(chain.steps, request, verdict, tracking_uri)
 
 
 if __name__ == "__main__":
-    run_command(main, keep_log=False)
+    run_command(main, keep_log=False, at_end=_REPORTS.finish)

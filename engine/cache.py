@@ -29,8 +29,10 @@ _STEP = "pipeline.cache_step"
 _DEPENDENCIES_FILE = "cache_key.json"
 _LONGEST_TAG = 5000
 _RUNS_TO_COMPARE = 5
-# What the engine writes after the step, and what Python leaves beside a model that it loads.
-_NOT_OUTPUTS = re.compile(rf"logs/|{re.escape(_DEPENDENCIES_FILE)}$|.*/__pycache__/")
+# What is written after the step, as its log or report, and what Python leaves beside a model.
+_NOT_OUTPUTS = re.compile(
+    rf"logs/|report/|report\.html$|{re.escape(_DEPENDENCIES_FILE)}$|.*/__pycache__/"
+)
 
 
 class StepCache:

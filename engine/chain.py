@@ -22,6 +22,8 @@ from engine.processes import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE
 from engine.tags import ERROR, OUTPUT_DIGEST
 
+_LONGEST_TAG = 5000
+
 
 @dataclass(frozen=True)
 class Step:
@@ -50,8 +52,17 @@ class Step:
 class Chain:
     """Runs entry points of the project one after the other below a parent run."""
 
-    def __init__(self, project: Path, parent: Run, backend: str, cache: StepCache) -> None:
+    def __init__(
+        self,
+        project: Path,
+        parent: Run,
+        backend: str,
+        cache: StepCache,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> None:
+        """Takes what is told of each step that is done, ran or reused."""
         self.steps: list[Step] = []
+        self._on_step = on_step
         self._project = project
         self._parent = parent.info
         self._backend = backend
@@ -83,14 +94,18 @@ class Chain:
         status = "reused" if run else "ran"
         click.echo(f"{name:<17} {f'{status} from' if run else 'runs:'} {reason}")
         if run is None:
-            run = self._run(entry_point, parameters, name)
+            run = self._run(entry_point, parameters, name, reason)
             self._cache.store(name, depends_on(), run, reason)
-        self._note(name, run.info.run_id, status)
         step = Step(name, run, time.monotonic() - started, status, reason)
+        self._note(name, run.info.run_id, status, reason, step.seconds)
         self.steps.append(step)
+        if self._on_step:
+            self._on_step(step)
         return step
 
-    def _run(self, entry_point: str, parameters: Mapping[str, object], name: str) -> Run:
+    def _run(
+        self, entry_point: str, parameters: Mapping[str, object], name: str, reason: str
+    ) -> Run:
         with TemporaryDirectory(prefix="cuvee-") as folder:
             log = Path(folder, "step.log")
             with _environment(log, Path(folder)):
@@ -105,7 +120,7 @@ class Chain:
                 run = self._client.get_run(run_id)
             if run.info.status == "FINISHED":
                 return run
-            self._note(name, run_id, "failed")
+            self._note(name, run_id, "failed", reason)
             if not self._client.list_artifacts(run_id, "logs") and log.is_file():
                 self._client.log_text(run_id, log.read_text("utf-8"), f"logs/{entry_point}.log")
             raise StepError(f"{name}: {run.data.tags.get(ERROR)}", run.info.status)
@@ -131,8 +146,13 @@ class Chain:
         succeeded = submitted.wait()
         return submitted.run_id, None if succeeded else "the process ended without a word"
 
-    def _note(self, name: str, run_id: str, status: str) -> None:
-        tags = {f"pipeline.step.{name}.run_id": run_id, f"pipeline.step.{name}.status": status}
+    def _note(
+        self, name: str, run_id: str, status: str, reason: str, seconds: float | None = None
+    ) -> None:
+        facts = {"run_id": run_id, "status": status, "reason": reason[:_LONGEST_TAG]}
+        if seconds is not None:
+            facts["seconds"] = f"{seconds:.1f}"
+        tags = {f"pipeline.step.{name}.{fact}": value for fact, value in facts.items()}
         self._client.log_batch(
             self._parent.run_id, tags=[RunTag(key, value) for key, value in tags.items()]
         )

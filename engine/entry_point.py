@@ -18,6 +18,7 @@ from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.step_log import StepLog
 
 _SECONDS_TO_RECORD = 10.0
+_SECONDS_TO_REPORT = 120.0
 _SECONDS_TO_LEARN = 2.0
 _RUN_VARIABLE = "CUVEE_RUN_ID"
 
@@ -27,7 +28,9 @@ def note_run(run_id: str) -> None:
     os.environ[_RUN_VARIABLE] = run_id
 
 
-def run_command(command: click.Command, keep_log: bool = True) -> None:
+def run_command(
+    command: click.Command, keep_log: bool = True, at_end: Callable[[str], None] | None = None
+) -> None:
     """Runs an entry point's command line and ends the process: 0, or not 0 with one line.
 
     An exception, SIGTERM, SIGINT or the end of its parent ends the processes below it first, then
@@ -36,13 +39,15 @@ def run_command(command: click.Command, keep_log: bool = True) -> None:
     Args:
         command: reads sys.argv; under `mlflow run` its run exists before it starts.
         keep_log: whether all that it prints goes to that log too, as every step's does.
+        at_end: called with the run's id when its end is recorded, whatever it was, unless a living
+            main sees to it. It has bounded time, and what it raises changes nothing.
     """
     if run_id := os.environ.get("MLFLOW_RUN_ID"):
         note_run(run_id)
     else:
         os.environ.pop(_RUN_VARIABLE, None)
     remove_what_mlflow_leaves()
-    process = _Process(command.name or "step", keep_log)
+    process = _Process(command.name or "step", keep_log, at_end)
     with Guard(process.stop):
         error = process.run(command)
         end_servers()
@@ -51,13 +56,17 @@ def run_command(command: click.Command, keep_log: bool = True) -> None:
 
 
 class _Process:
-    def __init__(self, step: str, keep_log: bool) -> None:
+    def __init__(
+        self, step: str, keep_log: bool, at_end: Callable[[str], None] | None = None
+    ) -> None:
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         heading = f"# {step} on {platform.node()}, {started}: {' '.join(sys.argv)}"
         self._step = step
         self._log = StepLog(heading) if keep_log else None
         # Read at once: main sets the variable for its steps while they run.
         self._has_main = PARENT_VARIABLE in os.environ
+        self._at_end = None if self._has_main else at_end
+        self._is_recorded = False
         self._ending = threading.Lock()
         self._main_thread_done = threading.Event()
 
@@ -78,6 +87,8 @@ class _Process:
                 self._keep_log("")
             else:
                 self._fail(error)
+            self._is_recorded = True
+        self._report(_SECONDS_TO_REPORT if error is None else _SECONDS_TO_RECORD)
         return error
 
     def _fail(self, error: BaseException) -> None:
@@ -98,6 +109,9 @@ class _Process:
     def stop(self, reason: str, exit_code: int, parent_is_gone: bool) -> None:
         """Ends everything at once; called by the guard, while the main thread may be anywhere."""
         with self._ending:
+            if self._is_recorded:  # only its report is not done
+                end_children()
+                os._exit(exit_code)
             if end_children():
                 # It learns of their end now, and would write its own word over ours.
                 self._main_thread_done.wait(_SECONDS_TO_LEARN)
@@ -111,20 +125,32 @@ class _Process:
                     self._end_parent_run(reason)
 
             self._in_bounded_time(record)
+            self._report(_SECONDS_TO_RECORD)
             os._exit(exit_code)
 
-    def _in_bounded_time(self, record: Callable[[], None]) -> None:
+    def _report(self, seconds: float) -> None:
+        run_id, at_end = os.environ.get(_RUN_VARIABLE), self._at_end
+        if run_id and at_end:
+            self._at_end = None  # once, whoever comes first
+            self._in_bounded_time(lambda: at_end(run_id), "no report", seconds)
+
+    def _in_bounded_time(
+        self,
+        record: Callable[[], None],
+        problem: str = "its end could not be recorded",
+        seconds: float = _SECONDS_TO_RECORD,
+    ) -> None:
         """Writes to the store, which may be what went away, but not for ever."""
 
         def attempt() -> None:
             try:
                 record()
             except Exception as error:
-                self._say(f"its end could not be recorded: {one_line(error)}")
+                self._say(f"{problem}: {one_line(error)}")
 
         recorder = threading.Thread(target=attempt, daemon=True)
         recorder.start()
-        recorder.join(_SECONDS_TO_RECORD)
+        recorder.join(seconds)
 
     def _record(self, status: str, line: str, text: str) -> None:
         run_id = os.environ.get(_RUN_VARIABLE)

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,15 @@ class WarmSubmittedRun(SubmittedRun):
             end_run_unless_ended(self._run_id, status, line)
         except Exception as error:  # nobody sees what a thread raises
             _logger.warning("run %s: %s, and %s", self._run_id, line, one_line(error))
+
+
+def start_beside(words: Sequence[str]) -> BaseProcess:
+    """Starts `python …` in a forked process beside the steps; it has no run of its own."""
+    process: BaseProcess = multiprocessing.get_context("forkserver").Process(
+        target=_run_forked, args=(["python", *words], str(PROJECT), dict(os.environ))
+    )
+    process.start()
+    return process
 
 
 def _why_not_warm(command: str, work_dir: str) -> str | None:

@@ -22,7 +22,6 @@ from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from engine.entry_point import run_command
 from engine.tags import OUTPUT_DIGEST
 from modelling import plots
 from modelling.answers import (
@@ -47,6 +46,7 @@ from steps.step import (
     download,
     find_run,
     load_parts,
+    run_step,
     step_run,
 )
 from steps.trained_model import load_trained, predict_all
@@ -277,4 +277,4 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
 
 
 if __name__ == "__main__":
-    run_command(evaluate)
+    run_step(evaluate)

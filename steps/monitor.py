@@ -18,7 +18,6 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from engine.entry_point import run_command
 from engine.file_digests import file_sha256
 from modelling.answers import Answers, Values, find_classes, read_answers
 from modelling.drift import profiled_answers
@@ -39,6 +38,7 @@ from steps.step import (
     MODEL_VERSION,
     find_run,
     load_parts,
+    run_step,
     step_run,
 )
 from steps.table_source import fetch_table
@@ -273,4 +273,4 @@ def _plain(figure: float) -> float | None:
 
 
 if __name__ == "__main__":
-    run_command(monitor)
+    run_step(monitor)

@@ -11,14 +11,13 @@ import click
 import mlflow
 import pandas as pd
 
-from engine.entry_point import run_command
 from engine.file_digests import file_sha256
 from engine.tags import OUTPUT_DIGEST
 from modelling.digest import table_digest
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table
 from modelling.table import check_table, profile_table, read_table
-from steps.step import DATA_SHA256, load_parts, step_run
+from steps.step import DATA_SHA256, load_parts, run_step, step_run
 from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics
@@ -85,4 +84,4 @@ def _write_side(side: pd.DataFrame, name: str, source: str, target: str) -> str:
 
 
 if __name__ == "__main__":
-    run_command(prepare)
+    run_step(prepare)

@@ -22,7 +22,6 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
-from engine.entry_point import run_command
 from engine.tags import OUTPUT_DIGEST
 from modelling.answers import encode_targets, find_classes, read_answers
 from modelling.errors import InputError
@@ -49,6 +48,7 @@ from steps.step import (
     download,
     find_run,
     load_parts,
+    run_step,
     step_run,
 )
 from steps.unfinished import UNFINISHED, finish_or_undo, mark_as_complete
@@ -284,4 +284,4 @@ def _description(
 
 
 if __name__ == "__main__":
-    run_command(register)
+    run_step(register)

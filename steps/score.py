@@ -27,7 +27,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from tqdm import tqdm
 
-from engine.entry_point import run_command
 from engine.step_log import open_terminal
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.drift import DriftCounts, profiled_answers
@@ -37,7 +36,7 @@ from modelling.table_stream import Batch, TableStream, as_frame, is_numeric_cate
 from steps.drift import drift_counts, in_words, log_drift
 from steps.registry import get_champion
 from steps.score_output import RejectWriter, ScoreWriter, check_output
-from steps.step import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION, load_parts, step_run
+from steps.step import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION, load_parts, run_step, step_run
 from steps.table_source import fetch_table
 from steps.trained_model import TrainedModel, check_recent, load_trained
 from steps.whole_file import whole_file
@@ -415,4 +414,4 @@ def _summary(
 
 
 if __name__ == "__main__":
-    run_command(score)
+    run_step(score)

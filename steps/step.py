@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+import click
 import mlflow
 from mlflow import ActiveRun, MlflowClient
 from mlflow.entities import Run
@@ -14,7 +16,7 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from threadpoolctl import threadpool_limits
 
-from engine.entry_point import note_run
+from engine.entry_point import note_run, run_command
 from engine.processes import process_tags
 from engine.provenance import machine_tags
 from modelling.errors import InputError
@@ -65,6 +67,12 @@ def named_run(step: str, name: str, model_name: str | None = None) -> Iterator[A
         hide_credentials(run)
         yield run
         log_system_metrics()
+
+
+def run_step(command: click.Command) -> None:
+    """Runs a step's command line as `run_command` does; one that no main runs reports on itself."""
+    # By its name: a report that changes is no reason to run a step again.
+    run_command(command, at_end=lambda run_id: import_module("steps.report").report_step(run_id))
 
 
 def find_run(run_id: str, step: str) -> Run:

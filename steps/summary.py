@@ -1,4 +1,4 @@
-"""What a pipeline's run says of itself: its description, and the table on the terminal."""
+"""What a pipeline says on the terminal at its end."""
 
 import click
 
@@ -6,19 +6,6 @@ from engine.chain import Step
 from modelling.metrics import BASELINE_PREFIX
 from steps.pipeline import Request
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON
-
-
-def describe(steps: list[Step], verdict: dict[str, str]) -> str:
-    """The parent run's description: each step with a link to its run, and the verdict."""
-    rows = [
-        f"| [{step.name}](#/experiments/{step.run.info.experiment_id}/runs/{step.run_id}) "
-        f"| {step.status} | {step.reason} |"
-        for step in steps
-    ]
-    table = "\n".join(["| step | | why |", "|---|---|---|", *rows])
-    if not verdict:
-        return table
-    return f"**{verdict[VERDICT]}**: {verdict[VERDICT_REASON]}\n\n{table}"
 
 
 def print_summary(

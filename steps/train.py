@@ -18,7 +18,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from sklearn.pipeline import Pipeline
 
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
-from engine.entry_point import run_command
 from engine.tags import OUTPUT_DIGEST
 from modelling import sklearn_wrapper
 from modelling.answers import find_classes
@@ -42,6 +41,7 @@ from steps.step import (
     download,
     find_run,
     load_parts,
+    run_step,
     step_run,
 )
 from tracking.artifacts_logger import log_config, log_model
@@ -209,4 +209,4 @@ def _signature(recipe: Recipe, raw: pd.DataFrame, answers: pd.DataFrame) -> Mode
 
 
 if __name__ == "__main__":
-    run_command(train)
+    run_step(train)

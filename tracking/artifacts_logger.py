@@ -98,9 +98,9 @@ def log_config(config_dict: Mapping[str, Any], entity: str, model: str | None) -
     log_artifact(save_local(config_dict, "config", entity, model, config_dict), "config")
 
 
-def log_report(local_path: Path) -> None:
-    """Logs a report at the root of the artifacts, where the UI shows it at once."""
-    log_artifact(local_path)
+def log_report(local_path: Path, run_id: str | None = None) -> None:
+    """Logs a report at the root of a run's artifacts, where the UI shows it at once."""
+    log_artifact(local_path, run_id=run_id)
 
 
 def log_table(df: pd.DataFrame, name: str) -> None:

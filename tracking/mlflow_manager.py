@@ -202,6 +202,13 @@ def log_metrics(metrics_dict: Mapping[str, float], step: int | None = None) -> N
     )
 
 
-def log_artifact(local_path: str | os.PathLike[str], artifact_path: str | None = None) -> None:
-    """Logs a file under its own name, into `artifact_path` or at the root of the artifacts."""
-    mlflow.log_artifact(str(local_path), artifact_path)
+def log_artifact(
+    local_path: str | os.PathLike[str],
+    artifact_path: str | None = None,
+    run_id: str | None = None,
+) -> None:
+    """Logs a file under its own name, into `artifact_path` or at the root of the artifacts.
+
+    It goes to the active run, or to another one: a run that has ended takes artifacts too.
+    """
+    mlflow.log_artifact(str(local_path), artifact_path, run_id)

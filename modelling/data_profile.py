@@ -1,0 +1,291 @@
+"""The training and the test rows side by side: how alike they are, and what is suspicious."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as parquet
+
+from modelling.drift import DriftCounts, profile_rows
+from modelling.split import ROW_KEY
+
+Rows = Mapping[str, pd.DataFrame]
+"""The same columns of both sides, `train` and `test`."""
+
+_MOST_ROWS = 20_000
+_BARS = 20
+_MOST_VALUES = 8
+_LONGEST_VALUE = 40
+_PSI_LIMIT = 0.25
+_GIVES_AWAY = 0.95
+_FEW_ROWS = 50
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that a table is looked at for: what, and what was found.
+
+    state: `good`, `note` (worth knowing) or `bad` (the figures of the model cannot be trusted).
+    """
+
+    name: str
+    state: str
+    text: str
+
+
+def read_sample(path: Path) -> tuple[pd.DataFrame, int]:
+    """Reads at most 20,000 rows of a Parquet file, evenly spread; returns the number of all too."""
+    file = parquet.ParquetFile(path)
+    total = file.metadata.num_rows
+    every = -(-total // _MOST_ROWS) or 1
+    if every == 1:
+        return file.read().to_pandas(), total
+    parts, seen = [], 0
+    for batch in file.iter_batches():
+        first = -seen % every
+        parts.append(batch.take(np.arange(first, len(batch), every)).to_pandas())
+        seen += len(batch)
+    return pd.concat(parts, ignore_index=True), total
+
+
+def compare_sides(
+    rows: Rows, totals: Mapping[str, int], target: str, counts: Mapping[str, float]
+) -> dict[str, Any]:
+    """Compares training and test rows, column by column.
+
+    Args:
+        rows: of both sides, with row_key and the target.
+        totals: how many rows each side has, of which these may be a sample.
+        target: the target's name.
+        counts: duplicate_rows and duplicates_across_split, as the split counted them.
+
+    Returns:
+        totals, sampled (rows looked at), checks, and columns, the target first; plain JSON values.
+    """
+    bare = {side: frame.drop(columns=ROW_KEY) for side, frame in rows.items()}
+    names = [target, *(str(name) for name in bare["train"] if name != target)]
+    stability = _stability(bare)
+    explained = {name: _explained(bare, name, target) for name in names if name != target}
+    columns = [
+        {
+            **_column(bare, name),
+            "psi": stability[str(name)][0],
+            "explains": explained.get(name),
+            "is_target": name == target,
+        }
+        for name in names
+    ]
+    checks = [
+        _check_duplicates(counts, sum(totals.values())),
+        _check_across(counts),
+        _check_leaks(explained, target),
+        _check_alike(stability),
+        _check_constant(columns),
+    ]
+    return {
+        "totals": dict(totals),
+        "sampled": {side: len(frame) for side, frame in rows.items()},
+        "checks": [asdict(check) for check in checks],
+        "columns": columns,
+    }
+
+
+def table_report(frame: pd.DataFrame, title: str) -> str:
+    """Returns skrub's report of some rows: a page of its own, to look into a table with."""
+    from skrub import TableReport  # it takes a second to import
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TableReport(frame, title=title, verbose=0).html()
+
+
+def _stability(rows: Rows) -> dict[str, tuple[float, bool]]:
+    """Each column's population stability index, and whether it is more than chance would give."""
+    counts = DriftCounts(profile_rows(_plain(rows["train"])))
+    counts.add(_plain(rows["test"]))
+    table = counts.compare(_PSI_LIMIT)
+    return {
+        name: (float(index), bool(drifted))
+        for name, index, drifted in zip(
+            table["column"], table["psi"], table["drifted"], strict=True
+        )
+    }
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns as numbers or text, which is what can be counted in bins."""
+    return pd.DataFrame({str(name): _countable(frame[name]) for name in frame})
+
+
+def _countable(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        days = (column - pd.Timestamp(0)) / pd.Timedelta(days=1)
+        return days.astype(float)
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype(float)
+    return column.astype(float) if pd.api.types.is_numeric_dtype(column) else column.astype("str")
+
+
+def _explained(rows: Rows, name: str, target: str) -> float | None:
+    """The share of the target's variance, on the test rows, that one column alone explains.
+
+    The target is predicted by its mean over the training rows in the same bin of the column; of
+    a class, the one that is explained best counts.
+    """
+    train, test = (_bins(rows["train"][name], rows[side][name]) for side in ("train", "test"))
+    shares = []
+    for known, true in _as_numbers(rows["train"][target], rows["test"][target]):
+        spread = float(np.var(true))
+        if spread == 0 or len(true) < _FEW_ROWS:
+            continue
+        means = pd.Series(known).groupby(train).mean()
+        predicted = pd.Series(test).map(means).fillna(known.mean()).to_numpy(dtype=float)
+        shares.append(1 - float(np.mean((true - predicted) ** 2)) / spread)
+    return max(0.0, *shares) if shares else None
+
+
+def _bins(known: pd.Series, values: pd.Series) -> npt.NDArray[Any]:
+    known, values = _countable(known), _countable(values)
+    if not pd.api.types.is_numeric_dtype(known):
+        return values.fillna("").to_numpy(dtype=object)
+    if known.nunique() <= 2 * _BARS:
+        return values.fillna(np.inf).to_numpy()
+    edges = np.unique(np.nanquantile(known, np.linspace(0, 1, 2 * _BARS + 1)[1:-1]))
+    return np.where(values.isna(), -1, np.searchsorted(edges, values.to_numpy()))
+
+
+def _as_numbers(
+    known: pd.Series, true: pd.Series
+) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """The target of both sides; of few values or labels, whether it is each of them."""
+    if pd.api.types.is_float_dtype(known):
+        return [(known.to_numpy(dtype=float), true.to_numpy(dtype=float))]
+    labels = known.value_counts().index[:_MOST_VALUES]
+    return [
+        ((known == label).to_numpy(dtype=float), (true == label).to_numpy(dtype=float))
+        for label in labels
+    ]
+
+
+def _column(rows: Rows, name: str) -> dict[str, Any]:
+    sides = {side: frame[name] for side, frame in rows.items()}
+    train = sides["train"]
+    kind = _kind(train)
+    is_number = kind in ("number", "date")
+    labels, shares = _histogram(sides) if is_number else _frequencies(sides)
+    return {
+        "name": str(name),
+        "kind": kind,
+        "missing": {side: float(column.isna().mean()) for side, column in sides.items()},
+        "distinct": {side: int(column.nunique()) for side, column in sides.items()},
+        "summary": {side: _summary(column, kind) for side, column in sides.items()},
+        "labels": labels,
+        "shares": shares,
+    }
+
+
+def _kind(column: pd.Series) -> str:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return "date"
+    if pd.api.types.is_bool_dtype(column):
+        return "boolean"
+    return "number" if pd.api.types.is_numeric_dtype(column) else "category"
+
+
+def _summary(column: pd.Series, kind: str) -> dict[str, Any]:
+    known = column.dropna()
+    if known.empty:
+        return {}
+    if kind == "number":
+        values = known.astype(float)
+        return {
+            "mean": float(values.mean()),
+            "sd": float(values.std(ddof=0)),
+            "low": float(values.min()),
+            "high": float(values.max()),
+        }
+    if kind == "date":
+        return {"low": str(known.min())[:10], "high": str(known.max())[:10]}
+    counts = known.value_counts(normalize=True)
+    return {"most": _shown(counts.index[0]), "share": float(counts.iloc[0])}
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _histogram(sides: Mapping[str, pd.Series]) -> tuple[list[str], dict[str, list[float]]]:
+    numbers = {side: _countable(column).dropna().to_numpy() for side, column in sides.items()}
+    finite = {side: values[np.isfinite(values)] for side, values in numbers.items()}
+    everything = np.concatenate(list(finite.values()))
+    if not len(everything):
+        return [], {side: [] for side in sides}
+    low, high = float(everything.min()), float(everything.max())
+    edges = np.linspace(low, high if high > low else low + 1, _BARS + 1)
+    shares = {
+        side: (np.histogram(values, edges)[0] / max(len(values), 1)).tolist()
+        for side, values in finite.items()
+    }
+    return [f"{low:g}", f"{high:g}"], shares
+
+
+def _frequencies(sides: Mapping[str, pd.Series]) -> tuple[list[str], dict[str, list[float]]]:
+    values = sides["train"].value_counts().index[:_MOST_VALUES]
+    shares = {}
+    for side, column in sides.items():
+        counts = column.value_counts(normalize=True).reindex(values, fill_value=0.0)
+        shares[side] = [float(share) for share in counts]
+        shares[side].append(max(0.0, 1 - sum(shares[side])) if column.notna().any() else 0.0)
+    return [*map(_shown, values), "others"], shares
+
+
+def _check_duplicates(counts: Mapping[str, float], total: int) -> Check:
+    number = int(counts.get("duplicate_rows", 0))
+    text = f"{number:,} of {total:,}, {number / total:.1%}" if number else "none"
+    return Check("Duplicate rows", "note" if number else "good", text)
+
+
+def _check_across(counts: Mapping[str, float]) -> Check:
+    number = int(counts.get("duplicates_across_split", 0))
+    text = f"{number:,} test rows stand among the training rows too" if number else "none"
+    return Check("Rows on both sides of the split", "bad" if number else "good", text)
+
+
+def _check_leaks(explained: Mapping[str, float | None], target: str) -> Check:
+    name = "Columns that give the target away"
+    known = {column: share for column, share in explained.items() if share is not None}
+    if not known:
+        return Check(name, "note", "too few rows to tell")
+    given = [column for column, share in known.items() if share >= _GIVES_AWAY]
+    if given:
+        each = [f"{_shown(column)} alone explains {known[column]:.0%}" for column in given]
+        return Check(name, "bad", f"{_first(each)} of {_shown(target)}")
+    most = max(known, key=lambda column: known[column])
+    text = f"none; the most is {known[most]:.0%} of {_shown(target)}, explained by {_shown(most)}"
+    return Check(name, "good", text)
+
+
+def _check_alike(stability: Mapping[str, tuple[float, bool]]) -> Check:
+    apart = [
+        f"{_shown(name)} {index:.2f}" for name, (index, drifted) in stability.items() if drifted
+    ]
+    text = f"population stability index {_first(apart)}" if apart else "none"
+    return Check("Columns that differ between the sides", "note" if apart else "good", text)
+
+
+def _check_constant(columns: list[dict[str, Any]]) -> Check:
+    constant = [_shown(column["name"]) for column in columns if column["distinct"]["train"] <= 1]
+    text = _first(constant) if constant else "none"
+    return Check("Columns with a single value", "note" if constant else "good", text)
+
+
+def _first(words: list[str]) -> str:
+    more = f", and {len(words) - _MOST_NAMED} more" if len(words) > _MOST_NAMED else ""
+    return ", ".join(words[:_MOST_NAMED]) + more

@@ -1,0 +1,293 @@
+"""What a report says, and how it becomes one file of HTML that needs nothing else."""
+
+import base64
+import gzip
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from modelling.report_graph import StepState, lay_out_graph
+
+_FOLDER = Path(__file__).parent / "templates"
+_LARGEST_TABLE_REPORTS = 1_500_000
+_SHOWN_ROWS = 60
+_LONGEST_NAME = 60
+_MINUS = "\N{MINUS SIGN}"
+
+Number = float | int | None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A figure with its label and, in small print, what to hold it against."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong: in which step, the line for a person, and the end of the log."""
+
+    step: str
+    line: str
+    log: str
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """A metric of the model, what it was held against, and whether that was passed."""
+
+    metric: str
+    candidate: Number
+    baseline: Number
+    champion: Number
+    required: str
+    passed: bool | None
+    low: Number = None
+    high: Number = None
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture, as PNG or SVG, with the words that stand for it."""
+
+    title: str
+    description: str
+    content: bytes
+    is_svg: bool = False
+
+    @property
+    def uri(self) -> str:
+        """The picture as a data URI."""
+        kind = "svg+xml" if self.is_svg else "png"
+        return f"data:image/{kind};base64,{base64.b64encode(self.content).decode()}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values under their names; more counts the rows that are left out."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    more: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A named value of a bar chart, with its deviation."""
+
+    name: str
+    value: float
+    deviation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A bar chart: what its values are, and how many bars are left out."""
+
+    title: str
+    unit: str
+    bars: tuple[Bar, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The trained model: its estimator, hyperparameters, features and what they weigh."""
+
+    name: str
+    estimator: str
+    chosen: tuple[Fact, ...]
+    others: tuple[Fact, ...]
+    formulas: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...]
+    weights: Bars | None = None
+    importance: Bars | None = None
+
+
+@dataclass(frozen=True)
+class DataPage:
+    """The table: `compare_sides` of both sides, and skrub's report of each."""
+
+    profile: Mapping[str, Any] | None
+    columns: Table | None
+    table_reports: Mapping[str, str] = field(default_factory=dict)
+
+    def packed(self) -> dict[str, str]:
+        """Returns skrub's reports, compressed and in base64; none if they are too large."""
+        packed = {
+            side: base64.b64encode(gzip.compress(page.encode(), 6, mtime=0)).decode()
+            for side, page in self.table_reports.items()
+        }
+        return packed if sum(map(len, packed.values())) < _LARGEST_TABLE_REPORTS else {}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part that only some runs have, such as a sweep or drift: words, figures, table, plots."""
+
+    name: str
+    title: str
+    text: str = ""
+    facts: tuple[Fact, ...] = ()
+    table: Table | None = None
+    plots: tuple[Plot, ...] = ()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How to make it again: commands, and the facts that decide what comes out."""
+
+    commands: tuple[tuple[str, str], ...]
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report says.
+
+    word and tone: the verdict, and whether it is good, note or bad; sentence: the verdict in one
+    sentence; reason: what it rests on; facts: the two or three figures behind it.
+    """
+
+    recipe: str
+    subject: str
+    task: str
+    run_id: str
+    run_name: str
+    started: datetime
+    seconds: float | None
+    word: str
+    tone: str
+    sentence: str
+    reason: str = ""
+    facts: tuple[Fact, ...] = ()
+    failure: Failure | None = None
+    steps: tuple[StepState, ...] = ()
+    gate: tuple[GateRow, ...] = ()
+    confidence: float | None = None
+    plots: tuple[Plot, ...] = ()
+    worst: Table | None = None
+    data: DataPage | None = None
+    model: ModelCard | None = None
+    sections: tuple[Section, ...] = ()
+    origin: Origin | None = None
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether the metrics went through the gate."""
+        return any(row.passed is not None for row in self.gate)
+
+
+def render_report(report: Report) -> str:
+    """Returns the report as HTML: one file, with everything in it."""
+    return _environment().get_template("report.html.j2").render(report=report)
+
+
+def show_number(value: Any, digits: int = 4) -> str:
+    """Writes a number for a person: 1,258 and 0.6300, with a true minus; words as they are."""
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "infinite" if value > 0 else f"{_MINUS}infinite"
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
+        text = f"{value:,.0f}"
+    elif abs(value) >= 1000:
+        text = f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3e}"
+    elif value and abs(value) < 10 ** (1 - digits):
+        text = f"{value:.2e}"
+    else:
+        text = f"{value:.{digits if abs(value) < 100 else 1}f}"
+    return text.replace("-", _MINUS)
+
+
+def show_brief(value: Any) -> str:
+    """Writes a number of a table with four digits and no idle zero: 3, 46.5, 0.9967."""
+    if not isinstance(value, float) or not math.isfinite(value) or abs(value) >= 10_000:
+        return show_number(value)
+    return f"{value:.4g}".replace("-", _MINUS)
+
+
+def show_seconds(seconds: float | None) -> str:
+    """Writes a time: 0.6 s, 48 s, 2 min 05 s, 1 h 04 min."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def shorten(text: object, longest: int = _LONGEST_NAME) -> str:
+    """Cuts a long text in its middle: both ends tell names apart."""
+    words = " ".join(str(text).split())
+    if len(words) <= longest:
+        return words
+    end = longest // 3
+    return f"{words[: longest - end - 1]}…{words[-end:]}"
+
+
+def _bars_path(shares: Sequence[float], highest: float, width: float, height: float) -> str:
+    """The path of an SVG with a bar a share."""
+    step = width / max(len(shares), 1)
+    return "".join(
+        f"M{number * step + 0.5:.1f} {height}v{-height * share / highest:.1f}h{step - 1:.1f}"
+        f"v{height * share / highest:.1f}z"
+        for number, share in enumerate(shares)
+        if share > 0
+    )
+
+
+def _outline_path(shares: Sequence[float], highest: float, width: float, height: float) -> str:
+    """The path of an SVG with the outline of the bars."""
+    step = width / max(len(shares), 1)
+    tops = [height - height * share / highest for share in shares]
+    return f"M0 {height}" + "".join(f"V{top:.1f}h{step:.1f}" for top in tops) + f"V{height}"
+
+
+def _mini(shares: Mapping[str, Sequence[float]], width: float, height: float) -> dict[str, str]:
+    highest = max([*shares["train"], *shares["test"], 1e-12])
+    return {
+        "train": _bars_path(shares["train"], highest, width, height),
+        "test": _outline_path(shares["test"], highest, width, height),
+    }
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "number": show_number,
+        "brief": show_brief,
+        "seconds": show_seconds,
+        "shorten": shorten,
+    }
+    environment.globals |= {
+        "mini": _mini,
+        "graph": lay_out_graph,
+        "shown_rows": _SHOWN_ROWS,
+    }
+    return environment

@@ -1,0 +1,47 @@
+"""The descriptions that the UI shows beside a run: its report in a few lines of Markdown."""
+
+from modelling.markdown import escape, table
+from modelling.report import Report, show_number, show_seconds
+from modelling.report_graph import StepState
+
+_MOST_METRICS = 12
+
+
+def describe_report(report: Report, experiment_id: str) -> str:
+    """Returns the verdict, its figures, and the steps with links or the metrics, in Markdown."""
+    parts = [f"**{escape(report.sentence)}.**"]
+    if report.failure:
+        parts.append(f"`{report.failure.step}` ended with: {escape(report.failure.line)}")
+    elif report.reason:
+        parts.append(escape(report.reason))
+    if report.facts:
+        parts.append(
+            " · ".join(f"{escape(fact.label)} **{escape(fact.value)}**" for fact in report.facts)
+        )
+    if report.steps:
+        parts.append(_steps(report, experiment_id))
+    elif report.gate:
+        parts.append(_metrics(report))
+    parts.append("More: `report.html` among the artifacts.")
+    return "\n\n".join(parts)
+
+
+def _steps(report: Report, experiment_id: str) -> str:
+    return table(
+        ("step", "state", "time", "why"), [_step(step, experiment_id) for step in report.steps]
+    )
+
+
+def _step(step: StepState, experiment_id: str) -> tuple[str, ...]:
+    name = step.name.replace("_", "&#95;")
+    if step.run_id:
+        name = f"[{name}](#/experiments/{experiment_id}/runs/{step.run_id})"
+    return name, step.state, show_seconds(step.seconds), escape(step.reason)
+
+
+def _metrics(report: Report) -> str:
+    rows = [
+        (escape(row.metric), show_number(row.candidate), show_number(row.baseline))
+        for row in report.gate[:_MOST_METRICS]
+    ]
+    return table(("metric (test rows)", "model", "naive baseline"), rows)

@@ -1,0 +1,65 @@
+"""What a report shows and nothing else needs: computed once, when the step has run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import skops.io
+from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+
+from modelling import sklearn_wrapper
+from modelling.data_profile import compare_sides, read_sample, table_report
+from modelling.model_card import describe_pipeline
+from modelling.split import ROW_KEY
+from steps.run_files import RunFiles
+from steps.step import download
+from tracking.mlflow_manager import log_artifact
+from tracking.output_manager import temporary_folder
+
+DETAILS = "report"
+"""The folder of a run's artifacts that holds them; it is no output of the step."""
+
+
+def write_details(run: Run) -> None:
+    """Computes what the report of a finished step shows besides, and logs it in `report/`."""
+    write = _WRITERS.get(run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT, ""))
+    if write and run.info.status == "FINISHED":
+        write(run)
+
+
+def _write_data(run: Run) -> None:
+    """Both sides of the table, compared, and skrub's report of each."""
+    run_id = run.info.run_id
+    samples = {side: read_sample(download(run_id, f"{side}.parquet")) for side in ("train", "test")}
+    rows = {side: sample for side, (sample, _) in samples.items()}
+    totals = {side: total for side, (_, total) in samples.items()}
+    target = RunFiles.of(run).config()["data"]["target"]
+    _log(run_id, "data.json", json.dumps(compare_sides(rows, totals, target, run.data.metrics)))
+    for side, frame in rows.items():
+        page = table_report(frame.drop(columns=ROW_KEY), f"{side} rows")
+        _log(run_id, f"{side}.html", page)
+
+
+def _write_model(run: Run) -> None:
+    """The parameters that were chosen, the raw columns, and the weights of the estimator."""
+    model_id = run.outputs.model_outputs[0].model_id
+    model = mlflow.MlflowClient().get_logged_model(model_id)
+    files = RunFiles(model.artifact_location)
+    names = [name for name in files.names("artifacts") if name.endswith(".skops")]
+    card: dict[str, Any] = {}
+    if names and (content := files.read(names[0])):  # another file would run what it says
+        card = describe_pipeline(skops.io.loads(content, trusted=sklearn_wrapper.TRUSTED_TYPES))
+    card["columns"] = list((files.json("artifacts/features.json") or {}).get("columns", ()))
+    _log(run.info.run_id, "model.json", json.dumps(card))
+
+
+def _log(run_id: str, name: str, text: str) -> None:
+    path = Path(temporary_folder("details"), name)
+    path.write_text(text, encoding="utf-8")
+    log_artifact(path, DETAILS, run_id)
+
+
+_WRITERS: dict[str, Callable[[Run], None]] = {"prepare": _write_data, "train": _write_model}

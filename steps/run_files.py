@@ -1,0 +1,66 @@
+"""The artifacts of a run that may lack some: a report shows what is there."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+import yaml
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+
+class RunFiles:
+    """Reads the artifacts below a URI: those of a run, or of a logged model."""
+
+    def __init__(self, uri: str) -> None:
+        self._repository = get_artifact_repository(uri)
+
+    @classmethod
+    def of(cls, run: Run) -> "RunFiles":
+        """Returns the artifacts of a run."""
+        return cls(run.info.artifact_uri)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Returns the paths of the files in a folder; none if there is no such folder."""
+        try:
+            found = self._repository.list_artifacts(folder or None)
+        except (MlflowException, OSError):
+            return []
+        return sorted(file.path for file in found if not file.is_dir)
+
+    def read(self, path: str) -> bytes | None:
+        """Returns a file's content; None if it is not there."""
+        with suppress(MlflowException, OSError), TemporaryDirectory(prefix="cuvee-") as folder:
+            is_here = isinstance(self._repository, LocalArtifactRepository)
+            file = self._repository.download_artifacts(path, None if is_here else folder)
+            return Path(file).read_bytes()
+        return None
+
+    def text(self, path: str) -> str:
+        """Returns a file's text; none if it is not there."""
+        return (self.read(path) or b"").decode(errors="replace")
+
+    def json(self, path: str) -> Any:
+        """Returns what a file of JSON holds; None if it is not there."""
+        content = self.read(path)
+        return json.loads(content) if content else None
+
+    def config(self) -> dict[str, Any]:
+        """Returns the recipe, or the parts of it, that the run logged in `config/`."""
+        names = [name for name in self.names("config") if name.endswith(".yaml")]
+        return dict(yaml.safe_load(self.text(names[0]))) if names else {}
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Returns a table that was logged as `<name>.json` or `<name>.csv`; None if none was."""
+        if content := self.json(f"{name}.json"):
+            return pd.DataFrame(content["data"], columns=content["columns"])
+        if content := self.read(f"{name}.csv"):
+            from io import BytesIO
+
+            return pd.read_csv(BytesIO(content))
+        return None
