@@ -38,7 +38,7 @@ from engine.failures import StepError
 from engine.processes import process_tags
 from engine.provenance import begin_provenance
 from engine.reaper import reap
-from steps.pipeline import UNTIL, log_request, resolve, run_steps
+from steps.pipeline import UNTIL, log_origin, log_request, resolve, run_steps
 from steps.recording import hide_credentials
 from steps.report import StepReports
 from steps.summary import print_summary
@@ -78,7 +78,9 @@ def main(
         os.chdir(PROJECT)
         reap([run.info.experiment_id])
         hide_credentials(run)
-        log_request(request, recipe, model, data, provenance.result())
+        given = {"recipe": recipe, "model": model, "data": data, **request.hyperparameters}
+        log_origin(request.recipe, given, provenance.result())
+        log_request(request)
         steps = StepCache(run.info.experiment_id, request.recipe.name, cache)
         is_warm = backend == "warm"
         chain = Chain(PROJECT, run, backend, steps, lambda step: _REPORTS.begin(step, is_warm))

@@ -127,6 +127,7 @@ class Guard:
         It is given the reason, the exit code, and whether the reason is that a parent is gone.
         """
         self._stop = stop
+        self._was_interrupted = False
         self._parents = _parents() if PARENT_VARIABLE in os.environ else _STARTED_BY
         self._read, self._write = socket.socketpair()
         self._write.setblocking(False)
@@ -154,13 +155,40 @@ class Guard:
                 if not numbers:
                     return None
                 ending = [number for number in numbers if number in _ENDING]
-                if ending:
+                if ending and not self._is_excused(ending[0]):
                     name = signal.Signals(ending[0]).name
                     return self._stop(f"ended by {name}", 128 + ending[0], False)
             gone = [parent.pid for parent in self._parents if not parent.is_alive()]
             if gone:
                 reason = f"ended because its parent, process {gone[0]}, is gone"
                 return self._stop(reason, 1, True)
+
+    def _is_excused(self, number: int) -> bool:
+        """Whether the process may end by itself: asked to, or to be by the `mlflow run` above."""
+        if number == signal.SIGINT and _interruptible:
+            _interruptible.pop()()
+            self._was_interrupted = True
+            return True
+        if number == signal.SIGTERM and self._was_interrupted:
+            self._was_interrupted = False
+            return True
+        return False
+
+
+_interruptible: list[Callable[[], None]] = []
+
+
+@contextmanager
+def when_interrupted(act: Callable[[], None]) -> Iterator[None]:
+    """Lets the first SIGINT in the block call a function, in the guard's thread, and end nothing.
+
+    `mlflow run`, which gets it too, sends a SIGTERM then, which ends nothing either.
+    """
+    _interruptible.append(act)
+    try:
+        yield
+    finally:
+        _interruptible.clear()
 
 
 def _leave_to_the_guard(_number: int, _frame: FrameType | None) -> None:

@@ -185,14 +185,7 @@ def _set_parent(run_id: str, parent_run_id: str | None) -> None:
 
 def _run_forked(words: list[str], work_dir: str, environment: dict[str, str]) -> None:
     """Becomes the step, in a forked process that has nothing of its parent's but the imports."""
-    os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(work_dir)
-    tempfile.tempdir = None
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+    forget_the_parent(work_dir, environment)
     try:
         if words[1] == "-m":
             sys.argv = words[2:]
@@ -205,3 +198,15 @@ def _run_forked(words: list[str], work_dir: str, environment: dict[str, str]) ->
             runpy.run_path(words[1], run_name="__main__")
     finally:
         atexit._run_exitfuncs()  # a forked process ends without them
+
+
+def forget_the_parent(work_dir: str, environment: dict[str, str]) -> None:
+    """Makes a forked process one of its own: its group, signals, variables, folder and chance."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(work_dir)
+    tempfile.tempdir = None
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()

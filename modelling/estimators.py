@@ -100,6 +100,20 @@ def build_pipeline(
     return Pipeline([*steps, ("estimator", estimator)])
 
 
+def check_hyperparameter(model: Model, name: str, value: Any, task: str) -> None:
+    """Checks one value of a hyperparameter, as far as that can be done without data.
+
+    Raises:
+        InputError: the estimator does not know the hyperparameter, or does not take the value.
+    """
+    estimator = build_pipeline(model, {name: value}, 0, task)["estimator"]
+    try:
+        # What every estimator of scikit-learn does first in its fit.
+        estimator._validate_params()
+    except ValueError as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
 def _preprocessing(
     inputs: Inputs, scale: bool, seed: int, task: str
 ) -> list[tuple[str, BaseEstimator]]:

@@ -308,6 +308,17 @@ class Monitor(Section):
         return webhook
 
 
+class Sweep(Section):
+    """What `-e sweep` searches where the command line says nothing else.
+
+    models: names of this recipe's models, or else the default model; space: by model and by
+    hyperparameter, a list of values or a range: `log(1e-4, 1)`, `interval(0, 1)`, `range(2, 12)`.
+    """
+
+    models: tuple[str, ...] = ()
+    space: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
 def _off_is_none(value: Any) -> Any:
     return None if value in (False, "off", "none") else value
 
@@ -333,6 +344,7 @@ class Recipe(Section):
     promotion: Promotion = Promotion()
     drift: Drift = Drift()
     monitor: Monitor = Monitor()
+    sweep: Sweep = Sweep()
     autologging: Annotated[dict[str, Any] | None, BeforeValidator(_off_is_none)] = None
 
     @model_validator(mode="before")
@@ -385,6 +397,14 @@ class Recipe(Section):
     def _names_are_known(self) -> Self:
         if self.default_model and self.default_model not in self.models:
             raise ValueError(unknown_name("default_model", self.default_model, self.models))
+        return self
+
+    @model_validator(mode="after")
+    def _swept_models_are_known(self) -> Self:
+        for part, names in (("models", self.sweep.models), ("space", self.sweep.space)):
+            for name in names:
+                if name not in self.models:
+                    raise ValueError(f"sweep.{part}: " + unknown_name("model", name, self.models))
         return self
 
     @model_validator(mode="after")

@@ -45,6 +45,16 @@ class StepDependencies:
         del parts["metrics"]
         return dependencies
 
+    def of_trials(self, folds: int, prepared: str) -> Dependencies:
+        """All that a trial's score depends on, but its model and hyperparameters."""
+        dependencies = self._dependencies(
+            "trial", {"folds": folds}, {"the prepared table": prepared}
+        )
+        parts = dependencies.parameters["recipe"]
+        for part in ("default_model", "models"):
+            del parts[part]
+        return dependencies
+
     def of_evaluate(self, prepared: str, model_digest: str) -> Dependencies:
         """The prepared rows and the model, by its content."""
         return self._dependencies(

@@ -1,5 +1,6 @@
 """The steps in a row. Only run ids and `models:/` URIs go from one to the next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,13 +58,15 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
     return Request(recipe, settings, name, source, hyperparameters, until)
 
 
-def log_request(
-    request: Request, recipe: str, model: str, data: str, provenance: Provenance
-) -> None:
-    """Records what was asked for, and where the code stands."""
-    log_params({"recipe": recipe, "model": model, "data": data, **request.hyperparameters})
-    log_config(request.recipe.model_dump(mode="json"), request.recipe.name, None)
-    record_provenance(PROJECT, provenance, request.recipe.split.seed)
+def log_origin(recipe: Recipe, parameters: Mapping[str, Any], provenance: Provenance) -> None:
+    """Records the parameters as they were given, the recipe, and where the code stands."""
+    log_params(parameters)
+    log_config(recipe.model_dump(mode="json"), recipe.name, None)
+    record_provenance(PROJECT, provenance, recipe.split.seed)
+
+
+def log_request(request: Request) -> None:
+    """Records what is to be made again when this run is to be reproduced."""
     record_request(
         {
             "recipe": request.recipe_path,
@@ -77,6 +80,16 @@ def log_request(
 
 def run_steps(chain: Chain, request: Request) -> dict[str, str]:
     """Runs the steps that were asked for; returns the tags of the verdict, if it came to one."""
+    prepare = run_prepare(chain, request)
+    return {} if request.until == "prepare" else run_steps_after_prepare(chain, request, prepare)
+
+
+def run_prepare(chain: Chain, request: Request) -> Step:
+    """Runs the first step, which is the same for every model.
+
+    Raises:
+        InputError: the table changed meanwhile.
+    """
     depends = StepDependencies(PROJECT, request.recipe)
     data_sha256 = _data_sha256(request.data)
     prepare = chain.run(
@@ -88,8 +101,12 @@ def run_steps(chain: Chain, request: Request) -> dict[str, str]:
     if prepare.run.data.tags[DATA_SHA256] != data_sha256:
         mlflow.MlflowClient().delete_tag(prepare.run_id, CACHE_KEY)
         raise InputError(f"table {request.data} changed while it was read; start again")
-    if request.until == "prepare":
-        return {}
+    return prepare
+
+
+def run_steps_after_prepare(chain: Chain, request: Request, prepare: Step) -> dict[str, str]:
+    """Runs the others that were asked for, as `run_steps` does."""
+    depends = StepDependencies(PROJECT, request.recipe)
     prepared = {"recipe": request.recipe_path, "prepare_run_id": prepare.run_id}
     train = chain.run(
         "train",

@@ -17,7 +17,7 @@ from modelling.digest import table_digest
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table
 from modelling.table import check_table, profile_table, read_table
-from steps.step import DATA_SHA256, load_parts, run_step, step_run
+from steps.step import DATA_SHA256, TRAIN_TIMES, load_parts, run_step, step_run
 from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics
@@ -51,6 +51,12 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
         _write_side(getattr(split, name), name, source, recipe.data.target)
         for name in ("train", "test")
     ]
+    if time is not None:
+        # By their rank: what orders the folds of a sweep need not be a column to train on.
+        ranks = time.iloc[split.train_rows].rank(method="dense").to_frame("time")
+        path = temporary_path(TRAIN_TIMES)
+        ranks.to_parquet(path, index=False)
+        log_artifact(path)
     log_table(profile_table(checked.frame), "profile")
     log_metrics(
         {

@@ -28,6 +28,7 @@ from tracking.output_manager import temporary_folder
 from tracking.system_logger import log_system_metrics
 
 DATA_SHA256 = "pipeline.data_sha256"
+TRAIN_TIMES = "train_times.parquet"
 PREPARE_RUN_ID = "pipeline.prepare_run_id"
 DRIFT = "pipeline.drift"
 ALERT = "pipeline.alert"

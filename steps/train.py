@@ -1,7 +1,8 @@
 """train: fits the estimator on the training rows and logs the model.
 
 Called with `recipe`, `model`, `prepare_run_id` and any hyperparameter of the estimator. Leaves a
-logged SklearnWrapper model, with a sample of rows and what the fitted estimator predicts for them.
+logged SklearnWrapper model, with a sample of rows and what the fitted estimator predicts for them;
+with `folds`, only the score on so many folds of the training rows, as a trial of a sweep does.
 """
 
 import json
@@ -23,17 +24,12 @@ from modelling import sklearn_wrapper
 from modelling.answers import find_classes
 from modelling.drift import profile_rows, profiled_answers, profiled_columns, sample_rows
 from modelling.environment import model_environment
-from modelling.estimators import (
-    build_pipeline,
-    describe_inputs,
-    estimator_parameters,
-    fit_pipeline,
-)
-from modelling.features import column_kinds, fit_features
+from modelling.estimators import estimator_parameters, fit_pipeline
 from modelling.model_files import check_trusted, model_digest
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer, apply_features
 from modelling.split import ROW_KEY
+from modelling.training import fit_inputs, unfitted_pipeline
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
@@ -56,27 +52,26 @@ _EXAMPLE_ROWS = 5
 @click.option("--recipe", required=True)
 @click.option("--model", default="auto")
 @click.option("--prepare_run_id", required=True)
+@click.option("--folds", default="none")
 @click.pass_context
-def train(context: click.Context, recipe: str, model: str, prepare_run_id: str) -> None:
+def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, folds: str) -> None:
     """Trains a model of the recipe on the training rows of a prepare run."""
-    settings = load_parts(recipe, "train")
     hyperparameters = read_hyperparameters(context.args)
+    if folds != "none":
+        # By its name: what a trial needs besides must not make models train again.
+        trial = import_module("steps.trial")
+        trial.score_on_folds(recipe, model, prepare_run_id, folds, hyperparameters)
+        return
+    settings = load_parts(recipe, "train")
     name, chosen = settings.choose_model(model)
     with step_run("train", settings, name) as run:
         prepared = find_run(prepare_run_id, "prepare")
         rows = pd.read_parquet(download(prepare_run_id, "train.parquet"))
         targets = rows[settings.data.target]
         raw = rows.drop(columns=[ROW_KEY, settings.data.target])
-        kinds = column_kinds(raw, settings.data.columns)
-        features = fit_features(raw, settings.features, kinds, _may_miss(settings))
-        inputs = apply_features(raw, features)
-        pipeline = build_pipeline(
-            chosen,
-            hyperparameters,
-            settings.split.seed,
-            settings.task,
-            describe_inputs(inputs, features),
-        )
+        fitting = fit_inputs(settings, raw)
+        features, inputs = fitting.features, fitting.inputs
+        pipeline = unfitted_pipeline(settings, name, hyperparameters, fitting)
         configure_autologging(settings.autologging)
         pipeline, decision = _fit(settings, pipeline, inputs, targets)
         features["decision"] = decision
@@ -131,11 +126,6 @@ def _fit(
     if classes is None or classes.positive is None:
         return pipeline, None
     return pipeline, {"positive_class": classes.positive, "threshold": threshold}
-
-
-def _may_miss(recipe: Recipe) -> bool:
-    checks = recipe.data.columns.values()
-    return not checks or any(check.missing for check in checks)
 
 
 def _plain(parameters: dict[str, Any]) -> dict[str, Any]:

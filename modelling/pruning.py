@@ -1,0 +1,46 @@
+"""Whether a trial is not worth going on after its first folds, by Optuna's pruners."""
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import optuna
+from optuna.pruners import BasePruner, MedianPruner, WilcoxonPruner
+
+_WORSE_BY_CHANCE = 0.15
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+_PRUNERS: dict[str, Callable[[], BasePruner]] = {
+    "median": lambda: MedianPruner(n_startup_trials=0, n_warmup_steps=1),
+    "wilcoxon": lambda: WilcoxonPruner(p_threshold=_WORSE_BY_CHANCE),
+}
+
+
+def is_hopeless(
+    pruner: str, rival: Sequence[float], folds: Sequence[float], greater_is_better: bool
+) -> bool:
+    """Says, by Optuna's pruner, whether a trial need not go on after its first folds.
+
+    Args:
+        pruner: median or wilcoxon.
+        rival: as `find_rival` gives it; of none, no trial is hopeless.
+        folds: the scores so far.
+        greater_is_better: of the scores.
+    """
+    if not rival or len(folds) < 2:
+        return False
+    sign = -1 if greater_is_better else 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study = optuna.create_study(pruner=_PRUNERS[pruner]())
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=sign * float(np.mean(rival)),
+                intermediate_values={step: sign * score for step, score in enumerate(rival)},
+            )
+        )
+        trial = study.ask()
+        for step, score in enumerate(folds):
+            trial.report(sign * score, step)
+        return trial.should_prune()

@@ -1,0 +1,299 @@
+"""Which point a sweep tries next, by Optuna's samplers, and which trial is not worth going on.
+
+Every choice depends on the seed, the trial's number and the trials that are known, and on nothing
+else: the same sweep can be done again, or go on after it was cut off.
+"""
+
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from modelling.errors import InputError
+from modelling.search_space import Choices, Integers, Point, Range, Space, check_grid_size
+
+_USUAL_TRIALS = 20
+# Optuna's TPE takes at most so many trials for good ones; of the others, a sample is as good as
+# all, and the thousandth choice costs no more than the hundredth.
+_MOST_GOOD = 25
+_MOST_OTHERS = 100
+_LEAST_KNOWN = 3
+_MODEL = "model"
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial that is done.
+
+    state: complete, pruned or failed; score: the mean over the folds of a complete one; folds: the
+    scores of those that were done; run_id: the run that tells of it; reason: why it failed, or
+    whose run stands for it.
+    """
+
+    number: int
+    point: Point
+    state: str
+    score: float | None = None
+    folds: tuple[float, ...] = ()
+    run_id: str | None = None
+    reason: str = ""
+
+
+def choose_sampler(space: Space, sampler: str) -> str:
+    """Returns the sampler's name; `auto` is the grid for lists of values, and tpe otherwise."""
+    if sampler == "auto":
+        return "grid" if space.is_listed else "tpe"
+    if sampler == "grid" and not space.is_finite:
+        raise InputError("sampler grid needs lists of values or range(…): real numbers have no end")
+    return sampler
+
+
+def count_trials(space: Space, sampler: str, trials: int | None) -> int:
+    """Returns how many trials there will be; None is the whole grid, or else 20.
+
+    Raises:
+        InputError: the whole grid is too large.
+    """
+    if sampler != "grid":
+        return trials or _USUAL_TRIALS
+    return min(trials, space.count()) if trials else check_grid_size(space)
+
+
+class Search:
+    """Chooses the points of a sweep, one after the other."""
+
+    def __init__(
+        self, space: Space, sampler: str, trials: int, seed: int, greater_is_better: bool
+    ) -> None:
+        """Takes a sampler other than auto, and the number of trials."""
+        self._space = space
+        self._sampler = sampler
+        self._seed = seed
+        self._sign = -1 if greater_is_better else 1
+        self._points = self._sequence(trials)
+        self._next = 0
+
+    def _sequence(self, trials: int) -> Iterator[Point]:
+        if self._sampler == "grid":
+            whole = trials == self._space.count()
+            return self._space.grid() if whole else self._space.sample_grid(trials, self._seed)
+        if self._sampler == "tpe":
+            return iter(())
+        if self._sampler == "random":
+            return _endless(self._space, RandomSampler(seed=self._seed))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _endless(self._space, QMCSampler(scramble=True, seed=self._seed))
+
+    def choose(self, number: int, tried: Sequence[Tried], pending: Sequence[Point]) -> Point:
+        """Returns the point of a trial.
+
+        Args:
+            number: of the trial; of those that follow each other, none may be asked for twice.
+            tried: the trials that are done, by number.
+            pending: the points of those that are being tried.
+        """
+        if self._sampler == "tpe":
+            return self._propose(number, tried, pending)
+        skipped, self._next = number - self._next, number + 1
+        return next(islice(self._points, skipped, None))
+
+    def _propose(self, number: int, tried: Sequence[Tried], pending: Sequence[Point]) -> Point:
+        known = [one for one in tried if one.state != "failed"]
+        good = min(math.ceil(0.1 * len(known)), _MOST_GOOD)
+        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sampler = TPESampler(seed=seed, group=True, gamma=lambda _: good)
+            study = optuna.create_study(sampler=sampler)
+            study.add_trials([self._frozen(one) for one in self._representative(known, good)])
+            study.add_trials([_running(self._space, point) for point in pending])
+            return _suggest(self._space, study.ask())
+
+    def _representative(self, known: Sequence[Tried], good: int) -> list[Tried]:
+        """The good trials, and some of the others, evenly spread over the time."""
+        ranked = sorted(known, key=lambda one: (one.score is None, self._loss(one)))
+        best = {one.number for one in ranked[:good]}
+        others = [one for one in known if one.number not in best]
+        if len(others) > _MOST_OTHERS:
+            chosen = np.linspace(0, len(others) - 1, _MOST_OTHERS).round().astype(int)
+            others = [others[place] for place in chosen]
+        kept = best | {one.number for one in others}
+        return [one for one in known if one.number in kept]
+
+    def _loss(self, one: Tried) -> float:
+        return self._sign * (one.folds[-1] if one.score is None else one.score)
+
+    def _frozen(self, one: Tried) -> FrozenTrial:
+        return as_optuna(self._space, one, self._sign)
+
+
+def _endless(space: Space, sampler: BaseSampler) -> Iterator[Point]:
+    """The points of a sampler that does not look at scores.
+
+    Every trial is asked for all hyperparameters of all models, since such a sampler takes no
+    notice of a choice that depends on another.
+    """
+    everything = {name: kind for _, kinds in _distributions(space).items() for name, kind in kinds}
+    if len(space.models) > 1:
+        everything[_MODEL] = CategoricalDistribution(tuple(space.models))
+    study = optuna.create_study(sampler=sampler)
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trial = study.ask(everything)
+        yield _suggest(space, trial)
+        study.tell(trial, 0.0)
+
+
+def _suggest(space: Space, trial: optuna.Trial) -> Point:
+    """Asks an open trial for a model and for that model's hyperparameters only."""
+    models = tuple(space.models)
+    model = trial.suggest_categorical(_MODEL, models) if len(models) > 1 else models[0]
+    values = {name: _ask(trial, name, kind) for name, kind in _distributions(space)[model]}
+    return _point(space, model, values)
+
+
+def _ask(trial: optuna.Trial, name: str, kind: BaseDistribution) -> Any:
+    if isinstance(kind, CategoricalDistribution):
+        return trial.suggest_categorical(name, kind.choices)
+    if isinstance(kind, IntDistribution):
+        return trial.suggest_int(name, kind.low, kind.high, step=kind.step)
+    if isinstance(kind, FloatDistribution):
+        return trial.suggest_float(name, kind.low, kind.high, log=kind.log)
+    raise TypeError(f"no such distribution here: {kind}")
+
+
+def _distributions(space: Space) -> dict[str, list[tuple[str, BaseDistribution]]]:
+    """Optuna's distributions by model, under the names that Optuna knows them by."""
+    return {
+        model: [(_name(space, model, name), _distribution(found)) for name, found in ranges.items()]
+        for model, ranges in space.models.items()
+    }
+
+
+def _name(space: Space, model: str, name: str) -> str:
+    return name if len(space.models) == 1 else f"{model}.{name}"
+
+
+def _distribution(found: Range) -> BaseDistribution:
+    if isinstance(found, Choices):
+        return CategoricalDistribution(tuple(_label(value) for value in found.values))
+    if isinstance(found, Integers):
+        return IntDistribution(found.start, found.values[-1], step=found.step)
+    return FloatDistribution(found.low, found.high, log=found.log)
+
+
+def _label(value: Any) -> Any:
+    """A value as Optuna takes it: a list, say, as text."""
+    plain = value is None or isinstance(value, str | int | float | bool)
+    return value if plain else json.dumps(value)
+
+
+def _point(space: Space, model: str, values: Mapping[str, Any]) -> Point:
+    ranges = space.models[model]
+    return Point(
+        model,
+        {name: _value(found, values[_name(space, model, name)]) for name, found in ranges.items()},
+    )
+
+
+def _value(found: Range, label: Any) -> Any:
+    if isinstance(found, Choices):
+        return next(value for value in found.values if _label(value) == label)
+    return label
+
+
+def _params(space: Space, point: Point) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    kinds = dict(_distributions(space)[point.model])
+    params = {
+        _name(space, point.model, name): _label(value)
+        for name, value in point.hyperparameters.items()
+    }
+    if len(space.models) > 1:
+        kinds[_MODEL] = CategoricalDistribution(tuple(space.models))
+        params[_MODEL] = point.model
+    return params, kinds
+
+
+def _running(space: Space, point: Point) -> FrozenTrial:
+    params, kinds = _params(space, point)
+    return optuna.trial.create_trial(state=TrialState.RUNNING, params=params, distributions=kinds)
+
+
+_STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+def as_optuna(space: Space, one: Tried, sign: int = 1) -> FrozenTrial:
+    """Returns a trial as Optuna has it, its scores times the sign."""
+    params, kinds = _params(space, one.point)
+    return optuna.trial.create_trial(
+        state=_STATES[one.state],
+        value=None if one.score is None else sign * one.score,
+        params=params,
+        distributions=kinds,
+        intermediate_values={step: sign * score for step, score in enumerate(one.folds)},
+    )
+
+
+def find_rival(
+    pruner: str, number: int, tried: Sequence[Tried], greater_is_better: bool
+) -> list[float]:
+    """Returns the fold scores that a trial is held against, none if it is not to be pruned.
+
+    They are those of the best, or the medians, among the first half of the trials before it: those
+    are done in any order of work, so that the same trials are pruned however many run at a time.
+
+    Args:
+        pruner: none, median or wilcoxon.
+        number: of the trial.
+        tried: all trials before half of that number.
+        greater_is_better: of the scores.
+    """
+    known = [one for one in tried if one.number < number // 2 and one.score is not None]
+    if pruner == "none" or len(known) < _LEAST_KNOWN:
+        return []
+    if pruner == "median":
+        return [float(score) for score in np.median([one.folds for one in known], axis=0)]
+    return list(best_of(known, greater_is_better).folds)
+
+
+def best_of(tried: Sequence[Tried], greater_is_better: bool) -> Tried:
+    """Returns the complete trial with the best score; of equal ones, the first.
+
+    Raises:
+        InputError: there is none.
+    """
+    complete = [one for one in tried if one.score is not None]
+    if not complete:
+        raise InputError("no trial has a score")
+    sign = -1 if greater_is_better else 1
+    return min(complete, key=lambda one: (sign * (one.score or 0.0), one.number))
+
+
+def has_stalled(tried: Sequence[Tried], patience: int, greater_is_better: bool) -> bool:
+    """Says whether none of the last `patience` of these trials, by number, was the best so far."""
+    if len(tried) <= patience or not any(one.score is not None for one in tried):
+        return False
+    best = best_of(tried, greater_is_better)
+    return len(tried) - 1 - [one.number for one in tried].index(best.number) >= patience

@@ -1,0 +1,50 @@
+"""From a recipe and its training rows to an unfitted model, the same for trainings and trials."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from modelling.estimators import build_pipeline, describe_inputs
+from modelling.features import column_kinds, fit_features
+from modelling.recipe import Recipe
+from modelling.sklearn_wrapper import apply_features
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What a Pipeline is fitted on: the fitted features, and (n, columns) that they gave."""
+
+    features: dict[str, Any]
+    inputs: pd.DataFrame
+
+
+def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
+    """Fits the recipe's features on (n, raw columns) training rows, without the target."""
+    kinds = column_kinds(raw, recipe.data.columns)
+    features = fit_features(raw, recipe.features, kinds, _may_miss(recipe))
+    return Fitting(features, apply_features(raw, features))
+
+
+def _may_miss(recipe: Recipe) -> bool:
+    checks = recipe.data.columns.values()
+    return not checks or any(check.missing for check in checks)
+
+
+def unfitted_pipeline(
+    recipe: Recipe, model: str, hyperparameters: Mapping[str, Any], fitting: Fitting
+) -> Pipeline:
+    """Builds the Pipeline of one of the recipe's models for these inputs.
+
+    Raises:
+        InputError: the estimator or a hyperparameter does not exist.
+    """
+    return build_pipeline(
+        recipe.models[model],
+        hyperparameters,
+        recipe.split.seed,
+        recipe.task,
+        describe_inputs(fitting.inputs, fitting.features),
+    )

@@ -1,0 +1,55 @@
+"""sweep: many trials of a recipe's models on folds of the training rows, then the best one's way.
+
+Called with `recipe`, `model`, `data`, how to search (`trials`, `sampler`, `pruner`, `folds`,
+`seed`, `patience`), where to work (`jobs`, `scheduler`), what to go on with (`resume`, `cache`),
+and the values or ranges of hyperparameters. Leaves a run of `train` for each trial, the
+leaderboard, the figures, and what main leaves of the best trial: it is trained on all training
+rows, evaluated and registered.
+"""
+
+import gc
+import os
+
+from engine.forkserver import start_forkserver
+
+_STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register", "steps.trial")
+
+if __name__ == "__main__":
+    gc.disable()  # until the imports are done: what they make is kept
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # First of all: it imports what the steps need while this process does its own imports.
+    start_forkserver(_STEPS)
+
+import click
+
+from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
+from engine.entry_point import run_command
+from modelling.search_space import PRUNERS, SAMPLERS
+
+
+@click.command(context_settings=TAKES_HYPERPARAMETERS)
+@click.option("--recipe", default="recipes/wine_quality.yaml")
+@click.option("--model", default="auto")
+@click.option("--data", default="auto")
+@click.option("--trials", default="auto")
+@click.option("--sampler", default="auto", type=click.Choice(SAMPLERS))
+@click.option("--pruner", default="none", type=click.Choice(PRUNERS))
+@click.option("--folds", default=5, type=click.IntRange(min=2))
+@click.option("--seed", default=42, type=click.IntRange(min=0, max=2**32 - 1))
+@click.option("--patience", default="none")
+@click.option("--jobs", default="auto")
+@click.option("--scheduler", default="none")
+@click.option("--resume", default="none")
+@click.option("--cache", default="use", type=click.Choice(["use", "refresh", "off"]))
+@click.pass_context
+def sweep(context: click.Context, /, **options: str | int) -> None:
+    """Finds the best hyperparameters on folds of the training rows, and trains with them."""
+    # Here, since each process of trials imports this file again, and needs no more of it.
+    from steps.sweeping import run_sweep
+
+    run_sweep(options, read_hyperparameters(context.args))
+
+
+if __name__ == "__main__":
+    run_command(sweep, keep_log=False)

@@ -1,0 +1,302 @@
+"""The trials of a sweep: which are known already, which are made, and what they gave."""
+
+import hashlib
+import json
+from bisect import insort
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
+from typing import Any, Protocol
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from engine.failures import end_run_unless_ended
+from engine.tags import CACHE_KEY, ERROR
+from engine.trial import Ended, Trial, Trials
+from modelling.recipe import Recipe
+from modelling.search import Search, Tried, find_rival, has_stalled
+from modelling.search_space import Point, Space
+from modelling.values import as_value
+from steps.trial import PRUNED, STATE
+
+SWEEP = "pipeline.sweep"
+TRIALS_KEY = "pipeline.trials_key"
+NUMBER = "pipeline.trial"
+POINT = "pipeline.trial_point"
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+_MOST_ATTEMPTS = 3
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is to do, with every `auto` resolved.
+
+    trials_key: of all that a trial's score depends on, but the point.
+    """
+
+    recipe: Recipe
+    space: Space
+    sampler: str
+    pruner: str
+    trials: int
+    folds: int
+    seed: int
+    patience: int | None
+    greater_is_better: bool
+    trials_key: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What must be the same for a sweep to be continued, by the words for it."""
+        space = json.dumps(asdict(self.space), sort_keys=True, default=str)
+        return {
+            "the search space": hashlib.sha256(space.encode()).hexdigest()[:16],
+            "sampler": self.sampler,
+            "seed": str(self.seed),
+            "pruner": self.pruner,
+            "folds": str(self.folds),
+            "the data, the recipe, the code or the lock": self.trials_key[:16],
+        }
+
+    def parameters(self, point: Point) -> dict[str, Any]:
+        """Returns the hyperparameters of a point, the recipe's included."""
+        given = self.recipe.models[point.model].parameters
+        return {name: as_value(value) for name, value in given.items()} | dict(
+            point.hyperparameters
+        )
+
+    def key(self, point: Point) -> str:
+        """Returns the key of a trial: equal for trials that must give the same."""
+        model = self.recipe.models[point.model].model_dump(mode="json", exclude={"parameters"})
+        content = [self.trials_key, model, self.parameters(point)]
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def trial(
+        self, number: int, point: Point, rival: list[float], given: Mapping[str, str]
+    ) -> Trial:
+        """Returns a trial as the engine takes it; `given` are the parameters of `train`."""
+        parameters = {name: str(value) for name, value in self.parameters(point).items()}
+        return Trial(
+            number,
+            f"{number} {point}"[:250],
+            {**given, "model": point.model, **parameters},
+            {
+                NUMBER: str(number),
+                POINT: point.key,
+                CACHE_KEY: self.key(point),
+                TRIALS_KEY: self.trials_key,
+                "pipeline.model": point.model,
+            },
+            {"model": point.model, "hyperparameters": dict(point.hyperparameters), "rival": rival},
+        )
+
+
+@dataclass(frozen=True)
+class Known:
+    """Trials that were made before.
+
+    by_number: of the sweep that is continued; by_key: of any, that answer the same question.
+    """
+
+    by_number: Mapping[int, Tried]
+    by_key: Mapping[str, Tried]
+
+
+NOTHING_KNOWN = Known({}, {})
+
+
+def find_known(plan: Plan, experiment_id: str, continued: Sequence[str], any_sweep: bool) -> Known:
+    """Finds the trials of earlier sweeps that count in this one.
+
+    Args:
+        plan: of this sweep.
+        experiment_id: where to look.
+        continued: the sweeps that this one continues: their trials keep their numbers.
+        any_sweep: whether the trials of others answer for equal points.
+    """
+    by_number: dict[int, Tried] = {}
+    by_key: dict[str, Tried] = {}
+    for run in _ended_trials(plan.trials_key, experiment_id):
+        tried = _read(run, plan)
+        if tried is None:
+            continue
+        if run.data.tags.get(MLFLOW_PARENT_RUN_ID) in continued:
+            by_number.setdefault(tried.number, tried)
+        elif not any_sweep:
+            continue
+        if tried.state == "complete":
+            by_key.setdefault(run.data.tags[CACHE_KEY], tried)
+    return Known(by_number, by_key)
+
+
+def _ended_trials(trials_key: str, experiment_id: str) -> Iterator[Run]:
+    client, token = MlflowClient(), None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            f"tags.`{TRIALS_KEY}` = '{trials_key}' and attributes.status != 'RUNNING'",
+            order_by=["attributes.start_time DESC"],
+            max_results=_PAGE,
+            page_token=token,
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _read(run: Run, plan: Plan) -> Tried | None:
+    """A trial as its run tells of it; None if it was cut off."""
+    tags, run_id = run.data.tags, run.info.run_id
+    metric = plan.recipe.metrics.primary
+    number, point = int(tags[NUMBER]), Point.from_key(tags[POINT])
+    if run.info.status == "FAILED":
+        return Tried(number, point, "failed", run_id=run_id, reason=tags.get(ERROR, "failed"))
+    if run.info.status != "FINISHED":
+        return None
+    folds: tuple[float, ...] = ()
+    if plan.pruner != "none":
+        history = MlflowClient().get_metric_history(run_id, f"{metric}_fold")
+        folds = tuple(one.value for one in sorted(history, key=lambda one: one.step))
+    if tags.get(STATE) == PRUNED:
+        return Tried(number, point, "pruned", folds=folds, run_id=run_id)
+    score = run.data.metrics.get(metric)
+    return None if score is None else Tried(number, point, "complete", score, folds, run_id)
+
+
+class Watcher(Protocol):
+    """Is told what becomes of a sweep while it runs."""
+
+    def show(self, tried: Sequence[Tried], running: Mapping[int, Point], newest: bool) -> None:
+        """Shows the trials that are done and those that are not; newest: whether any is new."""
+
+
+class SweepLoop:
+    """Makes the trials of a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        trials: Trials,
+        known: Known,
+        given: Mapping[str, str],
+        watcher: Watcher,
+        is_interrupted: Callable[[], bool],
+    ) -> None:
+        """Takes the parameters of `train` that all trials have in `given`."""
+        self._plan = plan
+        self._trials = trials
+        self._by_number = known.by_number
+        self._answers = dict(known.by_key)
+        self._given = given
+        self._watcher = watcher
+        self._is_interrupted = is_interrupted
+        self._search = Search(
+            plan.space, plan.sampler, plan.trials, plan.seed, plan.greater_is_better
+        )
+        self._next = 0
+        self._tried: list[Tried] = []
+        self._running: dict[int, Point] = {}
+        self._equal: dict[str, list[int]] = {}  # numbers by the key of the trial they wait for
+        self._attempts: Counter[int] = Counter()
+        self._checked = 0
+
+    def run(self) -> list[Tried]:
+        """Makes the trials, and returns those that count, by number."""
+        while not (self._is_interrupted() or self._is_done()):
+            self._fill()
+            self._watcher.show(self._tried, self._running, False)
+            if self._running:
+                for ended in self._trials.wait(_SECONDS_BETWEEN_LOOKS):
+                    self._take(ended)
+                self._watcher.show(self._tried, self._running, True)
+        return self._tried
+
+    def _is_done(self) -> bool:
+        """Whether all are made, or none of the last ones was better; later ones do not count."""
+        patience = self._plan.patience
+        if patience is not None:
+            whole = self._whole()
+            for length in range(self._checked + 1, len(whole) + 1):
+                if has_stalled(whole[:length], patience, self._plan.greater_is_better):
+                    self._tried = whole[:length]
+                    return True
+            self._checked = len(whole)
+        return self._next >= self._plan.trials and not self._running
+
+    def _whole(self) -> list[Tried]:
+        """The trials that are done, up to the first one that is not."""
+        pairs = takewhile(lambda pair: pair[0] == pair[1].number, enumerate(self._tried))
+        return [one for _, one in pairs]
+
+    def _fill(self) -> None:
+        while self._next < self._plan.trials and self._trials.free() and self._may_start():
+            number, self._next = self._next, self._next + 1
+            if number in self._by_number:
+                self._note(replace(self._by_number[number], number=number))
+                continue
+            pending = list(self._running.values())
+            point = self._search.choose(number, self._tried, pending)
+            key = self._plan.key(point)
+            if key in self._answers:
+                self._note(_as(self._answers[key], number, point))
+            elif key in self._equal:
+                self._equal[key].append(number)
+            else:
+                self._equal[key] = []
+                self._submit(number, point)
+
+    def _may_start(self) -> bool:
+        """Whether the trials are done that the next one is held against."""
+        return self._plan.pruner == "none" or len(self._whole()) >= self._next // 2
+
+    def _submit(self, number: int, point: Point) -> None:
+        self._running[number] = point
+        rival = find_rival(self._plan.pruner, number, self._tried, self._plan.greater_is_better)
+        self._trials.submit(self._plan.trial(number, point, rival, self._given))
+
+    def _take(self, ended: Ended) -> None:
+        point = self._running.pop(ended.number)
+        if ended.lost:
+            self._end_lost(ended)
+            self._attempts[ended.number] += 1
+            if self._attempts[ended.number] < _MOST_ATTEMPTS:
+                self._submit(ended.number, point)
+                return
+        if ended.error is not None:
+            tried = Tried(ended.number, point, "failed", run_id=ended.run_id, reason=ended.error)
+        else:
+            folds = tuple(ended.result["folds"])
+            state, score = ended.result["state"], ended.result["score"]
+            tried = Tried(ended.number, point, state, score, folds, ended.run_id)
+        self._note(tried)
+        key = self._plan.key(point)
+        if tried.state == "complete":
+            self._answers[key] = tried
+        for number in self._equal.pop(key, []):
+            self._note(_as(tried, number, point))
+
+    def _note(self, tried: Tried) -> None:
+        insort(self._tried, tried, key=lambda one: one.number)
+
+    def _end_lost(self, ended: Ended) -> None:
+        own = mlflow.active_run()
+        for run in MlflowClient().search_runs(
+            [own.info.experiment_id],
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{own.info.run_id}' and tags.`{NUMBER}` = "
+            f"'{ended.number}' and attributes.status = 'RUNNING'",
+        ):
+            end_run_unless_ended(run.info.run_id, "KILLED", str(ended.error))
+
+
+def _as(tried: Tried, number: int, point: Point) -> Tried:
+    """What a trial of an equal point gave, for another number."""
+    reason = tried.reason or f"the cache: run {tried.run_id}"
+    return replace(tried, number=number, point=point, reason=reason)

@@ -1,0 +1,315 @@
+"""A sweep from its request to its verdict; see steps/sweep.py."""
+
+import gc
+import json
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+import mlflow
+from mlflow import ActiveRun, MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_PROJECT_BACKEND,
+    MLFLOW_PROJECT_ENTRY_POINT,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+    MLFLOW_USER,
+)
+
+import engine.warm  # noqa: F401 - registers the backend
+from engine.cache import StepCache
+from engine.chain import Chain, Step
+from engine.entry_point import note_run
+from engine.failures import StepError
+from engine.forkserver import PROJECT
+from engine.local_trials import LocalTrials
+from engine.processes import process_tags, when_interrupted
+from engine.provenance import begin_provenance
+from engine.reaper import reap
+from engine.trial import Place, Trials
+from modelling.errors import InputError
+from modelling.metrics import metrics_of
+from modelling.recipe import only_parts
+from modelling.search import Tried, best_of, choose_sampler, count_trials
+from modelling.search_space import Space, build_space
+from steps.dependencies import StepDependencies
+from steps.pipeline import (
+    Request,
+    log_origin,
+    log_request,
+    resolve,
+    run_prepare,
+    run_steps_after_prepare,
+)
+from steps.reads import READS
+from steps.recording import hide_credentials
+from steps.summary import describe, print_summary
+from steps.sweep_report import Progress, log_figures, log_leaderboard, print_leaderboard
+from steps.sweep_trials import SWEEP, Plan, SweepLoop, find_known
+from steps.trial import read_folds
+from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
+
+_UNFINISHED = ("FAILED", "KILLED")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a sweep was asked for, checked; trials and patience are None where nothing was said."""
+
+    request: Request
+    space: Space
+    sampler: str
+    pruner: str
+    trials: int
+    folds: int
+    seed: int
+    patience: int | None
+    jobs: int
+    cache: str
+
+
+def run_sweep(options: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    """Does what steps/sweep.py was called for."""
+    logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+    provenance = begin_provenance(PROJECT)
+    os.environ["MLFLOW_TRACKING_URI"] = init_mlflow()
+    asked = _check(options, given)
+    recipe = asked.request.recipe
+    init_mlflow_experiment(recipe.name)  # before chdir: artifacts go where the user stands
+    gc.enable()
+    tags = {MLFLOW_PROJECT_ENTRY_POINT: "sweep", **process_tags()}
+    with start_run(recipe.name, None, tags) as run:
+        note_run(run.info.run_id)
+        os.chdir(PROJECT)
+        reap([run.info.experiment_id])
+        resumed = _find_resumed(options["resume"], run)
+        hide_credentials(run)
+        log_origin(recipe, {**options, **given}, provenance.result())
+        _sweep(asked, run, resumed)
+
+
+def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> Asked:
+    """Checks all that can be checked before any run is made."""
+    request = resolve(options["recipe"], "auto", options["data"], "register", {})
+    recipe = request.recipe
+    space = build_space(recipe, options["model"], given)
+    sampler = choose_sampler(space, options["sampler"])
+    trials = _whole_number("trials", options["trials"], "auto")
+    metric = metrics_of(recipe)[recipe.metrics.primary]
+    if options["pruner"] != "none" and _is_tuned(recipe.decision.threshold, metric):
+        raise InputError(
+            f"pruner {options['pruner']}: decision.threshold is tuned, so that no fold has a score "
+            "before all are fitted; use pruner=none"
+        )
+    return Asked(
+        request,
+        space,
+        sampler,
+        options["pruner"],
+        count_trials(space, sampler, trials),
+        options["folds"],
+        options["seed"],
+        _whole_number("patience", options["patience"], "none"),
+        _whole_number("jobs", options["jobs"], "auto") or len(os.sched_getaffinity(0)),
+        options["cache"],
+    )
+
+
+def _whole_number(name: str, text: str, nothing: str) -> int | None:
+    if text == nothing:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{name}: {text!r} is neither a whole number from 1 on nor {nothing!r}")
+    return int(text)
+
+
+def _is_tuned(threshold: float | str, metric: Any) -> bool:
+    return threshold == "tuned" and not metric.takes_probabilities
+
+
+def _find_resumed(run_id: str, own: Run) -> Run | None:
+    """The sweep that is to be continued, as far as that is known before its table is read."""
+    if run_id == "none":
+        return None
+    try:
+        run = MlflowClient().get_run(run_id)
+    except MlflowException as error:
+        raise InputError(
+            f"resume: there is no run {run_id!r} in {mlflow.get_tracking_uri()}"
+        ) from error
+    entry_point = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT)
+    if entry_point != "sweep":
+        raise InputError(f"resume: run {run_id} is of {entry_point or 'no entry point'}, no sweep")
+    for what, theirs, ours in (
+        ("experiment", run.info.experiment_id, own.info.experiment_id),
+        ("recipe", *(one.data.tags.get("pipeline.recipe") for one in (run, own))),
+    ):
+        if theirs != ours:
+            raise InputError(f"resume: run {run_id} is of the {what} {theirs}, this is {ours}")
+    if run.info.status == "RUNNING":
+        raise InputError(f"resume: run {run_id} is still running")
+    return run
+
+
+def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None) -> None:
+    recipe = asked.request.recipe
+    cache = StepCache(run.info.experiment_id, recipe.name, asked.cache)
+    chain = Chain(PROJECT, run, "warm", cache)
+    prepare = run_prepare(chain, asked.request)
+    read_folds(
+        only_parts(recipe, READS["trial"]), prepare.run_id, asked.folds
+    )  # too few rows, say, are no trial's fault
+    plan = _plan(asked, prepare)
+    tried, interrupted = _try_all(asked, plan, prepare, run, resumed)
+    print_leaderboard(plan, tried)
+    log_leaderboard(plan, tried)
+    if interrupted:
+        _end_interrupted(plan, tried, run)
+    winner = _winner(plan, tried)
+    mlflow.set_tags({"pipeline.winner_run_id": winner.run_id, "pipeline.model": winner.point.model})
+    request = replace(
+        asked.request,
+        model=winner.point.model,
+        hyperparameters=dict(winner.point.hyperparameters),
+    )
+    log_request(request)
+    log_figures(plan, tried)
+    click.echo(f"\nwinner   trial {winner.number}: {winner.point}\n")
+    verdict = run_steps_after_prepare(chain, request, prepare)
+    mlflow.set_tags({**verdict, "mlflow.note.content": describe(chain.steps, verdict)})
+    print_summary(chain.steps, request, verdict, mlflow.get_tracking_uri())
+
+
+def _plan(asked: Asked, prepare: Step) -> Plan:
+    recipe = asked.request.recipe
+    key = StepDependencies(PROJECT, recipe).of_trials(asked.folds, prepare.output_digest).key
+    return Plan(
+        recipe=recipe,
+        space=asked.space,
+        sampler=asked.sampler,
+        pruner=asked.pruner,
+        trials=asked.trials,
+        folds=asked.folds,
+        seed=asked.seed,
+        patience=asked.patience,
+        greater_is_better=metrics_of(recipe)[recipe.metrics.primary].greater_is_better,
+        trials_key=key,
+    )
+
+
+def _try_all(
+    asked: Asked, plan: Plan, prepare: Step, run: ActiveRun, resumed: Run | None
+) -> tuple[list[Tried], bool]:
+    """Makes all trials that are not known yet; returns them, and whether it was cut short."""
+    facts = json.dumps(plan.facts, sort_keys=True)
+    mlflow.set_tag(SWEEP, facts)
+    continued = _continued(plan, facts, run, resumed)
+    known = find_known(plan, run.info.experiment_id, continued, asked.cache == "use")
+    if known.by_number:
+        click.echo(
+            f"sweep             continues {continued[0]}: {len(known.by_number)} trials known"
+        )
+        _adopt(known.by_number.values(), run, resumed)
+    given = {
+        "recipe": asked.request.recipe_path,
+        "prepare_run_id": prepare.run_id,
+        "folds": str(plan.folds),
+    }
+    trials: Trials = LocalTrials(min(asked.jobs, plan.trials), _place(plan, prepare, run))
+    progress = Progress(plan)
+    interrupted = threading.Event()
+    loop = SweepLoop(plan, trials, known, given, progress, interrupted.is_set)
+    tried: Sequence[Tried] = []
+    try:
+        with when_interrupted(interrupted.set):
+            tried = loop.run()
+    finally:
+        trials.close()
+        progress.close(tried)
+    return list(tried), interrupted.is_set()
+
+
+def _continued(plan: Plan, facts: str, own: Run, resumed: Run | None) -> list[str]:
+    """The sweeps whose trials keep their numbers: the one that is named, or unfinished equals."""
+    if resumed is not None:
+        theirs = json.loads(resumed.data.tags.get(SWEEP, "{}"))
+        other = [name for name, value in plan.facts.items() if theirs.get(name) != value]
+        if other:
+            raise InputError(
+                f"resume: run {resumed.info.run_id} was another sweep: {', '.join(other)} differs"
+            )
+        return [resumed.info.run_id]
+    runs = MlflowClient().search_runs(
+        [own.info.experiment_id],
+        f"tags.`{SWEEP}` = '{facts}' and attributes.status != 'RUNNING' "
+        "and attributes.status != 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+    )
+    return [run.info.run_id for run in runs]
+
+
+def _adopt(tried: Any, own: Run, resumed: Run | None) -> None:
+    """Moves the trials of sweeps that never finished below this one, which goes on with them."""
+    if resumed is not None and resumed.info.status not in _UNFINISHED:
+        return
+    for one in tried:
+        MlflowClient().set_tag(one.run_id, MLFLOW_PARENT_RUN_ID, own.info.run_id)
+
+
+def _place(plan: Plan, prepare: Step, run: ActiveRun) -> Place:
+    tags = run.data.tags
+    inherited = (MLFLOW_USER, MLFLOW_GIT_COMMIT)
+    return Place(
+        tracking_uri=mlflow.get_tracking_uri(),
+        experiment_id=run.info.experiment_id,
+        step="train",
+        tags={
+            MLFLOW_PARENT_RUN_ID: run.info.run_id,
+            MLFLOW_PROJECT_ENTRY_POINT: "train",
+            MLFLOW_PROJECT_BACKEND: "warm",
+            MLFLOW_SOURCE_NAME: tags.get(MLFLOW_SOURCE_NAME, str(PROJECT)),
+            MLFLOW_SOURCE_TYPE: "PROJECT",
+            "pipeline.recipe": plan.recipe.name,
+            **{name: tags[name] for name in inherited if name in tags},
+        },
+        function="steps.trial:open_trials",
+        setting={
+            "recipe": plan.recipe.model_dump(mode="json"),
+            "prepare_run_id": prepare.run_id,
+            "folds": plan.folds,
+            "pruner": plan.pruner,
+            "greater_is_better": plan.greater_is_better,
+        },
+    )
+
+
+def _winner(plan: Plan, tried: Sequence[Tried]) -> Tried:
+    states = [one.state for one in tried]
+    log_metrics({"trials": len(tried), **{f"trials_{s}": states.count(s) for s in set(states)}})
+    if "complete" not in states:
+        reasons = {one.reason for one in tried if one.state == "failed"}
+        raise InputError(f"all {len(tried)} trials failed: {sorted(reasons)[0]}")
+    winner = best_of(tried, plan.greater_is_better)
+    log_metrics({f"best_{plan.recipe.metrics.primary}": float(winner.score or 0.0)})
+    return winner
+
+
+def _end_interrupted(plan: Plan, tried: Sequence[Tried], run: ActiveRun) -> None:
+    """Ends the run with what is known so far; nothing is trained that nobody has asked for."""
+    done = [one for one in tried if one.state == "complete"]
+    if len(done) > 1:
+        log_figures(plan, tried)
+    best = f"; the best so far is {best_of(tried, plan.greater_is_better).point}" if done else ""
+    raise StepError(
+        f"ended by SIGINT after {len(tried)} of {plan.trials} trials{best}; the same command goes "
+        f"on, or -P resume={run.info.run_id}",
+        "KILLED",
+    )

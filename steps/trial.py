@@ -1,0 +1,120 @@
+"""A trial of a sweep: the score of a model on folds of the training rows; no model is logged.
+
+`train` with `folds=` is one trial. A sweep does many in the same process: `open_trials` reads the
+training rows once, and gives the function that does a trial on them.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+import click
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from engine.trial import Figures, Work
+from modelling.cross_validation import CrossValidation
+from modelling.errors import InputError
+from modelling.recipe import Recipe, only_parts
+from modelling.split import ROW_KEY
+from steps.reads import READS
+from steps.step import TRAIN_TIMES, download, find_run, load_parts, step_run
+from tracking.mlflow_manager import log_metrics
+
+STATE = "pipeline.trial_state"
+PRUNED = "pruned"
+
+
+def open_trials(setting: Mapping[str, Any]) -> Work:
+    """Reads the training rows of a prepare run.
+
+    Args:
+        setting: `recipe`, as `model_dump` gives it; `prepare_run_id`; `folds`, a number; `pruner`;
+            `greater_is_better`, of the recipe's primary metric.
+
+    Returns:
+        What does a trial: it takes `model`, `hyperparameters`, and in `rival` the fold scores that
+        the pruner holds it against.
+    """
+    # The same last digits with any number of processes at a time, and each keeps to its core.
+    threadpool_limits(limits=1)
+    recipe = cast("Recipe", only_parts(Recipe.model_validate(setting["recipe"]), READS["trial"]))
+    validation = read_folds(recipe, setting["prepare_run_id"], setting["folds"])
+    metric = recipe.metrics.primary
+
+    def work(trial: Mapping[str, Any]) -> Figures:
+        scores: list[float] = []
+        for score in validation.scores(trial["model"], trial["hyperparameters"]):
+            scores.append(_finite(score, metric, len(scores)))
+            if trial["rival"] and len(scores) < setting["folds"] and _hopeless(trial, scores):
+                return Figures(
+                    _of_folds(metric, scores),
+                    {STATE: PRUNED},
+                    {"state": PRUNED, "score": None, "folds": scores},
+                )
+        figures = score_figures(metric, scores)
+        result: dict[str, Any] = {"state": "complete", "score": figures[0][1], "folds": scores}
+        return Figures(figures, {}, result)
+
+    def _hopeless(trial: Mapping[str, Any], scores: list[float]) -> bool:
+        # Here, since Optuna takes a while to import, and most sweeps prune nothing.
+        from modelling.pruning import is_hopeless
+
+        better = setting["greater_is_better"]
+        return is_hopeless(setting["pruner"], trial["rival"], scores, better)
+
+    return work
+
+
+def score_on_folds(
+    recipe: str, model: str, prepare_run_id: str, folds: str, hyperparameters: Mapping[str, Any]
+) -> None:
+    """Does one trial in a process and a run of its own, as `train` with folds=."""
+    settings = load_parts(recipe, "trial")
+    if not folds.isdecimal() or int(folds) < 2:
+        raise InputError(f"folds: {folds!r} is neither a whole number from 2 on nor 'none'")
+    name, _ = settings.choose_model(model)
+    with step_run("train", settings, name):
+        validation = read_folds(settings, prepare_run_id, int(folds))
+        metric = settings.metrics.primary
+        scores = [
+            _finite(score, metric, fold)
+            for fold, score in enumerate(validation.scores(name, hyperparameters))
+        ]
+        for figure, value, step in score_figures(metric, scores):
+            log_metrics({figure: value}, step)
+        mean = sum(scores) / len(scores)
+        click.echo(f"train: {metric} {mean:.4f} on {folds} folds, and no model")
+
+
+def read_folds(recipe: Recipe, prepare_run_id: str, folds: int) -> CrossValidation:
+    """Reads the training rows of a prepare run, and splits them into folds.
+
+    Raises:
+        InputError: there is no such run, or its rows are too few.
+    """
+    find_run(prepare_run_id, "prepare")
+    rows = pd.read_parquet(download(prepare_run_id, "train.parquet"))
+    times = None
+    if recipe.split.method == "time":
+        times = pd.read_parquet(download(prepare_run_id, TRAIN_TIMES))["time"]
+    targets = rows[recipe.data.target]
+    raw = rows.drop(columns=[ROW_KEY, recipe.data.target])
+    return CrossValidation(recipe, raw, targets, folds, times)
+
+
+def score_figures(metric: str, scores: list[float]) -> list[tuple[str, float, int]]:
+    """Returns the metrics of a trial: the folds as steps, their mean and their deviation."""
+    column = pd.Series(scores)
+    figures = [(metric, float(column.mean()), 0), (f"{metric}_std", float(column.std()), 0)]
+    return [*figures, *_of_folds(metric, scores)]
+
+
+def _of_folds(metric: str, scores: list[float]) -> list[tuple[str, float, int]]:
+    return [(f"{metric}_fold", score, step) for step, score in enumerate(scores)]
+
+
+def _finite(score: float, metric: str, fold: int) -> float:
+    if not math.isfinite(score):
+        raise InputError(f"{metric} is {score} on fold {fold + 1}")
+    return score
