@@ -12,7 +12,14 @@ import os
 
 from engine.forkserver import start_forkserver
 
-_STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register", "steps.trial")
+_STEPS = (
+    "steps.prepare",
+    "steps.train",
+    "steps.evaluate",
+    "steps.register",
+    "steps.trial",
+    "steps.report",
+)
 
 if __name__ == "__main__":
     gc.disable()  # until the imports are done: what they make is kept
@@ -51,5 +58,11 @@ def sweep(context: click.Context, /, **options: str | int) -> None:
     run_sweep(options, read_hyperparameters(context.args))
 
 
+def _finish(run_id: str) -> None:
+    from steps.sweeping import REPORTS
+
+    REPORTS.finish(run_id)
+
+
 if __name__ == "__main__":
-    run_command(sweep, keep_log=False)
+    run_command(sweep, keep_log=False, at_end=_finish)

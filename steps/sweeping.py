@@ -51,11 +51,14 @@ from steps.pipeline import (
 )
 from steps.reads import READS
 from steps.recording import hide_credentials
-from steps.summary import describe, print_summary
+from steps.report import StepReports
+from steps.summary import print_summary
 from steps.sweep_report import Progress, log_figures, log_leaderboard, print_leaderboard
 from steps.sweep_trials import SWEEP, Plan, SweepLoop, find_known
 from steps.trial import read_folds
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
+
+REPORTS = StepReports()
 
 _UNFINISHED = ("FAILED", "KILLED")
 
@@ -162,7 +165,7 @@ def _find_resumed(run_id: str, own: Run) -> Run | None:
 def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None) -> None:
     recipe = asked.request.recipe
     cache = StepCache(run.info.experiment_id, recipe.name, asked.cache)
-    chain = Chain(PROJECT, run, "warm", cache)
+    chain = Chain(PROJECT, run, "warm", cache, lambda step: REPORTS.begin(step, beside=True))
     prepare = run_prepare(chain, asked.request)
     read_folds(
         only_parts(recipe, READS["trial"]), prepare.run_id, asked.folds
@@ -184,7 +187,7 @@ def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None) -> None:
     log_figures(plan, tried)
     click.echo(f"\nwinner   trial {winner.number}: {winner.point}\n")
     verdict = run_steps_after_prepare(chain, request, prepare)
-    mlflow.set_tags({**verdict, "mlflow.note.content": describe(chain.steps, verdict)})
+    mlflow.set_tags(verdict)
     print_summary(chain.steps, request, verdict, mlflow.get_tracking_uri())
 
 
