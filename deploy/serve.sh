@@ -31,6 +31,9 @@ for name in BACKEND_STORE_URI ARTIFACTS_DESTINATION ALLOWED_HOSTS MLFLOW_FLASK_S
   [[ -n ${!name:-} ]] || fail "$name is not set; see the head of $0"
 done
 
+# A new store has no bucket yet.
+python "$(dirname "$0")/settings.py"
+
 # The users are kept in the same database. MLflow reads where from a file, which is nobody else's.
 umask 077
 settings=$(mktemp -d "${TMPDIR:-/tmp}/mlflow-users.XXXXXXXX")

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import psutil
@@ -17,14 +18,17 @@ from engine.processes import process_of
 _TIME_TO_START = timedelta(hours=1)
 
 
-def find_stale_runs(experiment_ids: list[str]) -> list[tuple[Run, str]]:
+def find_stale_runs(
+    experiment_ids: list[str], gone_hosts: Collection[str] = ()
+) -> list[tuple[Run, str]]:
     """Finds runs of entry points that count as RUNNING and are not, as far as this host can tell.
 
     Args:
         experiment_ids: where to look.
+        gone_hosts: names of hosts that run no more, such as containers.
 
     Returns:
-        Each stale run with the reason, in words. A run of another host is left alone.
+        Each stale run with the reason, in words. A run of any other host is left alone.
     """
     client = MlflowClient()
     running: dict[str, Run] = {}
@@ -35,13 +39,13 @@ def find_stale_runs(experiment_ids: list[str]) -> list[tuple[Run, str]]:
         token = page.token
         if not token:
             break
-    stale = ((run, _why_stale(run, running, client)) for run in running.values())
+    stale = ((run, _why_stale(run, running, client, gone_hosts)) for run in running.values())
     return [(run, reason) for run, reason in stale if reason]
 
 
-def reap(experiment_ids: list[str]) -> list[tuple[Run, str]]:
+def reap(experiment_ids: list[str], gone_hosts: Collection[str] = ()) -> list[tuple[Run, str]]:
     """Ends the stale runs as KILLED, with the reason in `pipeline.error`, and returns them."""
-    stale = find_stale_runs(experiment_ids)
+    stale = find_stale_runs(experiment_ids, gone_hosts)
     for run, reason in stale:
         end_run_unless_ended(run.info.run_id, "KILLED", reason)
     return stale
@@ -51,10 +55,14 @@ def _is_entry_point(run: Run) -> bool:
     return MLFLOW_PROJECT_ENTRY_POINT in run.data.tags
 
 
-def _why_stale(run: Run, running: dict[str, Run], client: MlflowClient) -> str | None:
+def _why_stale(
+    run: Run, running: dict[str, Run], client: MlflowClient, gone_hosts: Collection[str]
+) -> str | None:
     known = process_of(run.data.tags)
     if known:
         host, process = known
+        if host in gone_hosts:
+            return f"its host, {host}, is gone"
         if host != platform.node() or process.is_alive():
             return None
         return f"its process, {process.pid} on {host}, is gone"
@@ -63,7 +71,7 @@ def _why_stale(run: Run, running: dict[str, Run], client: MlflowClient) -> str |
         parent = running.get(parent_id)
         if parent is None:
             return "it never started, and its parent has ended"
-        return _why_stale(parent, running, client)
+        return _why_stale(parent, running, client, gone_hosts)
     started = datetime.fromtimestamp(run.info.start_time / 1000)
     own_store = client.tracking_uri.startswith("sqlite:")
     if not own_store and datetime.now() - started < _TIME_TO_START:

@@ -2,6 +2,7 @@
 
     python scripts/check_mlflow_status.py          # exit code 1 if runs count wrongly as RUNNING
     python scripts/check_mlflow_status.py --reap   # ends them as KILLED, mends the registry
+    python scripts/check_mlflow_status.py --reap --gone HOST   # of a host that is no more, too
 
 The server is the one of MLFLOW_TRACKING_URI, or else mlflow.db in the working directory.
 """
@@ -26,12 +27,13 @@ from tracking.mlflow_manager import init_mlflow
 
 @click.command()
 @click.option("--reap", "ends_them", is_flag=True, help="End stale runs, undo half registrations.")
-def check_mlflow_status(ends_them: bool) -> None:
+@click.option("--gone", multiple=True, metavar="HOST", help="A host that runs no more.")
+def check_mlflow_status(ends_them: bool, gone: tuple[str, ...]) -> None:
     """Lists runs that count as RUNNING although their process is gone, and each champion's past."""
     try:
         init_mlflow()
         experiments = [found.experiment_id for found in MlflowClient().search_experiments()]
-        stale = reap(experiments) if ends_them else find_stale_runs(experiments)
+        stale = (reap if ends_them else find_stale_runs)(experiments, gone)
         models = MlflowClient().search_registered_models(max_results=1000)
         finished = [did for model in models if ends_them for did in _finish_or_undo(model.name)]
     except (MlflowException, OSError) as error:

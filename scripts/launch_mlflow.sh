@@ -5,6 +5,7 @@ set -euo pipefail
 usage() {
     cat <<'END'
 scripts/launch_mlflow.sh [PORT] [--host HOST] [--auth] [--verbose]
+scripts/launch_mlflow.sh --production
 
 Opens the MLflow UI on the store of MLFLOW_TRACKING_URI, or else on mlflow.db where you stand.
 Ctrl-C ends it, and all that it started.
@@ -14,6 +15,8 @@ Ctrl-C ends it, and all that it started.
   --auth       asks for a name and a password; the first start takes those of the user admin
                from MLFLOW_AUTH_ADMIN_PASSWORD (needs requirements-server.lock)
   --verbose    shows what the server prints
+  --production the team's server, over PostgreSQL and S3 with users and roles: BACKEND_STORE_URI,
+               ARTIFACTS_DESTINATION and more, see deploy/serve.sh and docs/production.md
 END
 }
 
@@ -36,6 +39,7 @@ while [ $# -gt 0 ]; do
         --host=?*) host=${1#--host=} ;;
         --auth) with_auth=yes ;;
         --verbose) verbose=yes ;;
+        --production) exec "$project/deploy/serve.sh" ;;
         -*) fail "there is no option $1; --help lists them" 2 ;;
         *) is_port "$1" || fail "$1 is no port: a number from 1 to 65535" 2; first_port=$1 ;;
     esac

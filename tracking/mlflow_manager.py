@@ -24,6 +24,13 @@ from mlflow.utils.rest_utils import http_request
 
 _LONGEST_PARAM = 6000
 _SECONDS_TO_ANSWER = 10
+# Files go through the server: its store need not be reached from here, nor be known. And MLflow
+# would print a link to each run.
+_BY_THE_SERVER = {
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 
 def init_mlflow(tracking_uri: str | None = None) -> str:
@@ -44,8 +51,8 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
         _create_database(database)
     elif uri.startswith(("http://", "https://")):
         _check_server(uri)
-        # It would print a link to each run.
-        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        for name, value in _BY_THE_SERVER.items():
+            os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(uri)
     return uri
 

@@ -1,0 +1,55 @@
+"""The settings of deploy/serve.sh, for the scripts beside it."""
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+def setting(name: str) -> str:
+    """Returns a setting of the server: a variable, or what is in the file that NAME_FILE names.
+
+    Raises:
+        click.ClickException: it is not set.
+    """
+    file = os.environ.get(f"{name}_FILE")
+    value = Path(file).read_text(encoding="utf-8").strip() if file else os.environ.get(name)
+    if not value:
+        raise click.ClickException(f"{name} is not set; see the head of deploy/serve.sh")
+    return value
+
+
+def artifacts_destination() -> str:
+    """Returns ARTIFACTS_DESTINATION, made ready: with its credentials, and its bucket if it is new.
+
+    Raises:
+        click.ClickException: it cannot be reached, or refuses.
+    """
+    destination = setting("ARTIFACTS_DESTINATION")
+    if not destination.startswith("s3://"):
+        return destination
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        if f"{name}_FILE" in os.environ:
+            os.environ[name] = setting(name)
+    store = boto3.client("s3", endpoint_url=os.environ.get("MLFLOW_S3_ENDPOINT_URL"))
+    bucket = urlsplit(destination).netloc
+    try:
+        store.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "404":
+            raise click.ClickException(f"the bucket {bucket}: {error}") from error
+        store.create_bucket(Bucket=bucket)
+    except BotoCoreError as error:
+        raise click.ClickException(f"the S3 store: {error}") from error
+    return destination
+
+
+if __name__ == "__main__":
+    try:
+        artifacts_destination()
+    except click.ClickException as error:
+        sys.exit(f"serve.sh: {error.format_message()}")
