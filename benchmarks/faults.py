@@ -51,6 +51,7 @@ class Row:
     """One line of the table: a fault, and what happened each time that it was injected."""
 
     fault: str
+    inject: Fault | None = None
     outcomes: Counter = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
@@ -188,47 +189,55 @@ def is_best(name: str) -> list[str]:
     return [] if is_it else [f"the champion has {champion.tags['rmse']}, another {min(figures)}"]
 
 
-def disturb(client: Client, alpha: float, wait: float, fault: Fault, rng: random.Random) -> str:
-    """A pipeline with a fault in it; it must go on, or stop in one line and resume."""
+def disturb(
+    client: Client, rows: list[Row], checked: set[str], alpha: float, usual: float, seed: str
+) -> None:
+    """A pipeline with faults in it, one after the other; it goes on, or stops and resumes."""
+    rng = random.Random(seed)
     process = client.start(alpha, "--cache", "refresh")
-    time.sleep(wait)
-    fault(process, rng)
+    injected = []
+    for row in rng.sample(rows, len(rows)):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(1, usual / len(rows)))
+        if process.poll() is None:
+            row.inject(process, rng)
+            injected.append(row)
     code, said = client.finish(process)
-    if code == 0:
-        return "went on"
-    lines = said.strip().splitlines()
-    told = [line for line in lines if "Traceback" in line]
-    if told:
-        print(said, flush=True)
+    outcome = "went on" if code == 0 else resume(client, alpha, said)
+    problems = look_through(client.server, NAME, checked)
+    for row in injected:
+        row.note(outcome, problems)
+
+
+def resume(client: Client, alpha: float, said: str) -> str:
+    """Types a pipeline again that has stopped; returns what to count."""
+    lines = said.strip().splitlines() or [""]
+    told = any("Traceback" in line for line in lines)
+    print(said if told else f"    stopped: {lines[-1]}", flush=True)
     code, said = client.run(alpha)
-    if code != 0:
+    if code:
         print(said, flush=True)
         return "did not resume"
-    if told:
-        return "stopped with a traceback"
-    print(f"    stopped: {lines[-1] if lines else ''}", flush=True)
-    return "stopped, resumed"
+    return "stopped with a traceback" if told else "stopped, resumed"
 
 
 def inject(client: Client, rows: list[Row], checked: set[str], seed: int, times: int) -> None:
     """Each part of the server, the client, and the network between them, in turn."""
+    started = time.monotonic()
     code, said = client.run(0.05)
+    usual = time.monotonic() - started
     if code:
         sys.exit(said)
-    started = time.monotonic()
-    client.run(0.05, "--cache", "refresh")
-    usual = time.monotonic() - started
-    faults = {f"{part} killed": killed(client, part) for part in PARTS}
-    faults["client killed"] = kill_client
+    rows += [Row(f"{part} killed", killed(client, part)) for part in PARTS]
     if client.prefix:
-        faults[f"network cut for {SECONDS_CUT} s"] = cut_network
-    rows += [Row(name) for name in faults]
+        rows.append(Row(f"network cut for {SECONDS_CUT} s", cut_network))
+    of_server = list(rows)
+    of_client = Row("client killed", kill_client)
+    rows.append(of_client)
     for trial in range(times):
-        for number, row in enumerate(rows):
-            rng = random.Random(f"{seed} {row.fault} {trial}")
-            alpha = 0.04 - 0.001 * (trial * len(rows) + number)
-            outcome = disturb(client, alpha, rng.uniform(2, usual), faults[row.fault], rng)
-            row.note(outcome, look_through(client.server, NAME, checked))
+        alpha = 0.04 - 0.002 * trial
+        disturb(client, of_server, checked, alpha, usual, f"{seed} server {trial}")
+        disturb(client, [of_client], checked, alpha - 0.001, usual, f"{seed} client {trial}")
 
 
 def killed(client: Client, part: str) -> Fault:
