@@ -23,6 +23,10 @@ PROJECT = Path(__file__).parent.parent
 TOOLS = Path(os.environ.get("CUVEE_TEST_TOOLS") or PROJECT.parent / "shared" / "tools")
 _SERVERS = TOOLS / "servers"
 _SECONDS_TO_START = 180
+# Ends all parts when the process that started them is gone, however it ended.
+_GUARD = """cat >/dev/null
+cd "$0" 2>/dev/null || exit 0
+kill -KILL -- "-$(cat mlflow.pid)" "$(cat s3/pid)" "$(head -n 1 postgres/data/postmaster.pid)" """
 PARTS = ("tracking server", "PostgreSQL", "S3 server")
 
 
@@ -54,8 +58,16 @@ class TeamServer:
         self._s3_port = free_ports("127.0.0.1", 4)
         self._settings: dict[str, str] = {}
         self._mlflow: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self):
+        self._guard = subprocess.Popen(
+            ["bash", "-c", _GUARD, str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             for part in reversed(PARTS):
                 self.start(part)
@@ -152,6 +164,9 @@ class TeamServer:
         for part in PARTS:
             with suppress(subprocess.CalledProcessError, OSError, psutil.NoSuchProcess):
                 self.kill(part)
+        if self._guard:
+            self._guard.kill()  # by now the numbers of the processes may be others'
+            self._guard.communicate()
 
     def _script(self, name: str, port: int, what: str) -> str:
         # Through a file: a server that a script leaves behind would hold a pipe open.
@@ -178,6 +193,7 @@ class TeamServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        (self.folder / "mlflow.pid").write_text(str(self._mlflow.pid))
         deadline = time.monotonic() + _SECONDS_TO_START
         while not answers(self.uri):
             if self._mlflow.poll() is not None or time.monotonic() > deadline:
