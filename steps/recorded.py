@@ -111,7 +111,10 @@ def _get_run(run_id: str) -> Run | None:
 
 
 def _pipeline_of_version(uri: str) -> str:
-    """The run of main that evaluated a model version before it was registered."""
+    """The finished run of main, or of a sweep, in which a model version was evaluated.
+
+    Not always the one above the evaluation: that may have failed later, and the next one reused it.
+    """
     client = MlflowClient()
     rest = uri.removeprefix(_MODEL_URI).strip("/")
     try:
@@ -124,13 +127,27 @@ def _pipeline_of_version(uri: str) -> str:
     except MlflowException as error:
         raise InputError(f"run_id: there is no model version {uri!r}: {error.message}") from error
     evaluated = _get_run(version.tags.get("pipeline.evaluate_run_id", "none"))
+    pipelines = _finished_with(evaluated) if evaluated else []
     parent = evaluated.data.tags.get(MLFLOW_PARENT_RUN_ID) if evaluated else None
-    if parent is None:
+    if not pipelines and parent is None:
         raise InputError(
             f"run_id: {uri} was not made by a pipeline that is recorded here: its evaluation is "
             f"{'a run on its own' if evaluated else 'not there'}"
         )
-    return parent
+    return pipelines[0].info.run_id if pipelines else str(parent)
+
+
+def _finished_with(evaluated: Run) -> list[Run]:
+    """The first finished pipeline in which this run stood for the step evaluate."""
+    step = f"tags.`pipeline.step.evaluate.run_id` = '{evaluated.info.run_id}'"
+    return list(
+        MlflowClient().search_runs(
+            [evaluated.info.experiment_id],
+            f"{step} and attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time"],
+            max_results=1,
+        )
+    )
 
 
 def _check_is_pipeline(run: Run) -> None:

@@ -9,6 +9,7 @@ identical, equal within tolerance, or different, which fails the run.
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,7 @@ from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_met
 _UNTIL = ("prepare", "train", "evaluate")
 _SYSTEM = "system/"
 _TEMPORARY = "t"  # the path of a socket in there must not exceed 104 characters
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 24  # enough of a digest to tell it from another
 
 
@@ -293,7 +295,9 @@ def _conclude(recorded: Recorded, rows: list[Compared], reason: str | None) -> N
     verdict, step, largest = judge(rows)
     details = {
         IDENTICAL: "every prediction, metric and digest is the same",
-        CLOSE: f"the largest relative difference is {largest:.1e}, of {TOLERANCE:.0e} allowed",
+        CLOSE: f"the largest relative difference is {largest:.1e}, of {TOLERANCE:.0e} allowed"
+        if largest
+        else "the model's content is another, and every prediction and metric the same",
         DIFFERENT: f"first at {step}",
     }
     words = details[verdict]
@@ -323,7 +327,9 @@ def _note(recorded: Recorded, verdict: str, words: str, rows: list[Compared]) ->
 def _print_table(rows: list[Compared]) -> None:
     click.echo(f"\n{'step':<9} {'what':<40} {'outcome':<23} then -> now")
     for row in rows:
-        then, now = (text[:_SHOWN] for text in (row.then, row.now))
+        then, now = (
+            text[:_SHOWN] if _DIGEST.fullmatch(text) else text for text in (row.then, row.now)
+        )
         click.echo(f"{row.step:<9} {row.what:<40} {row.outcome:<23} {then} -> {now}")
 
 

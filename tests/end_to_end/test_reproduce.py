@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,52 +13,12 @@ import pytest
 
 from modelling.errors import InputError
 from steps.recorded import find_recorded
-from tests.end_to_end.git_daemon import copy_project, git
+from tests.end_to_end.git_daemon import git
+from tests.end_to_end.project_copy import Project
 
 PROJECT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
-
-
-class Project:
-    """A copy of the project, committed, with a store, and a folder for temporary files."""
-
-    def __init__(self, folder, store):
-        self.folder, self.store = folder / "project", store
-        self.temporary = folder / "t"
-        self.temporary.mkdir()
-        copy_project(self.folder)
-        self.table = folder / "wines.csv"
-        shutil.copyfile(PROJECT / "data" / "red-wine-quality.csv", self.table)
-        self.variables = {
-            "TMPDIR": str(self.temporary),
-            "XDG_CACHE_HOME": str(folder / "cache"),
-            "MLFLOW_TRACKING_URI": store.uri,
-        }
-
-    def main(self, *options):
-        command = [sys.executable, str(self.folder / "main.py"), *options]
-        return self.store.type(command, variables=self.variables)
-
-    def reproduce(self, run_id, python=sys.executable, environment="locked"):
-        options = ["--run_id", run_id, "--environment", environment]
-        command = [str(python), "-m", "steps.reproduce", *options]
-        return self.store.type(command, cwd=self.folder, variables=self.variables)
-
-    def forge(self, run, change):
-        """A run that says of itself what the given one says, but for a change."""
-        client = self.store.client
-        parent = client.create_run(run.info.experiment_id, tags=run.data.tags)
-        folder = Path(run.info.artifact_uri.removeprefix("file://"))
-        content = json.loads((folder / "provenance.json").read_text())
-        names = ("git_diff.txt", "request.json")
-        files = {name: (folder / name).read_text() for name in names}
-        change(content, files)
-        client.log_dict(parent.info.run_id, content, "provenance.json")
-        for name, text in files.items():
-            client.log_text(parent.info.run_id, text, name)
-        client.set_terminated(parent.info.run_id)
-        return parent.info.run_id
 
 
 @pytest.fixture(scope="module")
@@ -121,16 +80,24 @@ def test_a_run_with_a_dirty_tree_is_identical_and_nothing_else_changes(
     assert (project.folder / ".git" / "index").read_bytes() == index
 
 
-def test_a_registered_version_is_made_again(project, recorded):
-    outcome = project.reproduce("models:/wine_quality@champion")
-    assert outcome.code == 0, outcome.terminal
-    tags = outcome.of("reproduce").data.tags
-    assert tags["pipeline.reproduced_run_id"] == recorded.parent.info.run_id
-    assert tags["pipeline.verdict"] == "identical"
+def test_the_pipeline_of_a_version_is_one_that_finished(project, recorded, monkeypatch):
+    """Here the one that evaluated it failed later, and the next one reused the evaluation."""
+    client, experiment = project.store.client, recorded.parent.info.experiment_id
+    failed = client.create_run(experiment, tags={"mlflow.project.entryPoint": "main"}).info.run_id
+    client.set_terminated(failed, "FAILED")
+    evaluated = client.create_run(experiment, tags={"mlflow.parentRunId": failed}).info.run_id
+    next_one = project.forge(recorded.parent, lambda *_: None)
+    client.set_tag(next_one, "pipeline.step.evaluate.run_id", evaluated)
+    client.create_registered_model("resumed")
+    tags = {"pipeline.evaluate_run_id": evaluated}
+    client.create_model_version("resumed", project.store.folder.as_uri(), tags=tags)
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", project.store.uri)
+    assert find_recorded("models:/resumed/1").run_id == next_one
+    client.delete_registered_model("resumed")
 
 
 def test_another_scikit_learn_is_named(project, recorded, tmp_path, type_command):
-    """In an environment that is as locked but for scikit-learn, which is forced."""
+    """A registered version, in an environment that is as locked but for what is forced."""
     python = tmp_path / "environment" / "bin" / "python"
     for words in (
         ["venv", "--quiet", "--python", sys.executable, str(tmp_path / "environment")],
@@ -140,7 +107,9 @@ def test_another_scikit_learn_is_named(project, recorded, tmp_path, type_command
         done = type_command(["uv", *words], project.folder)
         if done.returncode:
             pytest.skip(f"the environment cannot be had: {done.stdout}")
-    outcome = project.reproduce(recorded.parent.info.run_id, python, "current")
+    outcome = project.reproduce("models:/wine_quality@champion", python, "current")
+    reproduced = outcome.of("reproduce").data.tags["pipeline.reproduced_run_id"]
+    assert reproduced == recorded.parent.info.run_id
     word, reason = verdict(outcome)
     assert word in ("different", "equal within tolerance"), outcome.terminal
     assert (outcome.code == 0) == (word != "different")
