@@ -4,13 +4,10 @@ A chain of steps costs seconds, so each is typed once in a session and many test
 """
 
 import os
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -197,24 +194,13 @@ def artifact(run: Run, path: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def new_database(tmp_path_factory):
-    """A database as MLflow makes it, which takes a second."""
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture(scope="session")
-def make_store(tmp_path_factory, new_database):
+def make_store(tmp_path_factory, make_database):
     """Makes a store of its own: an empty folder, or one in which the database has been made."""
 
     def make(is_empty: bool = False) -> Store:
         folder = tmp_path_factory.mktemp("store")
         if not is_empty:
-            database = shutil.copyfile(new_database, folder / "mlflow.db")
-            with closing(sqlite3.connect(database)) as connection, connection:
-                place = "UPDATE experiments SET artifact_location = ? || '/mlruns/0'"
-                connection.execute(place, [str(folder)])
+            make_database(folder)
         return Store(folder)
 
     return make

@@ -8,8 +8,10 @@ from engine.reaper import find_stale_runs, reap
 from engine.tags import ERROR, HOST
 
 
-def test_a_run_of_another_host_ends_when_that_host_is_said_to_be_gone(tmp_path, monkeypatch):
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_a_run_of_another_host_ends_when_that_host_is_said_to_be_gone(
+    tmp_path, make_database, monkeypatch
+):
+    uri = make_database(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     client = MlflowClient(uri)
     theirs, ours = (

@@ -37,7 +37,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def run_script(tmp_path):
+def run_script(tmp_path, make_database):
     """Runs a script with this body; returns its words, its client and what the probes found."""
 
     def run(body, code=0):
@@ -46,7 +46,7 @@ def run_script(tmp_path):
             project=str(PROJECT), probe=PROBE, body=body.replace("\n", "\n        ")
         )
         script.write_text(text)
-        uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+        uri = make_database(tmp_path)
         done = subprocess.run(
             [sys.executable, str(script), str(tmp_path)],
             cwd=tmp_path,
@@ -90,18 +90,16 @@ def test_two_steps_share_no_random_state(run_script):
     assert found["one"]["random"][1] != found["two"]["random"][1]
 
 
-@pytest.mark.parametrize(
-    ("options", "status", "error"),
-    [
-        ("code='3'", "FAILED", "the process ended with exit code 3"),
-        ("kill='9'", "KILLED", "the process was killed by SIGKILL"),
-        ("kill='15'", "KILLED", "the process was killed by SIGTERM"),
-    ],
-)
-def test_the_exit_code_decides_even_if_nobody_waits(run_script, options, status, error):
-    _, (_, child), _ = run_script(f"step('one', synchronous=False, {options})")
-    assert child.info.status == status
-    assert child.data.tags["pipeline.error"] == error
+def test_the_exit_code_decides_even_if_nobody_waits(run_script):
+    endings = {
+        "code='3'": ("FAILED", "the process ended with exit code 3"),
+        "kill='9'": ("KILLED", "the process was killed by SIGKILL"),
+        "kill='15'": ("KILLED", "the process was killed by SIGTERM"),
+    }
+    steps = [f"step('{n}', synchronous=False, {options})" for n, options in enumerate(endings)]
+    _, (_, *children), _ = run_script("; ".join(steps))
+    ended = [(child.info.status, child.data.tags["pipeline.error"]) for child in children]
+    assert sorted(ended) == sorted(endings.values())
 
 
 def test_steps_of_threads_have_the_parent_that_is_named(run_script):

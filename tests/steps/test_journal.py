@@ -10,9 +10,8 @@ from steps.journal import Move, move_champion, read_journal, version_before
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
-    mlflow.set_tracking_uri(uri)
+def client(tmp_path_factory, make_database):
+    mlflow.set_tracking_uri(make_database(tmp_path_factory.mktemp("store")))
     yield MlflowClient()
     mlflow.set_tracking_uri(None)
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)

@@ -1,0 +1,29 @@
+"""What tests in all folders share."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from mlflow import MlflowClient
+
+
+@pytest.fixture(scope="session")
+def _new_database(tmp_path_factory):
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_database(_new_database):
+    """Puts `mlflow.db` into a folder, as MLflow makes it there in a second; returns its URI."""
+
+    def make(folder):
+        database = shutil.copyfile(_new_database, folder / "mlflow.db")
+        with closing(sqlite3.connect(database)) as connection, connection:
+            place = "UPDATE experiments SET artifact_location = ? || '/mlruns/0'"
+            connection.execute(place, [str(folder)])
+        return f"sqlite:///{database}"
+
+    return make
