@@ -19,9 +19,14 @@ _SECONDS_TO_END = 5
 class LocalTrials:
     """Some processes, each doing one trial at a time."""
 
-    def __init__(self, jobs: int, place: Place) -> None:
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._workers: list[_Worker] = []
+
+    def begin(self, place: Place) -> None:
+        """Starts the processes."""
         self._place = place
-        self._workers = [_start(place) for _ in range(jobs)]
+        self._workers = [_start(place) for _ in range(self._jobs)]
 
     def free(self) -> int:
         """Returns how many processes have nothing to do."""

@@ -87,6 +87,9 @@ Work = Callable[[Mapping[str, Any]], Figures]
 class Trials(Protocol):
     """Processes that do trials, here or elsewhere."""
 
+    def begin(self, place: Place) -> None:
+        """Takes where the trials are recorded; before the first one."""
+
     def free(self) -> int:
         """Returns how many more trials can be taken now."""
 

@@ -60,6 +60,9 @@ from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_met
 
 REPORTS = StepReports()
 
+# Other versions of these may give other scores, or read other things in the store.
+_SAME_ON_WORKERS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "optuna")
+
 _UNFINISHED = ("FAILED", "KILLED")
 
 
@@ -75,7 +78,6 @@ class Asked:
     folds: int
     seed: int
     patience: int | None
-    jobs: int
     cache: str
 
 
@@ -85,6 +87,7 @@ def run_sweep(options: Mapping[str, Any], given: Mapping[str, str]) -> None:
     provenance = begin_provenance(PROJECT)
     os.environ["MLFLOW_TRACKING_URI"] = init_mlflow()
     asked = _check(options, given)
+    trials = _open_trials(options, asked.trials)
     recipe = asked.request.recipe
     init_mlflow_experiment(recipe.name)  # before chdir: artifacts go where the user stands
     gc.enable()
@@ -96,7 +99,18 @@ def run_sweep(options: Mapping[str, Any], given: Mapping[str, str]) -> None:
         resumed = _find_resumed(options["resume"], run)
         hide_credentials(run)
         log_origin(recipe, {**options, **given}, provenance.result())
-        _sweep(asked, run, resumed)
+        _sweep(asked, run, resumed, trials)
+
+
+def _open_trials(options: Mapping[str, Any], count: int) -> Trials:
+    """The processes of this machine, or a cluster, if it is there."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jobs = _whole_number("jobs", options["jobs"], "auto") or cores or 1
+    if options["scheduler"] == "none":
+        return LocalTrials(min(jobs, count))
+    from engine.dask_trials import DaskTrials
+
+    return DaskTrials(options["scheduler"], _SAME_ON_WORKERS, mlflow.get_tracking_uri())
 
 
 def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> Asked:
@@ -121,7 +135,6 @@ def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> Asked:
         options["folds"],
         options["seed"],
         _whole_number("patience", options["patience"], "none"),
-        _whole_number("jobs", options["jobs"], "auto") or len(os.sched_getaffinity(0)),
         options["cache"],
     )
 
@@ -162,7 +175,7 @@ def _find_resumed(run_id: str, own: Run) -> Run | None:
     return run
 
 
-def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None) -> None:
+def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None, trials: Trials) -> None:
     recipe = asked.request.recipe
     cache = StepCache(run.info.experiment_id, recipe.name, asked.cache)
     chain = Chain(PROJECT, run, "warm", cache, lambda step: REPORTS.begin(step, beside=True))
@@ -171,7 +184,7 @@ def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None) -> None:
         only_parts(recipe, READS["trial"]), prepare.run_id, asked.folds
     )  # too few rows, say, are no trial's fault
     plan = _plan(asked, prepare)
-    tried, interrupted = _try_all(asked, plan, prepare, run, resumed)
+    tried, interrupted = _try_all(asked, plan, prepare, run, resumed, trials)
     print_leaderboard(plan, tried)
     log_leaderboard(plan, tried)
     if interrupted:
@@ -209,7 +222,12 @@ def _plan(asked: Asked, prepare: Step) -> Plan:
 
 
 def _try_all(
-    asked: Asked, plan: Plan, prepare: Step, run: ActiveRun, resumed: Run | None
+    asked: Asked,
+    plan: Plan,
+    prepare: Step,
+    run: ActiveRun,
+    resumed: Run | None,
+    trials: Trials,
 ) -> tuple[list[Tried], bool]:
     """Makes all trials that are not known yet; returns them, and whether it was cut short."""
     facts = json.dumps(plan.facts, sort_keys=True)
@@ -226,12 +244,12 @@ def _try_all(
         "prepare_run_id": prepare.run_id,
         "folds": str(plan.folds),
     }
-    trials: Trials = LocalTrials(min(asked.jobs, plan.trials), _place(plan, prepare, run))
     progress = Progress(plan)
     interrupted = threading.Event()
     loop = SweepLoop(plan, trials, known, given, progress, interrupted.is_set)
     tried: Sequence[Tried] = []
     try:
+        trials.begin(_place(plan, prepare, run))
         with when_interrupted(interrupted.set):
             tried = loop.run()
     finally:
