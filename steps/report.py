@@ -20,15 +20,19 @@ from engine.chain import Step
 from engine.failures import one_line
 from engine.forkserver import PROJECT, can_fork
 from engine.warm import start_beside
+from modelling.poster import as_png, as_svg
 from modelling.report import Report, render_report
 from steps.description import describe_report
-from steps.report_content import PIPELINES, collect_report
+from steps.poster import draw
+from steps.report_content import collect_report
+from steps.report_runs import PIPELINES, PipelineRuns
 from steps.run_files import RunFiles
 from tracking.artifacts_logger import log_report
 from tracking.mlflow_manager import init_mlflow
 from tracking.output_manager import temporary_folder
 
 REPORT = "report.html"
+POSTER = "poster"
 
 _MODULE = "steps.report"
 _SECONDS_TO_WAIT = 60.0
@@ -81,14 +85,26 @@ class StepReports:
 def write_report(run_id: str) -> Report:
     """Writes the report of a run and, unless its step has done so, its description."""
     run = MlflowClient().get_run(run_id)
-    report = collect_report(run)
+    runs = PipelineRuns(run)
+    report = collect_report(runs)
     path = temporary_folder(run_id) / REPORT
     path.write_text(render_report(report), encoding="utf-8")
     log_report(path, run_id)
+    if runs.is_pipeline:
+        _write_poster(runs, report)
     if run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) in _DESCRIBED or report.failure:
         text = describe_report(report, run.info.experiment_id)
         MlflowClient().set_tag(run_id, MLFLOW_RUN_NOTE, text)
     return report
+
+
+def _write_poster(runs: PipelineRuns, report: Report) -> None:
+    shapes = draw(runs, report)
+    folder = temporary_folder(runs.run.info.run_id)
+    (folder / f"{POSTER}.svg").write_text(as_svg(shapes), encoding="utf-8")
+    (folder / f"{POSTER}.png").write_bytes(as_png(shapes))
+    for ending in ("png", "svg"):
+        log_report(folder / f"{POSTER}.{ending}", runs.run.info.run_id)
 
 
 def report_step(run_id: str) -> None:

@@ -14,13 +14,11 @@ from modelling import sklearn_wrapper
 from modelling.data_profile import compare_sides, read_sample, table_report
 from modelling.model_card import describe_pipeline
 from modelling.split import ROW_KEY
+from steps.report_runs import DETAILS
 from steps.run_files import RunFiles
 from steps.step import download
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_folder
-
-DETAILS = "report"
-"""The folder of a run's artifacts that holds them; it is no output of the step."""
 
 
 def write_details(run: Run) -> None:

@@ -13,6 +13,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
+# As safe as yaml.safe_load, and ten times as fast.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 class RunFiles:
     """Reads the artifacts below a URI: those of a run, or of a logged model."""
@@ -35,10 +38,11 @@ class RunFiles:
 
     def read(self, path: str) -> bytes | None:
         """Returns a file's content; None if it is not there."""
-        with suppress(MlflowException, OSError), TemporaryDirectory(prefix="cuvee-") as folder:
-            is_here = isinstance(self._repository, LocalArtifactRepository)
-            file = self._repository.download_artifacts(path, None if is_here else folder)
-            return Path(file).read_bytes()
+        with suppress(MlflowException, OSError):
+            if isinstance(self._repository, LocalArtifactRepository):
+                return Path(self._repository.download_artifacts(path)).read_bytes()
+            with TemporaryDirectory(prefix="cuvee-") as folder:
+                return Path(self._repository.download_artifacts(path, folder)).read_bytes()
         return None
 
     def text(self, path: str) -> str:
@@ -53,7 +57,9 @@ class RunFiles:
     def config(self) -> dict[str, Any]:
         """Returns the recipe, or the parts of it, that the run logged in `config/`."""
         names = [name for name in self.names("config") if name.endswith(".yaml")]
-        return dict(yaml.safe_load(self.text(names[0]))) if names else {}
+        if not names:
+            return {}
+        return dict(yaml.load(self.text(names[0]), _Loader))  # noqa: S506 - it is a safe one
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Returns a table that was logged as `<name>.json` or `<name>.csv`; None if none was."""

@@ -1,0 +1,294 @@
+"""The parts of a report, each from what the runs left: metrics, tables and pictures."""
+
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_BRANCH,
+    MLFLOW_GIT_COMMIT,
+)
+
+from engine.tags import PLATFORM, PYTHON
+from modelling.metrics import BASELINE_PREFIX
+from modelling.report import (
+    Bar,
+    Bars,
+    DataPage,
+    Fact,
+    GateRow,
+    ModelCard,
+    Origin,
+    Plot,
+    Section,
+    Table,
+)
+from steps.recording import GIT_DIRTY, LOCK_SHA256
+from steps.report_runs import DETAILS, PipelineRuns
+from steps.step import DATA_SHA256
+
+_MOST_BARS = 20
+_MOST_COLUMNS = 8
+_WORST_ROWS = 10
+# By the name of the file: title, and what one sees.
+_PLOTS = {
+    "predictions_vs_targets": ("Predicted against actual", "the closer to the line, the better"),
+    "residuals": ("Residuals", "what is left over should have no shape"),
+    "error_by_target": ("Error by target", "where on the scale the model is good"),
+    "confusion": ("Confusion matrix", "which class was taken for which"),
+    "roc": ("ROC curve", "found against false alarms"),
+    "precision_recall": ("Precision and recall", "how much is found, and how much of it is right"),
+    "calibration": ("Calibration", "whether probabilities are what they say"),
+    "lift": ("Lift", "how dense the class is among the highest scores"),
+    "score_distribution": ("Scores by class", "how well the two are apart"),
+    "permutation_importance": ("Permutation importance", "what the model leans on"),
+}
+_REQUIRED = {"champion": "{} than the champion"}
+
+
+def read_gate(runs: PipelineRuns) -> list[GateRow]:
+    """Each check of the gate with all that is known of its metric; without a gate, the metrics."""
+    files = runs.files("register")
+    table = files.table("gate") if files else None
+    if table is None:
+        return _metrics(runs)
+    figures = runs.metrics("evaluate")
+    champion = runs.metrics("evaluate_champion")
+    others = set(table.loc[table["check"] != "finite", "metric"])
+    rows = []
+    table = table.sort_values("check", key=lambda check: check == "finite", kind="stable")
+    for row in table.to_dict("records"):
+        name, check = row["metric"], row["check"]
+        if check == "finite" and name in others and row["passed"]:
+            continue
+        theirs = _known(row["reference"]) if check == "champion" else champion.get(name)
+        rows.append(
+            GateRow(
+                name,
+                math.nan if _known(row["candidate"]) is None else row["candidate"],
+                figures.get(BASELINE_PREFIX + name),
+                theirs,
+                _REQUIRED.get(check, "{}").format(row["required"]),
+                bool(row["passed"]),
+                _known(row["low"]),
+                _known(row["high"]),
+            )
+        )
+    return rows
+
+
+def _metrics(runs: PipelineRuns) -> list[GateRow]:
+    if "evaluate" not in runs.steps:
+        return []
+    figures, champion = runs.metrics("evaluate"), runs.metrics("evaluate_champion")
+    return [
+        GateRow(name, value, figures[BASELINE_PREFIX + name], champion.get(name), "", None)
+        for name, value in figures.items()
+        if BASELINE_PREFIX + name in figures
+    ]
+
+
+def read_confidence(runs: PipelineRuns) -> float | None:
+    """The confidence of the interval of the difference to the champion, if there is one."""
+    against = runs.steps["register"].data.metrics if "register" in runs.steps else {}
+    known = runs.recipe and "difference_low" in against
+    return runs.recipe.promotion.confidence if runs.recipe and known else None
+
+
+def read_plots(runs: PipelineRuns) -> list[Plot]:
+    """The pictures of the evaluation, always in the same order."""
+    files = runs.files("evaluate")
+    names = [name for name in files.names() if name.endswith(".png")] if files else []
+    known = [f"{name}.png" for name in _PLOTS]
+    wanted = [name for name in known if name in names]
+    wanted += [name for name in names if name not in known]
+    if runs.is_pipeline:  # there it is a chart of the model
+        wanted = [name for name in wanted if name != "permutation_importance.png"]
+    return [plot for name in wanted if files and (plot := _plot(runs, name, files.read(name)))]
+
+
+def _plot(runs: PipelineRuns, path: str, content: bytes | None) -> Plot | None:
+    if content is None:
+        return None
+    stem = path.rsplit("/", 1)[-1].removesuffix(".png")
+    title, what = _PLOTS.get(stem, (stem.replace("_", " ").capitalize(), ""))
+    title = f"{title}: {what}" if what else title
+    of = f" of {runs.target}" if runs.recipe else ""
+    return Plot(title, f"Plot{of}. {title}", content)
+
+
+def read_worst(runs: PipelineRuns) -> Table | None:
+    """The rows that the model was furthest off, with the columns that matter most."""
+    files = runs.files("evaluate")
+    table = files.table("worst_predictions") if files else None
+    if table is None or table.empty:
+        return None
+    importance = _importance(runs)
+    own = [name for name in ("row_key",) if name in table]
+    place = list(table.columns).index("error") + 1 if "error" in table else len(table.columns)
+    front = [name for name in table.columns[:place] if name not in own][:_MOST_COLUMNS]
+    rest = [name for name in table.columns[place:]]
+    if importance is not None:
+        order = {name: number for number, name in enumerate(importance["column"])}
+        rest.sort(key=lambda name: order.get(name, len(order)))
+    shown = [*own, *front, *rest[:_MOST_COLUMNS]]
+    left_out = len(rest) - len(rest[:_MOST_COLUMNS])
+    note = f"With the columns that matter most; {left_out} are left out." if left_out else ""
+    rows = table[shown].head(_WORST_ROWS)
+    values = tuple(tuple(_plain(value) for value in row) for row in rows.itertuples(index=False))
+    return Table(tuple(map(str, shown)), values, note=note)
+
+
+def _importance(runs: PipelineRuns) -> pd.DataFrame | None:
+    files = runs.files("evaluate")
+    return files.table("importance") if files else None
+
+
+def read_data(runs: PipelineRuns) -> DataPage | None:
+    """Both sides of the table, as far as they were described."""
+    files = runs.files("prepare")
+    if files is None:
+        return None
+    profile = files.json(f"{DETAILS}/data.json")
+    columns = files.table("profile")
+    if profile is None and columns is None:
+        return None
+    pages = {
+        side: page
+        for side in ("train", "test")
+        if profile and (page := files.text(f"{DETAILS}/{side}.html"))
+    }
+    return DataPage(profile, None if profile else _as_table(columns), pages)
+
+
+def read_model(runs: PipelineRuns) -> ModelCard | None:
+    """The trained model: hyperparameters, features, and what they weigh."""
+    files = runs.files("train")
+    if files is None:
+        return None
+    config = files.config()
+    if "trained" not in config:
+        return None
+    card = files.json(f"{DETAILS}/model.json") or {}
+    parameters = config["trained"]["parameters"]
+    name = config["trained"]["model"]
+    chosen = {*card.get("chosen", parameters), *config["models"][name]["parameters"]}
+    features = config.get("features") or {}
+    formulas = dict(features.get("formulas") or {})
+    for feature, score in (features.get("quantile_scores") or {}).items():
+        parts = ", ".join(f"{column} {way}" for column, way in score["columns"].items())
+        formulas[feature] = f"quantile scores from 1 to {score['bins']}, summed: {parts}"
+    return ModelCard(
+        name=name,
+        estimator=config["models"][name]["estimator"],
+        chosen=tuple(Fact(key, str(value)) for key, value in parameters.items() if key in chosen),
+        others=tuple(
+            Fact(key, str(value)) for key, value in parameters.items() if key not in chosen
+        ),
+        formulas=tuple(formulas.items()),
+        columns=tuple(card.get("columns") or config["data"].get("columns") or ()),
+        weights=_bars(card.get("weights")),
+        importance=_importance_bars(runs),
+    )
+
+
+def _importance_bars(runs: PipelineRuns) -> Bars | None:
+    table, primary = _importance(runs), runs.primary()
+    if table is None or primary is None:
+        return None
+    bars = tuple(
+        Bar(str(row["column"]), row["importance"], row["deviation"])
+        for row in table.head(_MOST_BARS).to_dict("records")
+    )
+    unit = f"how much worse {primary} gets when the column is shuffled"
+    return Bars("Permutation importance", unit, bars, max(0, len(table) - _MOST_BARS))
+
+
+def read_sections(runs: PipelineRuns) -> list[Section]:
+    """What only some runs have."""
+    return [section for section in (_drift(runs),) if section]
+
+
+def _drift(runs: PipelineRuns) -> Section | None:
+    files = runs.files("score")
+    table = files.table("drift") if files else None
+    if files is None or table is None:
+        return None
+    drifted = int(table["drifted"].sum())
+    text = (
+        f"{drifted} of {len(table)} columns are no longer as they were in training."
+        if drifted
+        else "The rows are like those of the training."
+    )
+    plots = [
+        Plot("Population stability index by column", f"Bar chart. {text}", content)
+        for name in files.names("plots")
+        if (content := files.read(name))
+    ]
+    return Section("drift", "Drift", text, table=_as_table(table), plots=tuple(plots))
+
+
+def read_origin(runs: PipelineRuns) -> Origin | None:
+    """The commands that make it again, and what decides what comes out."""
+    parent = runs.parent
+    if parent is None:
+        return None
+    tags = parent.data.tags
+    commit, dirty = tags.get(MLFLOW_GIT_COMMIT), tags.get(GIT_DIRTY) == "true"
+    facts = [
+        ("Git commit", commit, "with changes that are kept as git_diff.txt" if dirty else ""),
+        ("Git branch", tags.get(MLFLOW_GIT_BRANCH), ""),
+        ("table", runs.request.get("data"), ""),
+        ("sha256 of the table", tags.get(DATA_SHA256), ""),
+        ("sha256 of requirements.lock", tags.get(LOCK_SHA256), ""),
+        ("Python", tags.get(PYTHON), ""),
+        ("platform", tags.get(PLATFORM), ""),
+        ("run of the pipeline", parent.info.run_id, ""),
+    ]
+    commands = [("By the same settings", _command(runs))] if runs.request else []
+    if commit and runs.run.info.status == "FINISHED":
+        again = f"mlflow run . --env-manager uv -e reproduce -P run_id={parent.info.run_id}"
+        commands.append(("From the recorded commit, data and lock, and compared", again))
+    known = tuple(Fact(label, str(value), note) for label, value, note in facts if value)
+    return Origin(tuple(commands), known)
+
+
+def _command(runs: PipelineRuns) -> str:
+    given = {"recipe": runs.request.get("recipe"), "model": runs.request.get("model")}
+    given |= {"data": runs.request.get("data")} | dict(runs.request.get("hyperparameters") or {})
+    if runs.request.get("until", "register") != "register":
+        given["until"] = runs.request["until"]
+    words = [f"-P {shlex.quote(f'{name}={value}')}" for name, value in given.items()]
+    return " ".join(["mlflow run . --env-manager uv", *words])
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a table: a number as such, whatever else as text, nothing for what is missing."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value.item() if hasattr(value, "item") else str(value)
+    return value
+
+
+def _as_table(table: pd.DataFrame | None, most: int = 50) -> Table | None:
+    if table is None:
+        return None
+    rows = tuple(
+        tuple(_plain(value) for value in row) for row in table.head(most).itertuples(index=False)
+    )
+    return Table(tuple(map(str, table.columns)), rows, max(0, len(table) - most))
+
+
+def _bars(chart: Mapping[str, Any] | None) -> Bars | None:
+    if not chart:
+        return None
+    bars = sorted(chart["values"].items(), key=lambda bar: -abs(bar[1]))
+    shown = tuple(Bar(name, value) for name, value in bars[:_MOST_BARS])
+    return Bars(chart["title"], chart["unit"], shown, max(0, len(bars) - _MOST_BARS))

@@ -1,0 +1,194 @@
+"""What came of a run: the verdict in a sentence, its figures, its steps, and what failed."""
+
+from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+
+from engine.tags import ERROR, RERUN_REASON
+from modelling.metrics import BASELINE_PREFIX
+from modelling.report import Fact, Failure, show_number
+from modelling.report_graph import StepState
+from steps.report_runs import PipelineRuns, place
+from steps.run_files import RunFiles
+from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON
+
+_USUAL = ("prepare", "train", "evaluate", "register")
+_LOG_LINES = 40
+_TONES = {"promoted": "good", "challenger": "note", "unchanged": "note", "rejected": "bad"}
+
+
+def read_verdict(runs: PipelineRuns) -> tuple[str, str, str, str]:
+    """Returns the verdict: a word, its tone, a sentence, and what it rests on."""
+    status, name = runs.run.info.status, runs.model_name
+    if status in ("FAILED", "KILLED"):
+        failed = runs.failed_step()
+        what = {"FAILED": "failed", "KILLED": "was killed"}[status]
+        where = f" in {failed}" if runs.is_pipeline and failed != runs.entry_point else ""
+        subject = "The pipeline" if runs.is_pipeline else runs.entry_point
+        line = runs.tags.get(ERROR, "")
+        return what.removeprefix("was "), "bad", f"{subject} {what}{where}", line
+    word = runs.tags.get(VERDICT)
+    if word:
+        return word, _TONES.get(word, "note"), _judged(runs, word, name), _reason(runs)
+    if runs.is_pipeline:
+        last = list(runs.steps)[-1] if runs.steps else "the start"
+        return "done", "good", f"The pipeline ended after {last}, as asked", ""
+    return "done", "good", _done(runs, name), _why_it_ran(runs)
+
+
+def _why_it_ran(runs: PipelineRuns) -> str:
+    reason = runs.tags.get(RERUN_REASON)
+    return f"Why it ran: {reason}" if reason else ""
+
+
+def _reason(runs: PipelineRuns) -> str:
+    reason = str(runs.tags.get(VERDICT_REASON, ""))
+    return reason[:1].upper() + reason[1:]
+
+
+def _judged(runs: PipelineRuns, word: str, name: str) -> str:
+    recipe = runs.tags.get("pipeline.recipe", "")
+    name = name or "The model"
+    version = f"version\N{NO-BREAK SPACE}{runs.tags.get(MODEL_VERSION)}"
+    if word == "promoted":
+        return f"{name} is promoted: {version} is the champion of {recipe}"
+    if word == "challenger":
+        return f"{name} is a challenger: {version} passed the gate, the champion stays"
+    if word == "unchanged":
+        return f"{name} is unchanged: it is {version} of {recipe} already"
+    return f"{name} is rejected: nothing was registered"
+
+
+def _done(runs: PipelineRuns, name: str) -> str:
+    metrics = runs.run.data.metrics
+    if runs.entry_point == "prepare" and "train_rows" in metrics:
+        rows = f"{metrics['train_rows']:,.0f} training and {metrics['test_rows']:,.0f} test rows"
+        return f"The table is split into {rows}"
+    if runs.entry_point == "train" and "features" in metrics:
+        features = f"{metrics['features']:,.0f} features"
+        return f"{name} is trained on {metrics['train_rows']:,.0f} rows with {features}"
+    if runs.entry_point == "evaluate" and (primary := runs.primary()):
+        return f"{name} reaches {primary} {show_number(metrics[primary])} on the test rows"
+    if runs.entry_point == "score" and "scored" in metrics:
+        return f"{metrics['scored']:,.0f} of {metrics['rows']:,.0f} rows are scored by {name}"
+    return f"{runs.entry_point} is done"
+
+
+def read_facts(runs: PipelineRuns) -> list[Fact]:
+    """Returns the two or three figures behind the verdict."""
+    facts = []
+    if "evaluate" in runs.steps and (primary := runs.primary()):
+        facts += _facts_of_metric(runs, primary)
+    elif "train" in runs.steps and "features" in runs.steps["train"].data.metrics:
+        metrics = runs.steps["train"].data.metrics
+        facts += [
+            Fact("training rows", f"{metrics['train_rows']:,.0f}"),
+            Fact("features", f"{metrics['features']:,.0f}"),
+        ]
+    elif "prepare" in runs.steps:
+        metrics = runs.steps["prepare"].data.metrics
+        facts += [
+            Fact(label, f"{metrics[name]:,.0f}")
+            for name, label in (
+                ("train_rows", "training rows"),
+                ("test_rows", "test rows"),
+                ("duplicate_rows", "duplicate rows"),
+            )
+            if name in metrics
+        ]
+    elif "score" in runs.steps and "rows" in runs.run.data.metrics:
+        facts += _facts_of_score(runs)
+    return facts
+
+
+def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
+    metrics = runs.steps["evaluate"].data.metrics
+    candidate, baseline = metrics[primary], metrics.get(BASELINE_PREFIX + primary)
+    note = f"naive baseline {show_number(baseline)}" if baseline is not None else ""
+    facts = [Fact(f"{primary} on the test rows", show_number(candidate), note)]
+    sign = runs.sign(primary)
+    if baseline is not None and sign:
+        gain = sign * (candidate - baseline)
+        share = f"{abs(gain / baseline):.1%}" if baseline else show_number(abs(gain))
+        facts.append(Fact("against the naive baseline", f"{share} {_better(gain)}"))
+    against = runs.steps["register"].data.metrics if "register" in runs.steps else {}
+    if "difference_to_champion" in against:
+        low, high = (show_number(against[f"difference_{end}"]) for end in ("low", "high"))
+        difference = show_number(against["difference_to_champion"])
+        facts.append(Fact("difference to the champion", difference, f"interval {low} to {high}"))
+    elif "prepare" in runs.steps and "test_rows" in runs.steps["prepare"].data.metrics:
+        rows = runs.steps["prepare"].data.metrics
+        facts.append(
+            Fact(
+                "test rows",
+                f"{rows['test_rows']:,.0f}",
+                f"{rows['train_rows']:,.0f} to train on",
+            )
+        )
+    return facts
+
+
+def _facts_of_score(runs: PipelineRuns) -> list[Fact]:
+    metrics = runs.run.data.metrics
+    speed = f"{metrics.get('rows_per_second', 0):,.0f} a second"
+    return [
+        Fact("rows scored", f"{metrics['scored']:,.0f}", speed),
+        Fact("rows that could not be", f"{metrics['rejected']:,.0f}"),
+        Fact("columns that have drifted", f"{metrics.get('drifted_columns', 0):,.0f}"),
+    ]
+
+
+def read_failure(runs: PipelineRuns) -> Failure | None:
+    """Returns what went wrong, in which step; None if nothing did."""
+    if runs.run.info.status not in ("FAILED", "KILLED"):
+        return None
+    name = runs.failed_step()
+    run = runs.steps.get(name, runs.run)
+    entry_point = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT, name)
+    log = RunFiles.of(run).text(f"logs/{entry_point}.log").rstrip().splitlines()
+    line = run.data.tags.get(ERROR) or runs.tags.get(ERROR) or "no word of what went wrong"
+    return Failure(name, line, "\n".join(log[-_LOG_LINES:]))
+
+
+def read_steps(runs: PipelineRuns) -> list[StepState]:
+    """Returns the steps that there are, and those that were not reached."""
+    if not runs.steps and runs.run.info.status == "FINISHED":
+        return []
+    expected = _USUAL[: _USUAL.index(runs.request.get("until", "register")) + 1]
+    names = sorted({*runs.steps, *expected}, key=place)
+    return [_step(runs, name) for name in names]
+
+
+def _step(runs: PipelineRuns, name: str) -> StepState:
+    run = runs.steps.get(name)
+    if run is None:
+        return StepState(name, "not reached")
+    fact = {
+        key: runs.tags.get(f"pipeline.step.{name}.{key}") for key in ("status", "seconds", "reason")
+    }
+    state = fact["status"] or "ran"
+    if run.info.status in ("FAILED", "KILLED"):
+        state = run.info.status.lower()
+    elif run.info.status == "RUNNING":
+        state = "running"
+    seconds = float(fact["seconds"]) if fact["seconds"] else _seconds(run)
+    reason = fact["reason"] or run.data.tags.get(RERUN_REASON, "")
+    return StepState(name, state, seconds, reason, run.info.run_id, _figures(runs, name, run))
+
+
+def _figures(runs: PipelineRuns, name: str, run: Run) -> str:
+    metrics = run.data.metrics
+    if name == "prepare" and "train_rows" in metrics:
+        return f"{metrics['train_rows']:,.0f} training, {metrics['test_rows']:,.0f} test rows"
+    if name == "train" and "features" in metrics:
+        return f"{run.data.tags.get('pipeline.model')}, {metrics['features']:.0f} features"
+    if name.startswith("evaluate") and (primary := runs.primary()) and primary in metrics:
+        return f"{primary} {show_number(metrics[primary])}"
+    return str(run.data.tags.get(VERDICT, ""))
+
+
+def _seconds(run: Run) -> float | None:
+    return (run.info.end_time - run.info.start_time) / 1000 if run.info.end_time else None
+
+
+def _better(gain: float) -> str:
+    return "better" if gain >= 0 else "worse"
