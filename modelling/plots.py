@@ -1,13 +1,17 @@
 """The pictures of an evaluation."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import cycle
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from cycler import cycler
+from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibrationDisplay
@@ -25,20 +29,58 @@ from modelling.metrics import Metric
 
 mpl.use("agg")
 
-_STYLE: Any = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 11,
-    "grid.alpha": 0.3,
-    "savefig.dpi": 120,
-}
 # The palette by Okabe and Ito, which the colour-blind can tell apart.
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _COLOUR = _PALETTE[0]
+_INK, _SOFT = "#1d1b1a", "#5f5a57"
+# For names in scripts that matplotlib's own font lacks: those of these that are installed.
+_OTHER_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Micro Hei",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+)
+_STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": _SOFT,
+    "axes.grid": True,
+    "axes.labelcolor": _INK,
+    "axes.labelsize": 10.5,
+    "axes.prop_cycle": cycler(color=_PALETTE),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.titlesize": 12.5,
+    "figure.titleweight": "bold",
+    "font.family": [
+        "DejaVu Sans",
+        *(name for name in _OTHER_FONTS if name in font_manager.get_font_names()),
+    ],
+    "font.size": 10.5,
+    "grid.alpha": 0.3,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "savefig.dpi": 120,
+    "text.color": _INK,
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "xtick.color": _SOFT,
+    "xtick.labelcolor": _INK,
+    "ytick.color": _SOFT,
+    "ytick.labelcolor": _INK,
+}
+mpl.rcParams.update(_STYLE)
 _MOST_GROUPS = 12
 _MOST_SAMPLED = 20_000
-_LONGEST_LABEL = 24
+_LONGEST_LABEL = 32
+_LONGEST_TITLE = 40
+_MOST_COUNTS = 30
+_MOST_INSIDE = 3
+_LETTERS = 8.5  # of a title or a label, an inch
 _MOST_BARS = 30
 
 Labels = npt.NDArray[Any]
@@ -47,15 +89,43 @@ Scores = Mapping[str, tuple[Values, Values]]
 
 
 def _figure(title: str, width: float = 6.4, height: float = 4.8) -> Figure:
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        figure.subplots()
-    figure.suptitle(title)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.subplots()
+    figure.suptitle(fill(title, int(_LETTERS * width)))
     return figure
+
+
+def _label(figure: Figure, x: str, y: str = "") -> None:
+    """Names both axes, in as many lines as each needs."""
+    width, height = figure.get_size_inches()
+    axes = figure.axes[0]
+    axes.set(xlabel=fill(x, int(_LETTERS * width)), ylabel=fill(y, int(_LETTERS * height)))
+
+
+def _legend(figure: Figure, place: Any, title: str | None = None) -> None:
+    """Explains the lines: in the picture where they are few, and below it where they are not."""
+    axes = figure.axes[0]
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) <= _MOST_INSIDE and max(map(len, labels)) <= _LONGEST_LABEL:
+        axes.legend(loc=place, title=title)
+        return
+    if inside := axes.get_legend():
+        inside.remove()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.24 * (len(labels) + 1))
+    figure.legend(handles, labels, loc="outside lower center", title=title)
+
+
+def _slant(axes: Axes) -> None:
+    """Turns long labels below an axis, each ending at its place."""
+    axes.tick_params(axis="x", rotation=60)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor")
 
 
 def plot_predictions(targets: Values, predictions: Values, target: str) -> Figure:
     """Draws (n,) predictions against (n,) targets, with the diagonal of perfect prediction."""
+    target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Predicted against actual {target}", 6.0, 6.0)
     PredictionErrorDisplay.from_predictions(
         targets,
@@ -65,12 +135,13 @@ def plot_predictions(targets: Values, predictions: Values, target: str) -> Figur
         scatter_kwargs={"color": _COLOUR, "alpha": 0.4, "s": 18},
         random_state=0,
     )
-    figure.axes[0].set(xlabel=f"predicted {target}", ylabel=f"actual {target}")
+    _label(figure, f"predicted {target}", f"actual {target}")
     return figure
 
 
 def plot_residuals(targets: Values, predictions: Values, target: str) -> Figure:
     """Draws residuals (actual - predicted) against (n,) predictions."""
+    target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Residuals of {target}")
     PredictionErrorDisplay.from_predictions(
         targets,
@@ -80,7 +151,7 @@ def plot_residuals(targets: Values, predictions: Values, target: str) -> Figure:
         scatter_kwargs={"color": _COLOUR, "alpha": 0.4, "s": 18},
         random_state=0,
     )
-    figure.axes[0].set(xlabel=f"predicted {target}", ylabel="actual - predicted")
+    _label(figure, f"predicted {target}", "actual - predicted")
     return figure
 
 
@@ -93,12 +164,21 @@ def plot_error_by_target(targets: Values, predictions: Values, target: str) -> F
     parts = {f"{key}\nn={len(part)}": part for key, part in errors.groupby(groups, observed=True)}
     if not many:
         parts = {label.replace(".0\n", "\n"): part for label, part in parts.items()}
+    target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Error by {target}", width=max(6.4, 0.9 * len(parts)))
     axes = figure.axes[0]
-    axes.boxplot(list(parts.values()), tick_labels=list(parts), showfliers=False)
-    axes.set(xlabel=f"actual {target}", ylabel=f"absolute error of predicted {target}")
+    axes.boxplot(
+        list(parts.values()),
+        tick_labels=list(parts),
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": _PALETTE[5], "alpha": 0.6},
+        medianprops={"color": _INK, "linewidth": 2},
+    )
+    axes.grid(visible=False, axis="x")
+    _label(figure, f"actual {target}", f"absolute error of predicted {target}")
     if many:
-        axes.tick_params(axis="x", labelrotation=60)
+        _slant(axes)
     return figure
 
 
@@ -162,12 +242,21 @@ def compute_importance(
 
 def plot_importance(importance: pd.DataFrame, metric: str) -> Figure:
     """Draws the table of `compute_importance`, at most its first 30 rows."""
-    top = importance.head(30).iloc[::-1]
+    top = importance.head(_MOST_BARS).iloc[::-1]
     figure = _figure("Permutation importance", height=max(3.0, 1.2 + 0.3 * len(top)))
     axes = figure.axes[0]
-    axes.barh(top["column"], top["importance"], xerr=top["deviation"], color=_COLOUR)
-    axes.set(xlabel=f"how much worse {metric} gets when the column is shuffled")
+    _bars(axes, top["column"], top["importance"], xerr=top["deviation"], color=_COLOUR)
+    _label(figure, f"how much worse {metric} gets when the column is shuffled")
     return figure
+
+
+def _bars(axes: Axes, names: Iterable[object], values: Any, **look: Any) -> None:
+    """Draws level bars by their place: names that are cut may be equal."""
+    labels = [_short(name) for name in names]
+    places = range(len(labels))
+    axes.barh(places, values, **look)
+    axes.set_yticks(places, labels)
+    axes.grid(visible=False, axis="y")
 
 
 def worst_predictions(
@@ -198,7 +287,8 @@ def worst_predictions(
 def plot_confusion(targets: Labels, predictions: Labels, target: str) -> Figure:
     """Draws how many rows of each class were said to be of which: counts, coloured by share."""
     classes = np.unique(np.concatenate([targets, predictions]))
-    size = max(4.8, 1.5 + 0.5 * len(classes))
+    size = min(max(4.8, 1.5 + 0.5 * len(classes)), 16)
+    target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Confusion matrix of {target}", 1.15 * size, size)
     axes = figure.axes[0]
     axes.grid(visible=False)
@@ -207,31 +297,34 @@ def plot_confusion(targets: Labels, predictions: Labels, target: str) -> Figure:
     display = ConfusionMatrixDisplay(shares, display_labels=[_short(name) for name in classes])
     display.plot(ax=axes, cmap="Blues", include_values=False, im_kw={"vmin": 0, "vmax": 1})
     display.figure_.axes[-1].set_ylabel("share of the actual class")
-    for (row, column), count in np.ndenumerate(counts):
+    for (row, column), count in np.ndenumerate(counts if len(classes) <= _MOST_COUNTS else []):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, f"{count}", ha="center", va="center", color=colour)
-    axes.set(xlabel=f"predicted {target}", ylabel=f"actual {target}")
+    _label(figure, f"predicted {target}", f"actual {target}")
+    axes.tick_params(labelsize=max(5, min(10.5, 600 / len(classes) / 3)))
     if len(classes) > 2:
-        axes.tick_params(axis="x", labelrotation=60)
+        _slant(axes)
     return figure
 
 
 def plot_roc(scores: Scores, target: str) -> Figure:
     """Draws the receiver operating characteristic of each class: found against false alarms."""
+    target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"ROC curve of {target}", 6.0, 6.0)
     axes = figure.axes[0]
     for name, is_class, score, colour in _curves(scores):
         RocCurveDisplay.from_predictions(
             is_class, score, name=name, ax=axes, curve_kwargs={"color": colour}
         )
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="chance")
-    axes.legend(loc="lower right", fontsize=9)
-    axes.set(xlabel="share of the others taken for it", ylabel="share of the class found (recall)")
+    axes.plot([0, 1], [0, 1], color=_SOFT, linestyle="--", label="chance")
+    _legend(figure, "lower right")
+    _label(figure, "share of the others taken for it", "share of the class found (recall)")
     return figure
 
 
 def plot_precision_recall(scores: Scores, target: str) -> Figure:
     """Draws the precision of each class against its recall."""
+    target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Precision and recall of {target}", 6.0, 6.0)
     axes = figure.axes[0]
     for name, is_class, score, colour in _curves(scores):
@@ -244,21 +337,22 @@ def plot_precision_recall(scores: Scores, target: str) -> Figure:
             curve_kwargs={"color": colour},
         )
         axes.axhline(float(np.mean(is_class)), color=colour, linestyle=":", linewidth=1)
-    axes.legend(loc="lower left", fontsize=9, title="dotted: the class's share of the rows")
-    axes.set(xlabel="share of the class found (recall)", ylabel="share that is right (precision)")
+    _legend(figure, "lower left", "dotted: the class's share of the rows")
+    _label(figure, "share of the class found (recall)", "share that is right (precision)")
     return figure
 
 
 def plot_calibration(scores: Scores, target: str) -> Figure:
     """Draws how often a class was there against how probable the model said it was."""
+    target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Calibration of {target}", 6.0, 6.0)
     axes = figure.axes[0]
     for name, is_class, score, colour in _curves(scores):
         CalibrationDisplay.from_predictions(
             is_class, score, n_bins=10, strategy="quantile", name=name, ax=axes, color=colour
         )
-    axes.legend(loc="upper left", fontsize=9)
-    axes.set(xlabel="mean predicted probability", ylabel="share of rows that are of the class")
+    _legend(figure, "upper left")
+    _label(figure, "mean predicted probability", "share of rows that are of the class")
     return figure
 
 
@@ -270,15 +364,17 @@ def plot_lift(is_class: Values, score: Values, name: str) -> Figure:
     shown = np.unique(np.linspace(0, len(order) - 1, 200).astype(int))
     shown = shown[share[shown] >= 0.01]
     lift = found / np.arange(1, len(order) + 1) / is_class.mean()
+    name = _short(name, _LONGEST_TITLE)
     figure = _figure(f"Lift of {name}")
     axes = figure.axes[0]
     axes.plot(100 * share[shown], lift[shown], color=_COLOUR)
-    axes.axhline(1, color="grey", linestyle="--")
-    axes.set(
-        xlabel="rows with the highest probability, in % of all",
-        ylabel=f"share of {name} among them,\nover its share in all rows",
-        ylim=(0, None),
+    axes.axhline(1, color=_SOFT, linestyle="--")
+    _label(
+        figure,
+        "rows with the highest probability, in % of all",
+        f"share of {name} among them, over its share in all rows",
     )
+    axes.set_ylim(0, None)
     return figure
 
 
@@ -286,6 +382,7 @@ def plot_scores(
     is_class: Values, score: Values, name: str, threshold: float | None = None
 ) -> Figure:
     """Draws the distribution of a class's probability, for its rows and for the others."""
+    name = _short(name, _LONGEST_TITLE)
     figure = _figure(f"Probability of {name}, by class")
     axes = figure.axes[0]
     bins = np.linspace(0, 1, 31).tolist()
@@ -296,8 +393,8 @@ def plot_scores(
         axes.hist(part, bins=bins, weights=weights, alpha=0.6, color=colour, label=label)
     if threshold is not None:
         axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
-    axes.legend(fontsize=9)
-    axes.set(xlabel=f"predicted probability of {name}", ylabel="% of the rows of the class")
+    _legend(figure, "best")
+    _label(figure, f"predicted probability of {name}", "% of the rows of the class")
     return figure
 
 
@@ -312,9 +409,9 @@ def plot_drift(table: pd.DataFrame, limit: float) -> Figure:
     figure = _figure("Drift against the training rows", height=max(3.0, 1.4 + 0.3 * len(shown)))
     axes = figure.axes[0]
     colours = [_PALETTE[1] if drifted else _COLOUR for drifted in shown["drifted"]]
-    axes.barh([_short(name) for name in shown["column"]], shown["psi"], color=colours)
-    axes.axvline(limit, color="black", linestyle="--", label=f"limit {limit:g}")
-    axes.legend(loc="lower right", fontsize=9)
+    _bars(axes, shown["column"], shown["psi"], color=colours)
+    axes.axvline(limit, color=_INK, linestyle="--", label=f"limit {limit:g}")
+    axes.legend(loc="lower right")
     axes.set(xlabel="population stability index", xlim=(0, None))
     return figure
 
@@ -332,7 +429,7 @@ def plot_resampled(resampled: Values, marks: Mapping[str, float], metric: str) -
     axes.hist(resampled, bins=40, color=_PALETTE[5])
     for (name, value), colour in zip(marks.items(), ("black", *_PALETTE[2:0:-1]), strict=False):
         axes.axvline(value, color=colour, label=f"{name} {value:.4g}")
-    axes.legend(fontsize=9)
+    axes.legend()
     axes.set(xlabel=metric, ylabel="resamples")
     return figure
 
@@ -340,9 +437,13 @@ def plot_resampled(resampled: Values, marks: Mapping[str, float], metric: str) -
 def _curves(scores: Scores) -> Iterator[tuple[str, Values, Values, str]]:
     """Each class with its rows, its probabilities and a colour of its own."""
     for (name, (is_class, score)), colour in zip(scores.items(), cycle(_PALETTE), strict=False):
-        yield name, is_class, score, colour
+        yield _short(name), is_class, score, colour
 
 
-def _short(name: object) -> str:
-    text = str(name)
-    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
+def _short(name: object, longest: int = _LONGEST_LABEL) -> str:
+    """Cuts a long name in its middle, since both ends tell names apart."""
+    text = " ".join(str(name).split()).removeprefix("_")  # which would hide it from a legend
+    if len(text) <= longest:
+        return text
+    end = longest // 3
+    return f"{text[: longest - end - 1]}…{text[-end:]}"

@@ -22,7 +22,7 @@ _MARGIN = 84
 _GAP = 40
 _TEMPLATES = Path(__file__).parent / "templates"
 _INK, _SOFT, _LINE, _PAPER, _CARD = "#1d1b1a", "#5f5a57", "#dedad6", "#ffffff", "#f7f6f4"
-_ACCENT, _BAR = "#7b1e3a", "#3d6fa5"
+_ACCENT, _BAR, _MINUS = "#7b1e3a", "#3d6fa5", "#b34700"
 _TONES = {"good": "#0b6b4b", "note": "#7a5200", "bad": "#a3211b"}
 _STATES = {"ran": _TONES["good"], "failed": _TONES["bad"], "killed": _TONES["bad"]}
 _SMOOTH = 2  # shapes are drawn this many times larger, so that curves have no stairs
@@ -117,7 +117,7 @@ def _heading(report: Report) -> Iterator[Shape]:
 
 def _card(card: Card, x: float, y: float, width: float, height: float) -> Iterator[Shape]:
     inner = width - 44
-    colour = _STATES.get(card.state, _SOFT if card.state else _ACCENT)
+    colour = _STATES.get(card.state.split(" ")[0], _SOFT if card.state else _ACCENT)
     yield Box(x, y, width, height, _CARD, 14, _LINE)
     yield Box(x + 22, y + 22, 44, 6, colour, 3)
     yield _fitted(x + 22, y + 68, card.name, 27, inner, bold=True)
@@ -139,7 +139,7 @@ def _chart(chart: Bars, x: float, y: float, width: float) -> Iterator[Shape]:
         base = y + 76 + place * 40
         yield _fitted(x, base, bar.name, 21, name - 20)
         length = max(2.0, room * abs(bar.value) / largest)
-        colour = _BAR if bar.value >= 0 else "#b34700"
+        colour = _BAR if bar.value >= 0 else _MINUS
         yield Box(x + name, base - 19, length, 24, colour, 4)
         yield Text(x + name + length + 14, base, show_number(bar.value), 21, _INK)
 
@@ -168,8 +168,10 @@ def _fitted(
     colour: str = _INK,
     bold: bool = False,
 ) -> Text:
-    """A text that is no wider than this: cut at its end, if need be."""
+    """A text that is no wider than this: a little smaller, and cut at its end, if need be."""
     words = " ".join(words.split())
+    if _width(words, size, bold) > width:
+        size = max(16, round(0.8 * size))
     if _width(words, size, bold) > width:
         kept = len(words)
         while kept and _width(words[:kept].rstrip() + "…", size, bold) > width:

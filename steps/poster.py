@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelling.metrics import BASELINE_PREFIX
+from modelling.metrics import BASELINE_PREFIX, metrics_of
 from modelling.poster import Card, Shape, draw_poster
 from modelling.report import Bar, Bars, Fact, Report, show_number, show_seconds
 from steps.report_runs import PipelineRuns
@@ -66,7 +66,8 @@ def _train(runs: PipelineRuns, report: Report) -> list[Fact]:
 
 def _evaluate(runs: PipelineRuns) -> list[Fact]:
     metrics = runs.metrics("evaluate")
-    ours = [name for name in metrics if BASELINE_PREFIX + name in metrics]
+    known = list(metrics_of(runs.recipe)) if runs.recipe else sorted(metrics)
+    ours = [name for name in known if name in metrics and BASELINE_PREFIX + name in metrics]
     primary = runs.primary()
     ours.sort(key=lambda name: name != primary)
     return [Fact(name, show_number(metrics[name])) for name in ours]
