@@ -79,7 +79,8 @@ _MOST_SAMPLED = 20_000
 _LONGEST_LABEL = 32
 _LONGEST_TITLE = 40
 _MOST_COUNTS = 30
-_MOST_INSIDE = 3
+_LONGEST_INSIDE = 48
+_MOST_INSIDE = 5
 _LETTERS = 8.5  # of a title or a label, an inch
 _MOST_BARS = 30
 
@@ -106,7 +107,7 @@ def _legend(figure: Figure, place: Any, title: str | None = None) -> None:
     """Explains the lines: in the picture where they are few, and below it where they are not."""
     axes = figure.axes[0]
     handles, labels = axes.get_legend_handles_labels()
-    if len(labels) <= _MOST_INSIDE and max(map(len, labels)) <= _LONGEST_LABEL:
+    if len(labels) <= _MOST_INSIDE and max(map(len, labels)) <= _LONGEST_INSIDE:
         axes.legend(loc=place, title=title)
         return
     if inside := axes.get_legend():

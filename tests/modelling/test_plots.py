@@ -157,10 +157,10 @@ def test_the_confusion_matrix_shows_the_counts():
 
 
 def test_a_long_class_is_shortened_and_twenty_classes_fit():
-    names = np.array([f"class {number} with a very long name" for number in range(20)])
+    names = np.array([f"class {number} with a very long name indeed" for number in range(20)])
     axes = plot_confusion(names, names, "kind").axes[0]
     labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert max(map(len, labels)) == 24
+    assert max(map(len, labels)) == 32
     assert len(labels) == 20
 
 
@@ -186,3 +186,27 @@ def test_the_scores_of_each_class_are_shares_of_its_rows():
     assert sum(heights[:30]) == pytest.approx(100)
     assert sum(heights[30:]) == pytest.approx(100)
     assert "threshold 0.4" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_columns_whose_cut_names_are_equal_keep_a_bar_each():
+    names = [f"measurement of sensor {number:03d} in the hall at the end" for number in range(5)]
+    table = pd.DataFrame({"column": names, "importance": range(5, 0, -1), "deviation": 0.1})
+    axes = plot_importance(table, "rmse").axes[0]
+    assert len({label.get_text() for label in axes.get_yticklabels()}) == 1
+    assert sorted(bar.get_width() for bar in axes.patches) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("plot", [plot_roc, plot_precision_recall, plot_calibration])
+def test_nothing_is_cut_and_a_legend_hides_no_curve_whatever_the_names(plot):
+    target = "Zielgröße $x$ that is called by a very long name, in mg/l"
+    scores = {f"{target} = {number}": (IS_CLASS, SCORE) for number in range(8)}
+    figure = plot(scores, target)
+    figure.draw_without_rendering()
+    room = figure.bbox
+    title, legend = figure._suptitle, figure.legends[0]
+    for part in (title, legend, figure.axes[0].xaxis.label, figure.axes[0].yaxis.label):
+        box = part.get_window_extent()
+        assert room.x0 <= box.x0 <= box.x1 <= room.x1
+        assert room.y0 <= box.y0 <= box.y1 <= room.y1
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
+    assert "$" in title.get_text()
