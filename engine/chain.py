@@ -19,7 +19,7 @@ from engine.cache import StepCache
 from engine.cache_key import Dependencies
 from engine.failures import StepError, end_run_unless_ended
 from engine.processes import environment_variables, parent_variable
-from engine.step_log import LOG_VARIABLE
+from engine.step_log import LOG_VARIABLE, read_log
 from engine.tags import ERROR, OUTPUT_DIGEST
 
 _LONGEST_TAG = 5000
@@ -122,7 +122,7 @@ class Chain:
                 return run
             self._note(name, run_id, "failed", reason)
             if not self._client.list_artifacts(run_id, "logs") and log.is_file():
-                self._client.log_text(run_id, log.read_text("utf-8"), f"logs/{entry_point}.log")
+                self._client.log_text(run_id, read_log(log), f"logs/{entry_point}.log")
             raise StepError(f"{name}: {run.data.tags.get(ERROR)}", run.info.status)
 
     def _launch(

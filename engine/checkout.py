@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from engine.provenance import GitState, run_git, without_credentials
+from engine.provenance import GitState, run_git
+from engine.secrets import without_credentials
 
 
 def check_out(project: Path, state: GitState, diff: Path | None, folder: Path) -> Path:

@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from engine.failures import StepError, end_run_unless_ended, end_running_children, one_line
 from engine.leftovers import remove_what_mlflow_leaves
 from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
+from engine.secrets import hide_secrets
 from engine.step_log import StepLog
 
 _SECONDS_TO_RECORD = 10.0
@@ -172,4 +173,4 @@ class _Process:
             text = self._log.read()
             self._log.remove()
         if text and run_id:
-            MlflowClient().log_text(run_id, text, f"logs/{self._step}.log")
+            MlflowClient().log_text(run_id, hide_secrets(text), f"logs/{self._step}.log")

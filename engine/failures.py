@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 
+from engine.secrets import hide_secrets
 from engine.tags import ERROR
 
 _LONGEST_TAG = 5000
@@ -25,7 +26,14 @@ class StepError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """Says in one line what is wrong; an error that nobody foresaw names its place in the code."""
+    """Says in one line what is wrong; an error that nobody foresaw names its place in the code.
+
+    No secret is in it.
+    """
+    return hide_secrets(_one_line(error))
+
+
+def _one_line(error: BaseException) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     text = " ".join(str(error).partition("[SQL:")[0].split())  # the statement helps nobody

@@ -5,7 +5,6 @@ Nothing here writes to the user's repository, its index included.
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -19,11 +18,11 @@ import psutil
 import threadpoolctl
 
 from engine.cache_key import environment_versions
+from engine.secrets import why_secret, without_credentials
 from engine.tags import BLAS, CPU, PLATFORM, PYTHON, THREADS
 
 LARGEST_FILE = 1_000_000
 LARGEST_DIFF = 10_000_000
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,6 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def without_credentials(url: str) -> str:
-    """Returns a URL without the user and the password that may stand before its host."""
-    return _CREDENTIALS.sub("", url)
-
-
 def read_git(project: Path) -> GitState | None:
     """Reads the state of a project; None without git, a repository or a commit."""
     try:
@@ -159,14 +153,15 @@ def write_diff(project: Path, state: GitState, file: Path) -> list[str]:
     It holds staged and unstaged changes, and the untracked files that .gitignore does not name.
 
     Returns:
-        What it leaves out, in words: files above LARGEST_FILE bytes, repositories in the project,
-        and everything where the patch would exceed LARGEST_DIFF bytes.
+        What it leaves out, in words: files above LARGEST_FILE bytes, files that may hold a secret
+        (see `engine.secrets`), repositories in the project, and everything where the patch would
+        exceed LARGEST_DIFF bytes.
     """
     root = Path(run_git(["rev-parse", "--show-toplevel"], project).strip("\n"))
     left_out = {
         name: reason
         for name in (*state.changed, *state.untracked)
-        if (reason := _why_left_out(root / name))
+        if (reason := _why_left_out(root, name, name in state.changed))
     }
     wanted = [name for name in state.untracked if name not in left_out]
     with TemporaryDirectory(prefix="cuvee-") as folder:
@@ -200,11 +195,24 @@ def write_diff(project: Path, state: GitState, file: Path) -> list[str]:
     return said
 
 
-def _why_left_out(path: Path) -> str | None:
+def _why_left_out(root: Path, name: str, is_known: bool) -> str | None:
+    path = root / name
     if path.is_dir() and not path.is_symlink():
         return "a repository of its own"
     size = path.lstat().st_size if os.path.lexists(path) else 0
-    return f"{size / 1e6:.1f} MB" if size > LARGEST_FILE else None
+    if size > LARGEST_FILE:
+        return f"{size / 1e6:.1f} MB"
+    content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    # The patch shows what is gone, too.
+    return why_secret(name, content + b"\n" + _committed(root, name) if is_known else content)
+
+
+def _committed(root: Path, name: str) -> bytes:
+    """The content of a file in the commit; nothing if it is not there."""
+    try:
+        return run_git(["show", f"HEAD:{name}"], root).encode(errors="surrogateescape")
+    except OSError:
+        return b""
 
 
 def run_git(

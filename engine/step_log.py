@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import ClassVar, TextIO
 
+from engine.secrets import hide_secrets
+
 LOG_VARIABLE = "CUVEE_STEP_LOG"
 
 _SECONDS_BETWEEN_LOOKS = 0.05
@@ -63,8 +65,8 @@ class StepLog:
             file.write(text)
 
     def read(self) -> str:
-        """Returns what was printed so far, behind the heading."""
-        return self.path.read_text(encoding="utf-8", errors="replace")
+        """Returns what was printed so far, behind the heading and without secrets."""
+        return read_log(self.path)
 
     def remove(self) -> None:
         """Deletes the file, unless `main` named it: it looks after its own."""
@@ -88,6 +90,11 @@ class StepLog:
                 if done:
                     return
                 self._done.wait(_SECONDS_BETWEEN_LOOKS)
+
+
+def read_log(path: Path) -> str:
+    """Returns the text of a log without the secrets that something may have printed."""
+    return hide_secrets(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def open_terminal() -> TextIO | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +25,7 @@ from pydantic import (
 
 from modelling.errors import InputError, unknown_name
 from modelling.formulas import columns_of
+from modelling.secret_uris import holds_secret
 
 
 class Section(BaseModel):
@@ -87,6 +89,15 @@ def limit_text(limit: float | date) -> str:
     return limit.isoformat() if isinstance(limit, date) else f"{limit:g}"
 
 
+def _without_secret(uri: str) -> str:
+    if holds_secret(uri):
+        raise ValueError(
+            "a password or key does not belong in the recipe: write $NAME, the environment "
+            "variable that holds it"
+        )
+    return uri
+
+
 _RESULTS = ("row_key", "prediction", "error")
 
 
@@ -98,7 +109,7 @@ class Data(Section):
     find, and what precision, recall, costs and the threshold are about.
     """
 
-    path: str
+    path: Annotated[str, AfterValidator(_without_secret)]
     target: str
     positive_class: bool | int | float | str | None = None
     drop: tuple[str, ...] = ()
@@ -303,9 +314,7 @@ class Monitor(Section):
     @field_validator("webhook")
     @classmethod
     def _webhook_is_no_secret(cls, webhook: str) -> str:
-        if "@" in webhook.partition("://")[2].partition("/")[0]:
-            raise ValueError("a password does not belong in the recipe: write $NAME, a variable")
-        return webhook
+        return _without_secret(webhook)
 
 
 class Sweep(Section):

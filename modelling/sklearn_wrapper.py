@@ -4,9 +4,10 @@ MLflow keeps this very file with each model (models-from-code) and runs it when 
 It must not import anything of this project, so that a model of last year still runs its own code.
 """
 
+import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,10 +80,15 @@ class SklearnWrapper(PythonModel):
     """A fitted scikit-learn Pipeline behind the features that the recipe declares."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the Pipeline and the fitted features from the model's own files."""
-        features = Path(context.artifacts["features"]).read_text(encoding="utf-8")
-        self.features = json.loads(features)
-        self.pipeline = load_pipeline(Path(context.artifacts["pipeline"]))
+        """Loads the Pipeline and the fitted features from the model's own files.
+
+        Raises:
+            ValueError: a file is not as it was logged.
+        """
+        features, pipeline = (Path(context.artifacts[name]) for name in ("features", "pipeline"))
+        check_digests((features, pipeline), (context.model_config or {}).get("sha256", {}))
+        self.features = json.loads(features.read_text(encoding="utf-8"))
+        self.pipeline = load_pipeline(pipeline)
 
     def predict(
         self,
@@ -225,6 +231,25 @@ def decide(
 
 def _bad_request(message: str) -> MlflowException:
     return MlflowException(message, error_code=BAD_REQUEST)
+
+
+def check_digests(files: Iterable[Path], known: Mapping[str, str]) -> None:
+    """Checks files by their sha256, before they are read.
+
+    It finds what was damaged. Who can change a file of the model can change its MLmodel, where
+    the digests stand, too: the steps of the pipeline check more.
+
+    Args:
+        files: to check.
+        known: the digests, by the files' names; a name that is not there is not checked.
+
+    Raises:
+        ValueError: a file has another digest.
+    """
+    for file in files:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        if known.get(file.name, digest) != digest:
+            raise ValueError(f"{file.name} is not as it was when the model was logged")
 
 
 def load_pipeline(path: Path) -> Any:

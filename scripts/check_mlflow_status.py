@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from engine.failures import one_line
 from engine.reaper import find_stale_runs, reap
+from engine.secrets import without_credentials
 from steps.journal import read_journal, registry_lock
 from steps.registry import CHAMPION
 from steps.unfinished import finish_or_undo
@@ -49,7 +50,7 @@ def check_mlflow_status(ends_them: bool, gone: tuple[str, ...]) -> None:
         click.echo(f"{model.name}: {f'version {version} is' if version else 'no'} champion")
         for move in read_journal(model.tags):
             click.echo(f"  {move}")
-    click.echo(f"{len(stale)} stale runs in {mlflow.get_tracking_uri()}")
+    click.echo(f"{len(stale)} stale runs in {without_credentials(mlflow.get_tracking_uri())}")
     if stale and not ends_them:
         sys.exit(1)
 

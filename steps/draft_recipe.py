@@ -21,7 +21,7 @@ from modelling.draft import Draft, draft_recipe, recipe_name, render_draft
 from modelling.errors import InputError
 from modelling.table import read_table
 from steps.step import DATA_SHA256, named_run
-from steps.table_source import fetch_table
+from steps.table_source import check_path, fetch_table
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder
 
@@ -70,7 +70,7 @@ def _choose_place(output: str, data: str) -> Path:
             )
         stem = PurePosixPath(urlparse(data).path if "://" in data else data).name.split(".")[0]
         output = f"recipes/{recipe_name(stem)}.yaml"
-    place = Path(output)
+    place = check_path(output, "output")
     if place.is_dir():
         raise InputError(f"output: {output} is a folder; name the file")
     if place.exists():

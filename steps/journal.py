@@ -78,7 +78,7 @@ class Move:
 
 
 def registry_lock(name: str) -> FileLock:
-    """Returns the lock that whoever moves an alias of a registered model must hold."""
+    """Returns a lock among the processes of this host; among hosts, see `steps.turns`."""
     return store_lock(f"{mlflow.get_tracking_uri()} {name}")
 
 

@@ -22,7 +22,7 @@ from steps.dependencies import StepDependencies
 from steps.recording import record_provenance, record_request
 from steps.registry import find_champion
 from steps.step import DATA_SHA256, MODEL_DIGEST, MODEL_VERSION, VERDICT, VERDICT_REASON
-from steps.table_source import fetch_table
+from steps.table_source import check_source, fetch_table
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
 
@@ -55,6 +55,7 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
 
         build_pipeline(chosen, hyperparameters, settings.split.seed, settings.task)
     source = settings.data.path if data == "auto" else data
+    check_source(source)
     return Request(recipe, settings, name, source, hyperparameters, until)
 
 

@@ -15,7 +15,8 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_NAME,
 )
 
-from engine.provenance import Provenance, without_credentials, write_diff
+from engine.provenance import Provenance, write_diff
+from engine.secrets import without_credentials
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_path
 
@@ -57,7 +58,7 @@ def record_provenance(project: Path, provenance: Provenance, seed: int) -> None:
         diff = temporary_path(DIFF_FILE)
         left_out = write_diff(project, git, diff)
         if left_out:
-            click.echo(f"main: too large for the recorded diff: {', '.join(left_out)}")
+            click.echo(f"main: left out of the recorded diff: {', '.join(left_out)}")
         if diff.stat().st_size:
             log_artifact(diff)
     environment = dict(provenance.environment)

@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import click
 import mlflow
@@ -51,7 +51,8 @@ from steps.step import (
     run_step,
     step_run,
 )
-from steps.unfinished import UNFINISHED, finish_or_undo, mark_as_complete
+from steps.turns import turn
+from steps.unfinished import finish_or_undo
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
 
@@ -79,25 +80,35 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
         # Two that compare themselves with the same champion must not both take its place.
         with registry_lock(settings.name):
             finish_or_undo(settings.name)
-            champion = find_champion(settings.name)
-            rows, verdict = _judge(settings, candidate, champion, champion_run_id)
-            version = None
-            if verdict.word in ("promoted", "challenger"):
-                version = _register_version(settings, candidate, champion, rows, verdict)
-            elif verdict.word == "unchanged":
-                version = find_equal_version(settings.name, candidate.data.tags[MODEL_DIGEST])
+            judged = _judge(settings, candidate, champion_run_id)
+            if judged.is_to_be_registered:
+                judged = _register_version(settings, candidate, judged, champion_run_id)
+        rows, verdict = judged.rows, judged.verdict
         log_table(pd.DataFrame([asdict(row) for row in rows]), "gate")
         _log_interval(rows)
         tags = {VERDICT: verdict.word, VERDICT_REASON: verdict.reason}
-        if version:
-            tags[MODEL_VERSION] = version.version
+        if judged.version:
+            tags[MODEL_VERSION] = judged.version
         content = json.dumps(tags, sort_keys=True).encode()
         mlflow.set_tags({**tags, OUTPUT_DIGEST: hashlib.sha256(content).hexdigest()})
 
 
-def _judge(
-    recipe: Recipe, candidate: Run, champion: ModelVersion | None, champion_run_id: str
-) -> tuple[list[Comparison], Verdict]:
+@dataclass(frozen=True)
+class Judged:
+    """The comparisons, the verdict, the champion that they are about, and the model's version."""
+
+    rows: list[Comparison]
+    verdict: Verdict
+    champion: ModelVersion | None = None
+    version: str | None = None
+
+    @property
+    def is_to_be_registered(self) -> bool:
+        """Whether the model is to become a version."""
+        return self.verdict.word in ("promoted", "challenger")
+
+
+def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
     metrics = metrics_of(recipe)
     figures = candidate.data.metrics
     rows = [
@@ -106,15 +117,18 @@ def _judge(
     ]
     failed = [row for row in rows if not row.passed]
     if failed:
-        return rows, Verdict("rejected", "; ".join(map(str, failed)))
+        return Judged(rows, Verdict("rejected", "; ".join(map(str, failed))))
     equal = find_equal_version(recipe.name, candidate.data.tags[MODEL_DIGEST])
     if equal:
         alias = f", the {equal.aliases[0]}" if equal.aliases else ""
-        return rows, Verdict("unchanged", f"the same model as version {equal.version}{alias}")
+        same = Verdict("unchanged", f"the same model as version {equal.version}{alias}")
+        return Judged(rows, same, version=str(equal.version))
+    champion = find_champion(recipe.name)
     if champion is None:
-        return rows, Verdict("promoted", "passed the gate, and there was no champion before")
+        first = Verdict("promoted", "passed the gate, and there was no champion before")
+        return Judged(rows, first)
     row = _compare(recipe, candidate, champion, champion_run_id)
-    return [*rows, row], _compared(row, champion)
+    return Judged([*rows, row], _compared(row, champion), champion)
 
 
 def _compare(
@@ -203,50 +217,58 @@ def _log_interval(rows: Sequence[Comparison]) -> None:
 
 
 def _register_version(
-    recipe: Recipe,
-    candidate: Run,
-    champion: ModelVersion | None,
-    rows: Sequence[Comparison],
-    verdict: Verdict,
-) -> ModelVersion:
-    """Registers the candidate; the alias moves last, when the version is complete."""
+    recipe: Recipe, candidate: Run, judged: Judged, champion_run_id: str
+) -> Judged:
+    """Registers the candidate in its turn; the alias moves last, when the version is complete."""
+
+    def make(tags: dict[str, str]) -> ModelVersion:
+        uri = f"models:/{candidate.data.tags[MODEL_ID]}"
+        all_tags = {**_version_tags(recipe, candidate), **tags}
+        with redirect_stderr(io.StringIO()):
+            return mlflow.register_model(uri, recipe.name, tags=all_tags)
+
+    with turn(recipe.name, make) as number:
+        while judged.is_to_be_registered and not _still_holds(judged, recipe, candidate):
+            judged = _judge(recipe, candidate, champion_run_id)
+        if judged.is_to_be_registered:
+            _complete_version(recipe, candidate, judged, number)
+            return replace(judged, version=number)
+    return judged
+
+
+def _still_holds(judged: Judged, recipe: Recipe, candidate: Run) -> bool:
+    """Whether the registry is as it was when the candidate was judged."""
+    now = find_champion(recipe.name)
+    versions = [found and found.version for found in (judged.champion, now)]
+    equal = find_equal_version(recipe.name, candidate.data.tags[MODEL_DIGEST])
+    return versions[0] == versions[1] and equal is None
+
+
+def _complete_version(recipe: Recipe, candidate: Run, judged: Judged, number: str) -> None:
     client = MlflowClient()
-    tags = _version_tags(recipe, candidate, verdict)
-    replaced = champion if verdict.word == "promoted" else None
-    if replaced:
-        tags[REPLACED_VERSION] = str(replaced.version)
-    with redirect_stderr(io.StringIO()):
-        version = mlflow.register_model(
-            f"models:/{candidate.data.tags[MODEL_ID]}", recipe.name, tags={**tags, **UNFINISHED}
-        )
+    verdict, champion = judged.verdict, judged.champion
     client.update_model_version(
-        recipe.name, version.version, _description(recipe, candidate, rows, verdict)
+        recipe.name, number, _description(recipe, candidate, judged.rows, verdict)
     )
-    if recipe.promotion.stage != "none" and verdict.word == "promoted":
-        client.transition_model_version_stage(recipe.name, version.version, recipe.promotion.stage)
-    if replaced:
-        client.set_model_version_tag(
-            recipe.name, replaced.version, REPLACED_BY_VERSION, version.version
-        )
-    if verdict.word == "promoted":
-        move_champion(recipe.name, version.version, "promoted", verdict.reason)
-    else:
-        client.set_registered_model_alias(recipe.name, CHALLENGER, version.version)
-    mark_as_complete(version)
-    finish_or_undo(
-        recipe.name
-    )  # a request is sent again when its answer was lost: a second version
-    return version
+    client.set_model_version_tag(recipe.name, number, VERDICT, verdict.word)
+    if verdict.word == "challenger":
+        client.set_registered_model_alias(recipe.name, CHALLENGER, number)
+        return
+    if recipe.promotion.stage != "none":
+        client.transition_model_version_stage(recipe.name, number, recipe.promotion.stage)
+    if champion:
+        client.set_model_version_tag(recipe.name, number, REPLACED_VERSION, champion.version)
+        client.set_model_version_tag(recipe.name, champion.version, REPLACED_BY_VERSION, number)
+    move_champion(recipe.name, number, "promoted", verdict.reason)
 
 
-def _version_tags(recipe: Recipe, candidate: Run, verdict: Verdict) -> dict[str, str]:
+def _version_tags(recipe: Recipe, candidate: Run) -> dict[str, str]:
     facts = _facts(candidate)
     metrics = candidate.data.metrics
     primary = recipe.metrics.primary
     return {
         MODEL_DIGEST: facts["model_digest"],
         DATA_SHA256: facts["data_sha256"],
-        VERDICT: verdict.word,
         "pipeline.model": facts["model"],
         "pipeline.git_commit": facts["git_commit"],
         "pipeline.train_run_id": facts["train_run_id"],

@@ -2,6 +2,8 @@
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from modelling.errors import InputError
 from steps.step import MODEL_DIGEST
@@ -10,6 +12,8 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 REPLACED_VERSION = "pipeline.replaced_version"
 REPLACED_BY_VERSION = "pipeline.replaced_by_version"
+UNFINISHED = "pipeline.unfinished"
+"""The tag of a version that is not complete yet: the run that registers it."""
 
 
 def find_champion(name: str) -> ModelVersion | None:
@@ -36,10 +40,20 @@ def get_champion(name: str) -> ModelVersion:
 
 
 def find_equal_version(name: str, model_digest: str) -> ModelVersion | None:
-    """Returns the newest version of the registered model with this content; None if none has."""
+    """Returns the newest complete version of the registered model with this content, if any."""
     found = MlflowClient().search_model_versions(
         f"name = '{name}' and tags.`{MODEL_DIGEST}` = '{model_digest}'",
         order_by=["version_number DESC"],
-        max_results=1,
     )
-    return MlflowClient().get_model_version(name, found[0].version) if found else None
+    complete = [version for version in found if UNFINISHED not in version.tags]
+    return get_version(name, complete[0].version) if complete else None
+
+
+def get_version(name: str, number: str | int) -> ModelVersion | None:
+    """Returns a version of the registered model with its aliases; None if it is not there."""
+    try:
+        return MlflowClient().get_model_version(name, str(number))
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise

@@ -16,7 +16,7 @@ from modelling.recipe import Recipe
 from steps.journal import Move, move_champion, read_journal, registry_lock, version_before
 from steps.registry import REPLACED_VERSION, find_champion
 from steps.step import MODEL_VERSION, VERDICT, load_parts, step_run
-from steps.unfinished import finish_or_undo
+from steps.turns import wait_for_others
 
 _PASSED = ("promoted", "challenger")
 
@@ -30,7 +30,7 @@ def rollback(recipe: str, version: str, reason: str) -> None:
     settings = load_parts(recipe, "rollback")
     with step_run("rollback", settings):
         with registry_lock(settings.name):
-            finish_or_undo(settings.name)
+            wait_for_others(settings.name)
             champion = find_champion(settings.name)
             target = _choose(settings.name, version, champion)
             why = "no reason given" if reason == "none" else reason

@@ -37,7 +37,7 @@ from steps.drift import drift_counts, in_words, log_drift
 from steps.registry import get_champion
 from steps.score_output import RejectWriter, ScoreWriter, check_output
 from steps.step import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION, load_parts, run_step, step_run
-from steps.table_source import fetch_table
+from steps.table_source import check_path, fetch_table
 from steps.trained_model import TrainedModel, check_recent, load_trained
 from steps.whole_file import whole_file
 from tracking.artifacts_logger import log_table
@@ -126,10 +126,14 @@ def score(
 
 
 def _output_paths(output: str, rejects: str, overwrite: bool) -> tuple[Path, Path]:
-    scores = Path(output)
+    scores = check_path(output, "output")
     check_output(scores, overwrite)
     stem = scores.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
-    others = scores.with_name(f"{stem}.rejects.csv") if rejects == "auto" else Path(rejects)
+    others = (
+        scores.with_name(f"{stem}.rejects.csv")
+        if rejects == "auto"
+        else check_path(rejects, "rejects")
+    )
     check_output(others, overwrite, [".csv"])
     if others.absolute() == scores.absolute():
         raise InputError(f"output and rejects are both {output}")

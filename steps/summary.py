@@ -3,6 +3,7 @@
 import click
 
 from engine.chain import Step
+from engine.secrets import without_credentials
 from modelling.metrics import BASELINE_PREFIX
 from steps.pipeline import Request
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON
@@ -22,7 +23,10 @@ def print_summary(
     if MODEL_VERSION in verdict:
         click.echo(f"model    models:/{request.recipe.name}/{verdict[MODEL_VERSION]}")
     is_server = tracking_uri.startswith("http")
-    click.echo(f"look     {'' if is_server else 'mlflow ui --backend-store-uri '}{tracking_uri}")
+    click.echo(
+        f"look     {'' if is_server else 'mlflow ui --backend-store-uri '}"
+        + without_credentials(tracking_uri)
+    )
 
 
 def _figures(step: Step, request: Request) -> str:

@@ -1,29 +1,131 @@
-"""Where a table comes from: a path, or any URI that MLflow can download."""
+"""Where a table comes from: a path, a web address, or any URI that MLflow can download."""
 
+import os
+import re
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote, urlsplit
 
 import mlflow
+import requests
 from mlflow.exceptions import MlflowException
 
+from engine.secrets import without_credentials
 from modelling.errors import InputError
+from modelling.secret_uris import holds_secret
+
+_OF_MLFLOW = "/mlflow-artifacts/"
+_SECONDS_TO_ANSWER = 60
+_PIECE = 1 << 20
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+
+
+def check_source(source: str) -> None:
+    """Checks that a path or URI may be recorded, and does not lead out of where it begins.
+
+    Args:
+        source: as it was typed.
+
+    Raises:
+        InputError: it holds a password or key; or it has `..` where that leads elsewhere.
+    """
+    if holds_secret(source):
+        place = without_credentials(source).partition("?")[0]
+        raise InputError(
+            f"table {place}: the URI holds a password or key, which would be recorded; put that "
+            "into an environment variable and write $NAME in its place"
+        )
+    if _is_uri(source):
+        if _climbs(source):
+            raise InputError(f"table {source}: a URI must not hold '..' or a backslash")
+    else:
+        check_path(source, "table")
+
+
+def check_path(text: str, kind: str) -> Path:
+    """Returns a path, which is absolute, or relative and inside the project.
+
+    Args:
+        text: as it was typed.
+        kind: what it is the path of, for messages.
+
+    Raises:
+        InputError: it has `..` where that leads out of the project, or in an absolute path.
+    """
+    path = Path(text)
+    above = os.path.normpath(text).split(os.sep)[0] == os.pardir
+    if above or (path.is_absolute() and os.pardir in path.parts):
+        raise InputError(
+            f"{kind} {text}: '..' leads out of where the path begins; write the absolute path "
+            "without it"
+        )
+    return path
 
 
 def fetch_table(source: str, folder: Path) -> Path:
     """Returns the table as a local file.
 
     Args:
-        source: a path, relative ones from the project's root; or a URI.
+        source: a path, relative ones from the project's root; or a URI, in which `$NAME` stands for
+            a variable of the environment; or `$NAME` alone.
         folder: where a download goes.
 
     Raises:
-        InputError: the URI cannot be downloaded. A path is not looked at.
+        InputError: the URI cannot be downloaded, holds a secret, or is one that leads elsewhere. A
+            path is not looked at.
     """
-    if "://" not in source and not source.startswith(("runs:/", "models:/")):
+    check_source(source)
+    if not _is_uri(source):
         return Path(source)
-    if urlparse(source).scheme == "file":
-        return Path(unquote(urlparse(source).path))
+    uri, values = _fill_in(source)
+    if _climbs(uri):
+        raise InputError(f"table {source}: a URI must not hold '..' or a backslash")
+    if urlsplit(uri).scheme == "file":
+        return Path(unquote(urlsplit(uri).path))
     try:
-        return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder)))
-    except (MlflowException, OSError) as error:
-        raise InputError(f"table {source} cannot be downloaded: {error}") from error
+        path = _download(uri, folder)
+    except (MlflowException, OSError, ValueError) as error:
+        said = without_credentials(str(error))
+        for name, value in values.items():
+            said = said.replace(value, f"${name}")
+        # Without the error itself, which holds the whole URI.
+        raise InputError(f"table {source} cannot be downloaded: {said}") from None
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"table {source}: its name leads out of the folder of the download")
+    return path
+
+
+def _download(uri: str, folder: Path) -> Path:
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or _OF_MLFLOW in parts.path:
+        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    path = folder / (Path(unquote(parts.path)).name or "table")
+    with requests.get(uri, stream=True, timeout=_SECONDS_TO_ANSWER) as answer:
+        if not answer.ok:
+            raise OSError(f"the server answered {answer.status_code} {answer.reason}")
+        with path.open("wb") as file:
+            for piece in answer.iter_content(_PIECE):
+                file.write(piece)
+    return path
+
+
+def _is_uri(source: str) -> bool:
+    is_variable = _VARIABLE.fullmatch(source) is not None
+    return "://" in source or source.startswith(("runs:/", "models:/")) or is_variable
+
+
+def _climbs(uri: str) -> bool:
+    """Whether the path of a URI holds `..`, however often it is encoded, or a backslash."""
+    before, path = "", uri
+    while path != before:
+        before, path = path, unquote(path)
+    return "\\" in path or os.pardir in re.split(r"[/?#&=]", path)
+
+
+def _fill_in(source: str) -> tuple[str, dict[str, str]]:
+    """The URI with the values of the variables that it names, and these values by name."""
+    names = [first or second for first, second in _VARIABLE.findall(source)]
+    missing = [name for name in names if not os.environ.get(name)]
+    if missing:
+        raise InputError(f"table {source}: the environment has no variable {missing[0]}")
+    values = {name: os.environ[name] for name in names}
+    return _VARIABLE.sub(lambda found: values[found[1] or found[2]], source), values

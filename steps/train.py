@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from sklearn.pipeline import Pipeline
 
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
+from engine.file_digests import file_sha256
 from engine.tags import OUTPUT_DIGEST
 from modelling import sklearn_wrapper
 from modelling.answers import find_classes
@@ -30,6 +31,7 @@ from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer, apply_features
 from modelling.split import ROW_KEY
 from modelling.training import fit_inputs, unfitted_pipeline
+from steps.model_digests import record_digests
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
@@ -165,7 +167,8 @@ def _write_model(
     sample.to_parquet(sample_path, index=False)
     answers.to_parquet(answers_path, index=False)
     digest = model_digest(pipeline_path, features)
-    log_model(
+    loaded = pipeline_path, features_path
+    logged = log_model(
         Path(sklearn_wrapper.__file__),
         name=f"{recipe.name}-{name}".replace(".", "-"),
         artifacts={
@@ -179,7 +182,9 @@ def _write_model(
         input_example=raw.head(_EXAMPLE_ROWS),
         conda_env=model_environment(Path("conda.yaml"), chosen.estimator),
         metadata={**facts, "model_digest": digest},
+        model_config={"sha256": {path.name: file_sha256(path) for path in loaded}},
     )
+    record_digests(str(logged.model_id))
     return digest
 
 

@@ -11,7 +11,7 @@ from mlflow.pyfunc import PyFuncModel
 
 from modelling.answers import PREDICTION
 from modelling.errors import InputError
-from tracking.output_manager import temporary_folder
+from steps.model_digests import download_checked
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ def load_trained(model_uri: str, task: str, recipe: str | None = None) -> Traine
     """Loads a model and checks that it predicts what the fitted estimator did when it was logged.
 
     Args:
-        model_uri: any URI from which MLflow can download a model.
+        model_uri: models:/ with an id, or a name and a version or alias.
         task: the recipe's.
         recipe: its name, where the model must be of it.
 
     Raises:
-        InputError: it cannot be loaded, was not made by `train`, or is of another recipe.
+        InputError: it cannot be loaded, was not made by `train`, was altered, or is of another
+            recipe.
         ValueError: it predicts something else here.
     """
-    folder = str(temporary_folder("model"))
     try:
-        local = Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
+        local = download_checked(model_uri)
         model = mlflow.pyfunc.load_model(str(local))
     except (MlflowException, OSError) as error:
         raise InputError(f"model {model_uri} cannot be loaded: {error}") from error

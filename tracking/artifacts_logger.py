@@ -35,6 +35,7 @@ def log_model(
     input_example: pd.DataFrame,
     conda_env: Mapping[str, Any],
     metadata: Mapping[str, Any],
+    model_config: Mapping[str, Any],
 ) -> ModelInfo:
     """Logs a pyfunc model from code.
 
@@ -46,6 +47,7 @@ def log_model(
         input_example: a few rows that it accepts.
         conda_env: what it needs, pinned.
         metadata: kept inside the model, so that they travel with it.
+        model_config: kept there too, and given to the model when it is loaded.
     """
     return mlflow.pyfunc.log_model(
         name=name,
@@ -55,6 +57,7 @@ def log_model(
         input_example=input_example,
         conda_env=dict(conda_env),
         metadata=dict(metadata),
+        model_config=dict(model_config),
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, SupportsFloat
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 import psutil
@@ -50,6 +50,7 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
     if database:
         _create_database(database)
     elif uri.startswith(("http://", "https://")):
+        uri = _without_credentials(uri)
         _check_server(uri)
         for name, value in _BY_THE_SERVER.items():
             os.environ.setdefault(name, value)
@@ -82,6 +83,20 @@ def _starting_folder() -> Path:
     return Path.cwd()
 
 
+def _without_credentials(uri: str) -> str:
+    """Moves the user and the password of a URI into the variables from which MLflow reads them.
+
+    MLflow prints the URI, and more than one place records it.
+    """
+    parts = urlsplit(uri)
+    if parts.username is not None and parts.password is not None:
+        os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password)
+    uri = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    return uri
+
+
 def _check_server(uri: str) -> None:
     """Asks the server for its version: MLflow itself would try for minutes to reach one.
 
@@ -89,22 +104,20 @@ def _check_server(uri: str) -> None:
     """
     if MLFLOW_RUN_ID.get():
         return
-    server = urlsplit(uri)
-    host = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()
     credentials = get_default_host_creds(uri)
     try:
         answer = http_request(
             credentials, "/version", "GET", max_retries=0, timeout=_SECONDS_TO_ANSWER
         )
     except (MlflowException, requests.RequestException) as error:
-        raise ConnectionError(f"the tracking server {host} does not answer") from error
+        raise ConnectionError(f"the tracking server {uri} does not answer") from error
     if answer.status_code == HTTPStatus.UNAUTHORIZED:
         user = credentials.username
         refused = (
             f"does not know the user {user!r} with this password" if user else "asks who you are"
         )
         raise ConnectionError(
-            f"the tracking server {host} {refused}: MLFLOW_TRACKING_USERNAME and "
+            f"the tracking server {uri} {refused}: MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD tell it"
         )
 

@@ -10,7 +10,16 @@ from tempfile import NamedTemporaryFile
 from engine.forkserver import start_forkserver
 from engine.warm import _run_forked
 
-_STEPS = ("draft_recipe", "prepare", "train", "evaluate", "register", "rollback", "score")
+_STEPS = (
+    "draft_recipe",
+    "prepare",
+    "train",
+    "evaluate",
+    "register",
+    "rollback",
+    "score",
+    "monitor",
+)
 _LONGEST_SECONDS = 600
 
 

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from engine import provenance
-from engine.provenance import machine_tags, read_git, without_credentials, write_diff
+from engine.provenance import machine_tags, read_git, write_diff
+from engine.secrets import without_credentials
 from tests.end_to_end.git_daemon import git
 
 
@@ -101,6 +102,31 @@ def test_large_files_and_inner_repositories_are_left_out_and_named(
     diff = (tmp_path / "diff").read_text()
     assert "small.csv" in diff
     assert "table.csv" not in diff
+
+
+def test_what_may_hold_a_secret_is_left_out_and_named(repository, tmp_path):
+    project = repository / "project"
+    (project / ".env").write_text("A=1\n")
+    (project / "main.py").write_text("PASSWORD = 'T0PSECRET'\n")
+    (project / "old.py").write_text("print(2)\n")
+    left_out = write_diff(project, read_git(project), tmp_path / "diff")
+    assert left_out == [
+        "project/main.py (may hold a secret, by its content)",
+        "project/.env (may hold secrets, by its name)",
+    ]
+    diff = (tmp_path / "diff").read_text()
+    assert "old.py" in diff
+    assert "T0PSECRET" not in diff
+
+
+def test_a_secret_that_was_taken_out_is_not_shown_by_the_diff(repository, tmp_path):
+    project = repository / "project"
+    (project / "main.py").write_text("PASSWORD = 'T0PSECRET'\n")
+    git(repository, "commit", "-qam", "second")
+    (project / "main.py").write_text("print(1)\n")
+    left_out = write_diff(project, read_git(project), tmp_path / "diff")
+    assert left_out == ["project/main.py (may hold a secret, by its content)"]
+    assert (tmp_path / "diff").read_bytes() == b""
 
 
 def test_a_diff_that_is_too_large_is_left_out_as_a_whole(repository, tmp_path, monkeypatch):

@@ -92,6 +92,7 @@ def test_a_model_is_logged_from_code_with_its_files_and_facts(run, tmp_path):
         input_example=rows,
         conda_env=environment,
         metadata={"model_digest": "abc"},
+        model_config={"unit": "glass"},
     )
     model = mlflow.pyfunc.load_model(info.model_uri)
     assert list(model.predict(rows)) == [3.0, 5.0]

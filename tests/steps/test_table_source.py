@@ -1,0 +1,120 @@
+"""Where a table may come from: not from above, and never with a password in the open."""
+
+import threading
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from modelling.errors import InputError
+from steps.table_source import check_path, fetch_table
+
+
+def refused(source, folder):
+    with pytest.raises(InputError) as caught:
+        fetch_table(source, folder)
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Serves a table, and says what it was asked for."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "wines.csv").write_text("a,b\n1,2\n")
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append((self.path, self.headers.get("Authorization")))
+            super().do_GET()
+
+        def log_message(self, *_words):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{made.server_port}", asked
+        made.shutdown()
+        thread.join()
+
+
+CLIMBING = [
+    "../wines.csv",
+    "data/../../wines.csv",
+    "/data/../etc/passwd",
+    "file:///data/../etc/passwd",
+    "file:///data/%2e%2e/etc/passwd",
+    "file:///data/%252e%252e/etc/passwd",
+    "https://host/a/..%2f..%2fetc/passwd",
+    "https://host/a/..\\..\\etc\\passwd",
+    "mlflow-artifacts:///../../etc/passwd",
+    "runs:/abc/../../etc/passwd",
+    "models:/wine/1/../../etc/passwd",
+    "s3://bucket/../other/wines.csv",
+    "https://host/get?file=../../etc/passwd",
+]
+
+
+@pytest.mark.parametrize("source", CLIMBING)
+def test_a_way_up_is_refused(source, tmp_path):
+    assert "'..'" in str(refused(source, tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("source", ["data/wines.csv", "data/../wines.csv", "/data/wines..csv", "x"])
+def test_other_paths_are_taken_as_they_are(source, tmp_path):
+    assert fetch_table(source, tmp_path) == Path(source)
+
+
+@pytest.mark.parametrize("output", ["../scores.csv", "a/../../scores.csv", "/data/../etc/x.csv"])
+def test_an_output_is_not_written_above(output):
+    with pytest.raises(InputError, match=r"output .*: '\.\.' leads out"):
+        check_path(output, "output")
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://me:T0PSECRET@host/wines.csv", "https://host/wines.csv?sig=T0PSECRET"]
+)
+def test_a_password_in_the_open_is_refused_without_repeating_it(uri, tmp_path):
+    message = str(refused(uri, tmp_path))
+    assert message.startswith("table https://host/wines.csv: the URI holds a password or key")
+    assert "T0PSECRET" not in message
+
+
+def test_a_variable_holds_the_password(server, tmp_path, monkeypatch):
+    host, asked = server
+    monkeypatch.setenv("WINES_PASSWORD", "T0PSECRET")
+    path = fetch_table(f"http://me:$WINES_PASSWORD@{host}/wines.csv", tmp_path)
+    assert path.read_text() == "a,b\n1,2\n"
+    assert asked[-1] == ("/wines.csv", "Basic bWU6VDBQU0VDUkVU")
+
+
+def test_a_variable_holds_the_whole_uri(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("WINES", f"http://{server[0]}/wines.csv?sig=T0PSECRET")
+    assert fetch_table("$WINES", tmp_path).read_text() == "a,b\n1,2\n"
+    assert fetch_table("${WINES}", tmp_path).is_file()
+
+
+def test_what_fails_is_said_by_the_variables_name(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("WINES", f"http://me:T0PSECRET@{server[0]}/none.csv?sig=T0PSECRET")
+    error = refused("$WINES", tmp_path)
+    assert str(error).startswith("table $WINES cannot be downloaded: ")
+    assert "404" in str(error)
+    assert "T0PSECRET" not in str(error)
+    assert error.__suppress_context__
+
+
+def test_a_variable_that_leads_up_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WINES", "file:///data/../etc/passwd")
+    assert "'..'" in str(refused("$WINES", tmp_path))
+
+
+def test_a_variable_that_is_not_there_is_said(tmp_path):
+    message = str(refused("https://$NOT_THERE_AT_ALL@host/x.csv", tmp_path))
+    assert message.endswith("the environment has no variable NOT_THERE_AT_ALL")
+
+
+def test_a_dollar_in_a_path_is_a_dollar(tmp_path):
+    assert fetch_table("data/$HOME.csv", tmp_path) == Path("data/$HOME.csv")
