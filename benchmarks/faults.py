@@ -38,12 +38,13 @@ from steps.unfinished import UNFINISHED
 from tests.team_server import PARTS, TeamServer, missing, pipeline
 
 NAME = "wine_faults"
+STEPS = ("prepare", "train", "evaluate", "register")
 PROCESSES = 8
 SECONDS_CUT = 30
 LONGEST_SECONDS = 1200
 LINE = f"10.213.{os.getpid() % 250}"  # the first numbers of both addresses of the line that is cut
 
-Fault = Callable[[subprocess.Popen, random.Random], None]
+Fault = Callable[[subprocess.Popen, random.Random], bool]  # says whether it came in time
 
 
 @dataclass
@@ -199,8 +200,7 @@ def disturb(
     for row in rng.sample(rows, len(rows)):
         with suppress(subprocess.TimeoutExpired):
             process.wait(rng.uniform(1, usual / len(rows)))
-        if process.poll() is None:
-            row.inject(process, rng)
+        if process.poll() is None and row.inject(process, rng):
             injected.append(row)
     code, said = client.finish(process)
     outcome = "went on" if code == 0 else resume(client, alpha, said)
@@ -243,26 +243,35 @@ def inject(client: Client, rows: list[Row], checked: set[str], seed: int, times:
 def killed(client: Client, part: str) -> Fault:
     """Kills a part of the server and brings it back some seconds later."""
 
-    def kill(_process: subprocess.Popen, rng: random.Random) -> None:
+    def kill(_process: subprocess.Popen, rng: random.Random) -> bool:
         client.server.kill(part)
         time.sleep(rng.uniform(0, 8))
         client.server.start(part)
+        return True
 
     return kill
 
 
-def kill_client(process: subprocess.Popen, rng: random.Random) -> None:
-    """Kills `main`, or one of the processes below it."""
-    with suppress(psutil.NoSuchProcess):
+def kill_client(process: subprocess.Popen, rng: random.Random) -> bool:
+    """Kills `main`, or one of the processes below it, some moments after a step has begun."""
+    step, said = rng.choice(STEPS), Path(process.words.name)
+    while process.poll() is None and f"\n{step} " not in f"\n{said.read_text()}":
+        time.sleep(0.1)
+    time.sleep(rng.uniform(0, 4))
+    try:
         main = psutil.Process(process.pid)
         rng.choice([main, main, *main.children(recursive=True)]).kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
 
 
-def cut_network(_process: subprocess.Popen, _rng: random.Random) -> None:
+def cut_network(_process: subprocess.Popen, _rng: random.Random) -> bool:
     """Lets no packet go between client and server for a while."""
     run_ip("link", "set", _link("out"), "down")
     time.sleep(SECONDS_CUT)
     run_ip("link", "set", _link("out"), "up")
+    return True
 
 
 def together(client: Client, row: Row, checked: set[str], alphas: list[float]) -> None:
