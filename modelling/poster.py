@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 from PIL import Image, ImageDraw, ImageFont
 
-from modelling.report import Bars, Fact, Report, show_number, show_seconds
+from modelling.report import Bars, Fact, Report, shorten, show_number, show_seconds
 
 WIDTH, HEIGHT = 1920, 1080
 
@@ -137,7 +137,7 @@ def _chart(chart: Bars, x: float, y: float, width: float) -> Iterator[Shape]:
     largest = max([abs(bar.value) for bar in shown] + [1e-12])
     for place, bar in enumerate(shown):
         base = y + 76 + place * 40
-        yield _fitted(x, base, bar.name, 21, name - 20)
+        yield _fitted(x, base, shorten(bar.name, 26), 21, name - 20)
         length = max(2.0, room * abs(bar.value) / largest)
         colour = _BAR if bar.value >= 0 else _MINUS
         yield Box(x + name, base - 19, length, 24, colour, 4)

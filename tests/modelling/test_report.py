@@ -1,0 +1,176 @@
+"""A report is one file of HTML, whatever it tells; a poster is the same as SVG and as PNG."""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelling.data_profile import compare_sides
+from modelling.markdown import escape
+from modelling.poster import HEIGHT, WIDTH, Card, Text, _width, as_png, as_svg, draw_poster
+from modelling.report import (
+    Bar,
+    Bars,
+    DataPage,
+    Fact,
+    Failure,
+    Report,
+    Table,
+    render_report,
+    show_brief,
+    show_number,
+    show_seconds,
+)
+from modelling.report_graph import StepState, lay_out_graph
+from modelling.split import ROW_KEY
+
+EVIL = '<img src=x onerror="alert(1)"> & <script>alert(2)</script>'
+REPORT = Report(
+    recipe="wine",
+    subject="wine ridge",
+    task="regression of quality",
+    run_id="0123456789abcdef",
+    run_name="main wine ridge",
+    started=datetime(2026, 11, 24, 6, 0),
+    seconds=12.0,
+    word="promoted",
+    tone="good",
+    sentence="ridge is promoted",
+)
+
+
+def sides(columns, rows=400, seed=0):
+    rng = np.random.default_rng(seed)
+    whole = pd.DataFrame(
+        rng.normal(size=(rows, columns)), columns=[f"c{i}" for i in range(columns)]
+    )
+    whole["y"] = rng.normal(size=rows)
+    whole.insert(0, ROW_KEY, np.arange(rows))
+    cut = int(0.8 * rows)
+    return {"train": whole[:cut].reset_index(drop=True), "test": whole[cut:].reset_index(drop=True)}
+
+
+def compare(rows, counts=None):
+    totals = {side: len(frame) for side, frame in rows.items()}
+    return compare_sides(rows, totals, "y", counts or {})
+
+
+def states(profile):
+    return {check["name"]: check["state"] for check in profile["checks"]}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"sentence": EVIL},
+        {"reason": EVIL},
+        {"facts": (Fact(EVIL, EVIL, EVIL),)},
+        {"failure": Failure(EVIL, EVIL, EVIL)},
+        {"steps": (StepState(EVIL, "ran", 1.0, EVIL, "0123", EVIL),)},
+        {"worst": Table((EVIL,), ((EVIL,),), note=EVIL)},
+    ],
+)
+def test_html_is_text_wherever_it_stands(part):
+    page = render_report(replace(REPORT, **part))
+    assert "<img src=x" not in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_page_asks_for_nothing():
+    page = render_report(REPORT)
+    assert "default-src 'none'" in page
+    assert not re.findall(r"(?:src|href)=\"(?!#|data:)", page)
+
+
+def test_two_hundred_columns_stay_small():
+    page = render_report(replace(REPORT, data=DataPage(compare(sides(200)), None)))
+    assert page.count('class="mini"') == 201
+    assert len(page) < 1_000_000
+
+
+def test_skrubs_pages_are_left_out_when_they_are_too_large():
+    noise = np.random.default_rng(0).bytes(2_000_000).hex()
+    assert DataPage(None, None, {"train": "small"}).packed()
+    assert not DataPage(None, None, {"train": noise}).packed()
+
+
+def test_a_column_that_gives_the_target_away_is_found():
+    rows = sides(3)
+    assert states(compare(rows))["Columns that give the target away"] == "good"
+    leaking = {side: frame.assign(c0=2 * frame["y"] + 1) for side, frame in rows.items()}
+    profile = compare(leaking)
+    assert states(profile)["Columns that give the target away"] == "bad"
+    assert profile["columns"][1]["explains"] > 0.95
+
+
+def test_sides_that_differ_and_rows_on_both_are_found():
+    rows = sides(2)
+    rows["test"]["c0"] += 5
+    found = states(compare(rows, {"duplicates_across_split": 3}))
+    assert found["Columns that differ between the sides"] == "note"
+    assert found["Rows on both sides of the split"] == "bad"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.63, "0.6300"),
+        (-0.0242, "\N{MINUS SIGN}0.0242"),
+        (1258, "1,258"),
+        (977.5, "977.5"),
+        (float("nan"), "not a number"),
+        (None, "\N{EN DASH}"),
+        (3.2e-7, "3.20e\N{MINUS SIGN}07"),
+    ],
+)
+def test_numbers_are_written_for_people(value, shown):
+    assert show_number(value) == shown
+
+
+def test_numbers_of_tables_and_times_are_short():
+    assert [show_brief(value) for value in (3.0, 46.5, 0.99668)] == ["3", "46.5", "0.9967"]
+    assert [show_seconds(value) for value in (0.63, 48, 125, 3840)] == [
+        "0.6 s",
+        "48 s",
+        "2 min 05 s",
+        "1 h 04 min",
+    ]
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_no_step_of_the_graph_lies_on_another_or_outside(upright):
+    names = ("prepare", "train", "evaluate", "evaluate_champion", "register")
+    graph = lay_out_graph([StepState(name, "ran") for name in names], upright)
+    places = {(box.x, box.y) for box in graph.boxes}
+    assert len(places) == len(names)
+    for x, y in places:
+        assert 0 <= x <= graph.width - graph.box_width
+        assert 0 <= y <= graph.height - graph.box_height
+
+
+def test_long_names_stay_in_their_place_on_the_poster():
+    long = "a name that is much longer than any card or chart has room for, and then some " * 3
+    cards = [Card(long, f"ran · {long}", (Fact(long, long),) * 5)] * 6
+    bars = [Bars(long, long, tuple(Bar(long, value) for value in (1.0, -2.0)))] * 2
+    report = replace(REPORT, recipe=long, sentence=long, reason=long)
+    shapes = draw_poster(report, cards, bars)
+    for shape in shapes:
+        if isinstance(shape, Text) and shape.anchor == "start":
+            assert shape.x + _width(shape.words, shape.size, shape.bold) <= WIDTH - 60
+        assert shape.y <= HEIGHT
+    assert as_png(shapes).startswith(b"\x89PNG")
+
+
+def test_html_is_text_on_the_poster():
+    svg = as_svg(draw_poster(replace(REPORT, sentence=EVIL), [Card("data", "", ())], []))
+    assert "<script" not in svg
+    assert "&lt;script" in svg
+
+
+def test_markdown_of_the_data_means_nothing():
+    text = escape("**b** | [a](http://x) <script> `c` _d_\nnew")
+    assert not set(text) & set("*|[]<>`_\n")
