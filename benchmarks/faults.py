@@ -34,7 +34,7 @@ from mlflow import MlflowClient
 
 from engine.cache import StepCache
 from steps.journal import read_journal
-from steps.unfinished import UNFINISHED
+from steps.registry import UNFINISHED
 from tests.team_server import PARTS, TeamServer, missing, pipeline
 
 NAME = "wine_faults"
@@ -156,7 +156,7 @@ def look_through_registry(
         return []
     found = []
     for number, version in versions.items():
-        if not version.description or UNFINISHED.keys() & version.tags.keys():
+        if not version.description or UNFINISHED in version.tags:
             found.append(f"version {number} is half registered")
         if f"version {number}" not in checked:
             try:
