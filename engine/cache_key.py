@@ -128,16 +128,16 @@ def _read_code(file: Path) -> tuple[str, tuple[str, ...]]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             imported += [f"{node.module}.{name.name}" for name in node.names]
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = node.body[1:] if _is_docstring(node.body) else node.body
+            node.body = [line for line in node.body if not _is_text(line)]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16], tuple(imported)
 
 
-def _is_docstring(body: list[ast.stmt]) -> bool:
-    first = body[0] if body else None
+def _is_text(line: ast.stmt) -> bool:
+    """Whether it is a docstring, or a text below a name."""
     return (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.value.value, str)
     )
 
 

@@ -1,7 +1,7 @@
 """The recipe: one YAML file that says what to train, read into frozen models.
 
-A key that does not exist here is refused, with the nearest one that does. Every section is
-documented by its class; the defaults stand beside the names.
+A key that does not exist here is refused, with the nearest one that does. What a key says stands
+below it: scripts/write_recipe_reference.py makes docs/recipe_reference.md of this.
 """
 
 from collections.abc import Iterable
@@ -57,20 +57,23 @@ def _read_limit(value: Any) -> float | date | None:
     raise ValueError(f"neither a number nor a date like 2026-11-21: {value!r}")
 
 
-Limit = Annotated[float | date | None, PlainValidator(_read_limit)]
+Limit = Annotated[
+    float | date | None,
+    PlainValidator(_read_limit, json_schema_input_type=float | date | None),
+]
 
 
 class ColumnCheck(Section):
-    """What a column must hold: its type, the allowed range, the allowed share of empty cells.
-
-    The range is of numbers, or of dates written as 2026-11-21; a category, which is text, and a
-    boolean have none.
-    """
+    """What a column must hold. A table that does not is refused."""
 
     type: ColumnType = "number"
+    """What is in the cells; a category is text."""
     min: Limit = None
+    """The lowest allowed value: a number, or a date like 2026-11-21."""
     max: Limit = None
+    """The highest allowed value."""
     missing: float = Field(default=0.0, ge=0, le=1)
+    """The share of empty cells that is allowed."""
 
     @model_validator(mode="after")
     def _range_is_of_the_type(self) -> Self:
@@ -102,18 +105,20 @@ _RESULTS = ("row_key", "prediction", "error")
 
 
 class Data(Section):
-    """The table: where it is, which column to predict, which to drop, what the others hold.
-
-    Without `columns`, every column but the target and the dropped ones is trained on, with the type
-    that it shows. positive_class makes a classification a binary one: it is what the model is to
-    find, and what precision, recall, costs and the threshold are about.
-    """
+    """The table: where it is, which column to predict, which to drop, what the others hold."""
 
     path: Annotated[str, AfterValidator(_without_secret)]
+    """CSV, CSV.gz or Parquet: a path from the project's root, an absolute one, or a URI."""
     target: str
+    """The column to predict."""
     positive_class: bool | int | float | str | None = None
+    """Makes a classification a binary one: the class that the model is to find, and that precision,
+    recall, costs and the threshold are about."""
     drop: tuple[str, ...] = ()
+    """Columns that the model never sees. `score` copies them to its output."""
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
+    """The columns to train on, by name; others are left out. Without any, all but the target and
+    the dropped ones are trained on, each with the type that it shows."""
 
     @model_validator(mode="after")
     def _target_is_no_feature(self) -> Self:
@@ -130,17 +135,18 @@ class Data(Section):
 
 
 class Split(Section):
-    """How rows go to train and test.
-
-    hash: by a seeded hash of a row's feature values, so that it stays where it is when the table
-    grows and equal rows stay together; random; stratified by the target; time: the latest rows of
-    `time_column` are the test rows.
-    """
+    """How rows go to train and test."""
 
     method: Literal["hash", "random", "stratified", "time"] = "hash"
+    """hash: by a seeded hash of a row's feature values, so that it stays where it is when the table
+    grows and equal rows stay together; random; stratified: as many of each class on both sides;
+    time: the latest rows are the test rows."""
     test_size: float = Field(default=0.2, gt=0, lt=1)
+    """The share of the rows that are test rows."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    """Of everything that is random, the estimators included."""
     time_column: str | None = None
+    """The column of `method: time`."""
 
     @model_validator(mode="after")
     def _time_has_a_column(self) -> Self:
@@ -150,20 +156,22 @@ class Split(Section):
 
 
 class QuantileScore(Section):
-    """The sum of the quantile scores of some columns, each from 1 to `bins`.
-
-    rising: the highest values score `bins`; falling: the lowest do.
-    """
+    """The sum of the quantile scores of some columns, each from 1 to `bins`."""
 
     columns: dict[str, Literal["rising", "falling"]] = Field(min_length=1)
+    """By column, rising: the highest values score `bins`; falling: the lowest do."""
     bins: int = Field(default=5, ge=2, le=100)
+    """Into how many parts of equal size the training rows are cut."""
 
 
 class Features(Section):
     """Columns that the model computes from others, fitted on the training rows only."""
 
     formulas: dict[str, str] = Field(default_factory=dict)
+    """By the feature's name, arithmetic on columns: + - * / ** and numbers. A column's name with a
+    space in it stands in backticks."""
     quantile_scores: dict[str, QuantileScore] = Field(default_factory=dict)
+    """By the feature's name."""
 
     @field_validator("formulas")
     @classmethod
@@ -187,15 +195,14 @@ class Features(Section):
 
 
 class Sampling(Section):
-    """What is done about classes of different sizes, on the training rows only.
-
-    class_weight: rows of a rare class count more (balanced); over: its rows are repeated at random;
-    under: rows of the common classes are left out at random, both as imbalanced-learn does it with
-    this sampling_strategy (auto, minority, …, a ratio, or a number of rows by class).
-    """
+    """What is done about classes of different sizes, on the training rows only."""
 
     method: Literal["none", "class_weight", "over", "under"] = "none"
+    """class_weight: rows of a rare class count more (balanced); over: its rows are repeated at
+    random; under: rows of the common classes are left out at random."""
     sampling_strategy: str | float | dict[str | int, int] = "auto"
+    """imbalanced-learn's, for over and under: auto, minority, …, a ratio, or a number of rows by
+    class."""
 
     @model_validator(mode="after")
     def _strategy_is_used(self) -> Self:
@@ -213,14 +220,15 @@ def _read_threshold(value: Any) -> float | str:
 
 
 class Decision(Section):
-    """From which probability on a row is of the positive class.
+    """From which probability on a row is of the positive class. It is stored in the model."""
 
-    threshold: that probability, or `tuned`: the one that is best for `metric` on folds of the
-    training rows. It is stored in the model.
-    """
-
-    threshold: Annotated[float | Literal["tuned"], PlainValidator(_read_threshold)] = 0.5
+    threshold: Annotated[
+        float | Literal["tuned"],
+        PlainValidator(_read_threshold, json_schema_input_type=float | Literal["tuned"]),
+    ] = 0.5
+    """A probability, or tuned: the one that is best for `metric` on folds of the training rows."""
     metric: str | None = None
+    """The metric of `threshold: tuned`."""
 
     @model_validator(mode="after")
     def _metric_is_used(self) -> Self:
@@ -230,48 +238,56 @@ class Decision(Section):
 
 
 class Model(Section):
-    """An estimator of scikit-learn, its parameters, and whether its inputs are scaled.
-
-    serialization: skops loads no code; cloudpickle is for estimators that skops cannot hold, and
-    runs whatever the file says when it is loaded.
-    """
+    """An estimator of scikit-learn, and its parameters."""
 
     estimator: str
+    """Such as sklearn.linear_model.Ridge."""
     parameters: dict[str, Any] = Field(default_factory=dict)
+    """Of the estimator; `-P name=value` sets one for a run."""
     scale: bool = False
+    """Whether its inputs are brought to mean 0 and variance 1."""
     serialization: Literal["skops", "cloudpickle"] = "skops"
+    """skops loads no code; cloudpickle is for estimators that skops cannot hold, and runs whatever
+    the file says when it is loaded."""
 
 
 class BusinessScore(Section):
-    """What an outcome of a binary classification is worth, in money for each customer it meets."""
+    """What an outcome of a binary classification is worth, in money for each row that it meets."""
 
     true_positive: float
+    """Said to be positive, and is."""
     false_positive: float
+    """Said to be positive, and is not."""
     true_negative: float
+    """Said not to be, and is not."""
     false_negative: float
+    """Said not to be, and is."""
 
 
 class Metrics(Section):
-    """The metric that decides, and those of modelling/metrics.py that are computed besides.
-
-    Without a primary one, it is rmse for a regression and roc_auc for a classification.
-    """
+    """The metric that decides, and those that are computed besides."""
 
     primary: str = ""
+    """What the gate, the champion and a sweep go by. If not said: rmse for a regression, roc_auc
+    for a classification."""
     custom: tuple[str, ...] = ()
+    """Functions of modelling/metrics.py that are computed besides, such as `within_half_point`."""
     business_score: BusinessScore | None = None
+    """Makes the metric of this name: the mean worth of a row."""
 
 
 class Threshold(Section):
     """What a metric must reach, in the sense of `mlflow.models.MetricThreshold`.
 
-    threshold: the worst allowed value; min_absolute_change and min_relative_change: by how much the
-    metric must be better than the naive baseline's.
+    Of its keys at least one is given; all that are given must hold.
     """
 
     threshold: float | None = None
+    """The worst allowed value."""
     min_absolute_change: float | None = Field(default=None, ge=0)
+    """By how much the metric must be better than the naive baseline's."""
     min_relative_change: float | None = Field(default=None, ge=0)
+    """The same, as a share of the naive baseline's."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -281,35 +297,36 @@ class Threshold(Section):
 
 
 class Promotion(Section):
-    """When a model that passed the gate takes the champion's place.
-
-    significant: the `confidence` interval of a paired bootstrap over the test rows (`resamples`
-    resamples) lies on the good side of zero; better: the primary metric is better.
-    """
+    """When a model that passed the gate takes the champion's place."""
 
     rule: Literal["significant", "better"] = "significant"
+    """significant: the interval of a paired bootstrap over the test rows lies on the good side of
+    zero; better: the primary metric is better at all."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Of the interval."""
     resamples: int = Field(default=2000, ge=100, le=1_000_000)
+    """Of the bootstrap."""
     stage: Literal["none", "Staging", "Production", "Archived"] = "none"
+    """For registries that still use stages."""
 
 
 class Drift(Section):
-    """From which population stability index on `score` warns that a column has drifted."""
+    """When `score` warns that the rows are no longer like those of the training."""
 
     limit: float = Field(default=0.2, gt=0)
+    """The population stability index that a column may have."""
 
 
 class Monitor(Section):
-    """When `monitor` gives the alarm, and who is told.
-
-    max_drop: by which share of the figure that its evaluation promised the primary metric may be
-    worse; drift_limit: the population stability index that a column may have; webhook: a URL that
-    is sent each alert, or $NAME, the environment variable that holds it if it is a secret.
-    """
+    """When `monitor` gives the alarm, and who is told."""
 
     max_drop: float = Field(default=0.1, ge=0)
+    """By which share of the figure that its evaluation promised the primary metric may be worse."""
     drift_limit: float = Field(default=0.25, gt=0)
+    """The population stability index that a column may have."""
     webhook: str = Field(default="none", pattern=r"^(none|\$[A-Za-z_][A-Za-z0-9_]*|https?://\S+)$")
+    """A URL that is sent each alert, or $NAME, the environment variable that holds it if it is a
+    secret."""
 
     @field_validator("webhook")
     @classmethod
@@ -318,14 +335,13 @@ class Monitor(Section):
 
 
 class Sweep(Section):
-    """What `-e sweep` searches where the command line says nothing else.
-
-    models: names of this recipe's models, or else the default model; space: by model and by
-    hyperparameter, a list of values or a range: `log(1e-4, 1)`, `interval(0, 1)`, `range(2, 12)`.
-    """
+    """What `-e sweep` searches where the command line says nothing else."""
 
     models: tuple[str, ...] = ()
+    """Names of this recipe's models; the default model if not said."""
     space: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """By model and by hyperparameter, a list of values or a range: `log(1e-4, 1)`, `interval(0,
+    1)`, `range(2, 12)`."""
 
 
 def _off_is_none(value: Any) -> Any:
@@ -340,21 +356,41 @@ class Recipe(Section):
     """One problem: its table, split, features, models, metrics, gate and promotion."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
+    """Of the registered model, and of the experiment of `python main.py`."""
     task: Literal["regression", "classification"]
+    """Whether numbers are predicted, or classes."""
     data: Data
+    """The table."""
     split: Split = Split()
+    """Which rows are for training, which for the test."""
     features: Features = Features()
+    """Columns that the model computes from others."""
     sampling: Sampling = Sampling()
+    """What is done about rare classes."""
     decision: Decision = Decision()
+    """The threshold of a binary classification."""
     default_model: str = ""
+    """The model of `-P model=auto`; the first one if not said."""
     models: dict[ModelName, Model] = Field(min_length=1)
+    """By name, what can be trained: `-P model=<name>`."""
     metrics: Metrics = Metrics()
+    """What is measured, and by what it is decided."""
     gate: dict[str, Threshold] = Field(default_factory=dict)
+    """By metric, what a model must reach to be registered. If not said, the primary metric must be
+    better than the naive baseline's by 5%."""
     promotion: Promotion = Promotion()
+    """When it becomes the champion."""
     drift: Drift = Drift()
+    """When `score` warns."""
     monitor: Monitor = Monitor()
+    """When `monitor` gives the alarm."""
     sweep: Sweep = Sweep()
-    autologging: Annotated[dict[str, Any] | None, BeforeValidator(_off_is_none)] = None
+    """What a sweep searches."""
+    autologging: Annotated[
+        dict[str, Any] | None,
+        BeforeValidator(_off_is_none, json_schema_input_type=dict[str, Any] | Literal["off"]),
+    ] = None
+    """off, or the arguments of mlflow.sklearn.autolog: {log_post_training_metrics: true}."""
 
     @model_validator(mode="before")
     @classmethod

@@ -53,8 +53,9 @@ def test_code_is_the_files_that_are_imported(project):
         CODE.replace("What it does", "What it did"),
         CODE.replace("2 * x", "2*x"),
         CODE.replace("def double", "\n\n\ndef double"),
+        CODE.replace("def double", '"""Of the name above."""\n\n\ndef double'),
     ],
-    ids=["comment", "docstring", "module docstring", "spaces", "blank lines"],
+    ids=["comment", "docstring", "module docstring", "spaces", "blank lines", "text below a name"],
 )
 def test_what_is_no_code_does_not_count(project, text):
     before = code_digests(project, "pack.step")
