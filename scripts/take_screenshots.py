@@ -27,7 +27,6 @@ _RUNS = [
     ["-P", "recipe=recipes/customer_churn.yaml"],
     ["-e", "sweep", "-P", "alpha=log(1e-4,1)", "-P", "trials=8"],
 ]
-_SIZE = {"width": 1200, "height": 760}
 _LONGEST_MILLISECONDS = 300_000
 
 
@@ -54,7 +53,9 @@ def main(folder: Path) -> None:
         page.frame_locator("iframe").get_by_text("promoted").first.wait_for()
         _take(page, "report")
         page.goto(f"{url}/#/models/wine_quality")
-        page.get_by_text("Version 1").first.scroll_into_view_if_needed()
+        page.get_by_role("button", name="Description").click()  # opens it
+        page.get_by_role("button", name="Tags").first.click()  # closes them
+        page.get_by_text("Version 1").first.wait_for()
         _take(page, "model")
 
 
@@ -77,7 +78,7 @@ def _page() -> Iterator[Page]:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport=_SIZE, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1360, "height": 800}, color_scheme="light")
         page.set_default_timeout(_LONGEST_MILLISECONDS)
         yield page
         browser.close()
