@@ -44,16 +44,15 @@ def main(folder: Path) -> None:
         page.get_by_text("main wine_quality").first.wait_for()
         page.get_by_text("Model training").click()
         page.get_by_role("button", name="Close").click()  # the assistant
-        page.get_by_text("Expand rows").click()
+        _expand(page, "main wine_quality random_forest")
         _take(page, "runs")
         page.goto(f"{url}/#/experiments/0/runs/{pipeline}")
-        page.get_by_text("More: report.html").wait_for()
+        page.get_by_text("Show more").click()
         _take(page, "pipeline")
         page.goto(f"{url}/#/experiments/0/runs/{pipeline}/artifacts/report.html")
         page.frame_locator("iframe").get_by_text("promoted").first.wait_for()
         _take(page, "report")
         page.goto(f"{url}/#/models/wine_quality")
-        page.get_by_role("button", name="Description").click()  # opens it
         page.get_by_role("button", name="Tags").first.click()  # closes them
         page.get_by_text("Version 1").first.wait_for()
         _take(page, "model")
@@ -82,6 +81,13 @@ def _page() -> Iterator[Page]:
         page.set_default_timeout(_LONGEST_MILLISECONDS)
         yield page
         browser.close()
+
+
+def _expand(page: Page, name: str) -> None:
+    """Shows the runs below one in the table of runs."""
+    cell = page.get_by_role("gridcell").filter(has_text=name)
+    cell.get_by_role("button").first.click()
+    page.get_by_text("register wine_quality random_forest").first.wait_for()
 
 
 def _take(page: Page, name: str) -> None:
