@@ -21,7 +21,9 @@ from sklearn.inspection import permutation_importance
 from sklearn.linear_model import ElasticNet
 from sklearn.metrics import (
     PredictionErrorDisplay,
+    max_error,
     mean_absolute_error,
+    mean_absolute_percentage_error,
     r2_score,
     root_mean_squared_error,
 )
@@ -83,15 +85,26 @@ def evaluate(_table: Path, folder: Path) -> None:
             ("r2", r2_score),
         )
     }
+    metrics["max_error"] = max_error(actual, predicted)
+    metrics["mape"] = mean_absolute_percentage_error(actual, predicted)
     (folder / "metrics.json").write_text(json.dumps(metrics))
+    error = np.abs(predicted - actual)
+    test.loc[error.nlargest(20).index].to_csv(folder / "worst.csv")
+    figure = Figure()
+    groups = error.groupby(pd.qcut(actual, 12), observed=True)
+    figure.subplots().boxplot([part for _, part in groups], showfliers=False)
+    figure.savefig(folder / "error_by_target.png")
     for kind in ("actual_vs_predicted", "residual_vs_predicted"):
         figure = Figure()
         PredictionErrorDisplay.from_predictions(actual, predicted, kind=kind, ax=figure.subplots())
         figure.savefig(folder / f"{kind}.png")
     sample = test.sample(min(len(test), 20_000), random_state=0)
-    permutation_importance(
+    importance = permutation_importance(
         model, sample[features.columns], sample[TARGET], max_samples=min(len(sample), 2000)
     )
+    figure = Figure()
+    figure.subplots().barh(features.columns, importance.importances_mean)
+    figure.savefig(folder / "importance.png")
     test[["row_key", TARGET]].assign(prediction=predicted).to_parquet(
         folder / "predictions.parquet", index=False
     )

@@ -5,19 +5,22 @@ Every comparison is a row that is written down, whether it passed or not.
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import bootstrap
 from sklearn import config_context
 
 from modelling.answers import Answers, Values
 from modelling.metrics import BASELINE_PREFIX, Metric
 from modelling.recipe import Promotion, Threshold
 
-_RESAMPLED_VALUES_AT_ONCE = 10_000_000
+_MOST_RESAMPLED = 10_000
+_FEWEST_OF_A_CLASS = 1_000  # in a resample, of a table that has as many
+
+Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -123,15 +126,19 @@ def compare_with_champion(
         A row that passed if the candidate is better in the sense of the rule.
     """
 
-    def difference(rows: npt.NDArray[np.intp]) -> float:
+    def difference(rows: Rows) -> float:
         theirs = score(champion.of_rows(rows), targets[rows])
-        return score(candidate.of_rows(rows), targets[rows]) - theirs
+        ours = score(candidate.of_rows(rows), targets[rows])
+        return (ours - theirs) * (len(targets) / len(rows) if is_sum else 1)
 
     figures = score(candidate, targets), score(champion, targets)
     sign = 1 if score.greater_is_better else -1
     low = high = figures[0] - figures[1]
     if not candidate.equals(champion):
-        low, high, _ = resample(difference, len(targets), promotion, seed)
+        with _no_warnings():
+            is_sum = any(_adds_up(score, given, targets) for given in (candidate, champion))
+        drawn = _rows_to_draw(targets, is_classes=candidate.probabilities is not None)
+        low, high, _ = resample(difference, len(targets), promotion, seed, drawn)
     if promotion.rule == "better":
         passed, required = sign * (figures[0] - figures[1]) > 0, "better"
     else:
@@ -140,33 +147,62 @@ def compare_with_champion(
     return Comparison(name, "champion", *figures, required, bool(passed), low=low, high=high)
 
 
+def _rows_to_draw(targets: Values, is_classes: bool) -> int:
+    """How many rows a resample has: all, or of many as many as show every class often enough."""
+    share = _MOST_RESAMPLED / len(targets)
+    if is_classes:
+        rarest = int(np.unique(targets, return_counts=True)[1].min())
+        share = max(share, _FEWEST_OF_A_CLASS / rarest)
+    return math.ceil(len(targets) * min(share, 1))
+
+
+def _adds_up(score: Metric, answers: Answers, targets: Values) -> bool:
+    """Says whether a metric is a sum over the rows, as a count is: each row twice, it doubles."""
+    twice = np.repeat(np.arange(len(targets)), 2)
+    return abs(score(answers.of_rows(twice), targets[twice])) > 1.5 * abs(score(answers, targets))
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """For resamples: one without a row of some class has no figure for some metrics."""
+    with warnings.catch_warnings(), config_context(assume_finite=True):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def resample(
-    statistic: Callable[[npt.NDArray[np.intp]], float], rows: int, promotion: Promotion, seed: int
+    statistic: Callable[[Rows], float],
+    rows: int,
+    promotion: Promotion,
+    seed: int,
+    drawn: int | None = None,
 ) -> tuple[float, float, Values]:
-    """Computes a statistic of rows again and again, on as many rows drawn with replacement.
+    """Computes a statistic of n rows again and again, on rows drawn with replacement.
+
+    Of m < n rows drawn at a time (Bickel, Götze, van Zwet: Resampling fewer than n observations,
+    1997) a function of means scatters more than of n, by the root of n / m: the distances from the
+    mean of the resamples are shrunk by that, and laid around its value of all rows.
 
     Args:
-        statistic: of the rows with these numbers.
-        rows: how many there are.
+        statistic: of the rows with these places, of which some may stand there more than once.
+        rows: n.
         promotion: the confidence and the number of resamples.
         seed: of the resampling.
+        drawn: m, at most n; n if not said.
 
     Returns:
         The ends of the percentile interval (Efron, Tibshirani: An Introduction to the Bootstrap,
         1993, chapter 13), and the (resamples,) figures.
     """
-    with warnings.catch_warnings(), config_context(assume_finite=True):
-        # A resample without a row of some class has no figure for some metrics.
-        warnings.simplefilter("ignore")
-        result = bootstrap(
-            (np.arange(rows),),
-            statistic,
-            n_resamples=promotion.resamples,
-            batch=max(1, _RESAMPLED_VALUES_AT_ONCE // rows),
-            vectorized=False,
-            confidence_level=promotion.confidence,
-            method="percentile",
-            rng=np.random.default_rng(seed),
+    drawn = drawn or rows
+    rng = np.random.default_rng(seed)
+    with _no_warnings():
+        values = np.array(
+            [statistic(rng.integers(rows, size=drawn)) for _ in range(promotion.resamples)]
         )
-    interval = result.confidence_interval
-    return float(interval.low), float(interval.high), result.bootstrap_distribution
+        if drawn < rows:
+            shrunk = math.sqrt(drawn / rows) * (values - values.mean())
+            values = statistic(np.arange(rows)) + shrunk
+    tail = 50 * (1 - promotion.confidence)
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return float(low), float(high), values

@@ -109,6 +109,9 @@ def _hash_rows(frame: pd.DataFrame) -> np.ndarray:
 
 def _count_occurrences(values: np.ndarray) -> np.ndarray:
     """How often each of (n,) values stands before its own place: unsigned integers."""
+    in_order = np.sort(values)
+    if (in_order[1:] != in_order[:-1]).all():
+        return np.zeros(len(values), dtype=np.uint64)
     order = np.argsort(values, kind="stable")
     place = np.arange(len(values), dtype=np.uint64)
     is_first = np.append(True, values[order][1:] != values[order][:-1])

@@ -66,7 +66,9 @@ def read_table(path: Path) -> pd.DataFrame:
     if not table.num_rows:
         raise InputError(f"table {path} has a header, but no rows")
     # Column by column, and each column of Arrow's goes when it has become one of pandas.
-    return table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
+    frame = table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
+    arrow.default_memory_pool().release_unused()
+    return frame
 
 
 def _read_parquet(path: Path) -> arrow.Table:
@@ -191,7 +193,7 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
         raise InputError(f"table {source}: {_first_failure(error.failure_cases)}") from error
     if recipe.task == "classification":
         _check_classes(frame[target], recipe, source)
-    elif frame[target].nunique() < 2:
+    elif frame[target].min() == frame[target].max():
         raise InputError(
             f"table {source}: target {target!r} is constant, there is nothing to learn"
         )

@@ -25,7 +25,9 @@ def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
     """Fits the recipe's features on (n, raw columns) training rows, without the target."""
     kinds = column_kinds(raw, recipe.data.columns)
     features = fit_features(raw, recipe.features, kinds, _may_miss(recipe))
-    return Fitting(features, apply_features(raw, features))
+    # Numbers in one block go to the estimator as they are, not as another copy of them.
+    inputs = pd.DataFrame(dict(apply_features(raw, features).items()), copy=True)
+    return Fitting(features, inputs)
 
 
 def _may_miss(recipe: Recipe) -> bool:

@@ -68,11 +68,12 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
     name, chosen = settings.choose_model(model)
     with step_run("train", settings, name) as run:
         prepared = find_run(prepare_run_id, "prepare")
-        rows = pd.read_parquet(download(prepare_run_id, "train.parquet"))
-        targets = rows[settings.data.target]
-        raw = rows.drop(columns=[ROW_KEY, settings.data.target])
+        raw = pd.read_parquet(download(prepare_run_id, "train.parquet")).drop(columns=ROW_KEY)
+        targets = raw.pop(settings.data.target).copy()
         fitting = fit_inputs(settings, raw)
         features, inputs = fitting.features, fitting.inputs
+        sample = raw.head(_SAMPLE_ROWS).copy()
+        del raw  # before the estimator makes copies of its own
         pipeline = unfitted_pipeline(settings, name, hyperparameters, fitting)
         configure_autologging(settings.autologging)
         pipeline, decision = _fit(settings, pipeline, inputs, targets)
@@ -80,7 +81,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         # After autologging, which would fail on names that it finds with other values.
         log_params({"estimator": chosen.estimator, "scale": chosen.scale})
         log_params(estimator_parameters(pipeline))
-        log_metrics({"train_rows": len(rows), "features": inputs.shape[1]})
+        log_metrics({"train_rows": len(inputs), "features": inputs.shape[1]})
         if decision:
             log_metrics({"threshold": decision["threshold"]})
         resolved = {
@@ -99,10 +100,10 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
             facts |= decision
         unseen = sample_rows(pd.read_parquet(download(prepare_run_id, "test.parquet")))
         answers = answer(pipeline, apply_features(unseen, features), features)
-        profile = profile_rows(sample_rows(inputs[profiled_columns(features)]))
+        profile = profile_rows(sample_rows(inputs)[profiled_columns(features)])
         # Of rows that it was not fitted on: it is too sure of those that it was.
         profile |= profile_rows(profiled_answers(answers, features))
-        digest = _write_model(settings, name, pipeline, features, profile, raw, facts)
+        digest = _write_model(settings, name, pipeline, features, profile, sample, facts)
         mlflow.set_tags(
             {MODEL_DIGEST: digest, OUTPUT_DIGEST: digest, PREPARE_RUN_ID: prepare_run_id}
         )
@@ -143,7 +144,7 @@ def _write_model(
     pipeline: Pipeline,
     features: dict[str, Any],
     profile: dict[str, Any],
-    raw: pd.DataFrame,
+    sample: pd.DataFrame,
     facts: dict[str, Any],
 ) -> str:
     """Logs the model with all that it needs to be loaded and checked; returns its digest."""
@@ -161,7 +162,6 @@ def _write_model(
     features_path.write_text(json.dumps(features, indent=2, ensure_ascii=False), encoding="utf-8")
     profile_path = temporary_path("profile.json")
     profile_path.write_text(json.dumps(profile, ensure_ascii=False), encoding="utf-8")
-    sample = raw.head(_SAMPLE_ROWS)
     answers = answer(pipeline, apply_features(sample, features), features)
     sample_path, answers_path = temporary_path("sample.parquet"), temporary_path("answers.parquet")
     sample.to_parquet(sample_path, index=False)
@@ -178,8 +178,8 @@ def _write_model(
             "sample": sample_path,
             "answers": answers_path,
         },
-        signature=_signature(recipe, raw, answers),
-        input_example=raw.head(_EXAMPLE_ROWS),
+        signature=_signature(recipe, sample, answers),
+        input_example=sample.head(_EXAMPLE_ROWS),
         conda_env=model_environment(Path("conda.yaml"), chosen.estimator),
         metadata={**facts, "model_digest": digest},
         model_config={"sha256": {path.name: file_sha256(path) for path in loaded}},

@@ -1,5 +1,8 @@
 """What the machine and this process did during a step."""
 
+import resource
+import sys
+
 import mlflow
 import psutil
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -8,6 +11,7 @@ from mlflow.tracking.fluent import run_id_to_system_metrics_monitor
 from tracking.mlflow_manager import log_metrics
 
 _MEGABYTE = 1e6
+_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def log_system_metrics() -> dict[str, float]:
@@ -16,7 +20,8 @@ def log_system_metrics() -> dict[str, float]:
     MLflow's own sampler, which `start_run` starts, logs a point every ten seconds; a shorter step
     gets its point here. `system/…` are MLflow's figures of the machine: CPU (%), memory, disk (MB
     and %) and network traffic since the run began (MB); `system/process_…` those of this process:
-    CPU time (s), memory (MB), and where the platform counts them, bytes read and written (MB).
+    CPU time (s), memory now and at its peak (MB), and where the platform counts them, bytes read
+    and written (MB).
     """
     run = mlflow.active_run()
     if run is None:
@@ -32,11 +37,13 @@ def log_system_metrics() -> dict[str, float]:
 
 def _process_figures() -> dict[str, float]:
     process = psutil.Process()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT
     with process.oneshot():
         cpu, memory = process.cpu_times(), process.memory_info()
         figures = {
             "process_cpu_seconds": cpu.user + cpu.system,
             "process_memory_megabytes": memory.rss / _MEGABYTE,
+            "process_peak_memory_megabytes": max(peak, memory.rss) / _MEGABYTE,
         }
         if hasattr(process, "io_counters"):
             disk = process.io_counters()

@@ -5,12 +5,13 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
 
 from modelling.answers import Answers
 from modelling.gate import check_finite, check_thresholds, compare_with_champion
-from modelling.metrics import BINARY_METRICS, REGRESSION_METRICS
+from modelling.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
 from modelling.recipe import Promotion, Threshold
 
 BAD = [math.nan, math.inf, -math.inf]
@@ -144,9 +145,9 @@ NEARLY_GOOD = TARGETS + 0.301 * RNG.normal(size=300)
 
 
 def compare(candidate, champion, metric="rmse", seed=0, **promotion):
-    settings = Promotion(**{"resamples": 300, **promotion})
+    promoted = Promotion(**{"resamples": 300, **promotion})
     answers = Answers(candidate), Answers(champion)
-    return compare_with_champion(metric, METRICS[metric], TARGETS, *answers, settings, seed)
+    return compare_with_champion(metric, METRICS[metric], TARGETS, *answers, promoted, seed)
 
 
 @pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
@@ -204,9 +205,69 @@ def test_classifiers_are_compared_by_labels_or_by_probabilities(metric):
         return Answers((probability >= 0.5).astype(float), probability)
 
     given = metric, BINARY_METRICS[metric], targets
-    settings = Promotion(resamples=200)
-    won = compare_with_champion(*given, answers(0.3), answers(3.0), settings, 0)
-    lost = compare_with_champion(*given, answers(3.0), answers(0.3), settings, 0)
-    equal = compare_with_champion(*given, answers(0.3), answers(0.3), settings, 0)
+    promotion = Promotion(resamples=200)
+    won = compare_with_champion(*given, answers(0.3), answers(3.0), promotion, 0)
+    lost = compare_with_champion(*given, answers(3.0), answers(0.3), promotion, 0)
+    equal = compare_with_champion(*given, answers(0.3), answers(0.3), promotion, 0)
     assert (won.passed, lost.passed, equal.passed) == (True, False, False)
     assert equal.low == equal.high == 0
+
+
+@given(seed=st.integers(0, 2**32 - 1), confidence=st.floats(0.6, 0.99))
+@settings(max_examples=10)
+def test_the_interval_of_few_rows_is_the_percentile_interval(seed, confidence):
+    def difference(rows):
+        ours, theirs = (np.abs(given - TARGETS)[rows].mean() for given in (GOOD, FAIR))
+        return ours - theirs
+
+    row = compare(GOOD, FAIR, "mae", seed=seed, confidence=confidence, resamples=100)
+    expected = bootstrap(
+        (np.arange(len(TARGETS)),),
+        difference,
+        n_resamples=100,
+        vectorized=False,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    assert (row.low, row.high) == pytest.approx(tuple(expected), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["mae", "squared_diff_plus_one", "rmse"])
+def test_of_many_rows_the_interval_is_as_wide_as_theory_says(metric):
+    rows = 90_000
+    rng = np.random.default_rng(1)
+    targets = rng.normal(size=rows)
+    ours, theirs = (targets + scale * rng.normal(size=rows) for scale in (0.3, 0.31))
+    per_row = {
+        "mae": lambda given: np.abs(given - targets) / rows,
+        "squared_diff_plus_one": lambda given: (given - targets + 1) ** 2,
+        # By the delta method.
+        "rmse": lambda given: (
+            (given - targets) ** 2 / (2 * rows * np.sqrt(np.mean((given - targets) ** 2)))
+        ),
+    }[metric]
+    deviation = np.std(per_row(ours) - per_row(theirs)) * math.sqrt(rows)
+    row = compare_with_champion(
+        metric,
+        {**METRICS, **CUSTOM_METRICS}[metric],
+        targets,
+        Answers(ours),
+        Answers(theirs),
+        Promotion(resamples=500),
+        0,
+    )
+    assert row.high - row.low == pytest.approx(2 * 1.96 * deviation, rel=0.15)
+    middle = (row.high + row.low) / 2
+    assert middle == pytest.approx(row.candidate - row.reference, abs=0.3 * deviation)
+
+
+def test_a_resample_of_many_rows_shows_a_rare_class():
+    rows = 50_000
+    targets = (np.arange(rows) % 5_000 == 0).astype(float)
+    rng = np.random.default_rng(0)
+    good, fair = (Answers(targets, targets + scale * rng.normal(size=rows)) for scale in (1, 3))
+    given = "roc_auc", BINARY_METRICS["roc_auc"], targets
+    row = compare_with_champion(*given, good, fair, Promotion(resamples=100), 0)
+    assert math.isfinite(row.low)
+    assert math.isfinite(row.high)

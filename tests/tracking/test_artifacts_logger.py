@@ -15,6 +15,7 @@ from tracking.artifacts_logger import (
     log_predictions,
     log_report,
     log_table,
+    make_dataset,
 )
 from tracking.mlflow_manager import start_run
 
@@ -103,3 +104,19 @@ def test_a_model_is_logged_from_code_with_its_files_and_facts(run, tmp_path):
     with open(f"{folder}/conda.yaml", encoding="utf-8") as file:
         assert yaml.safe_load(file) == environment
     assert mlflow.get_logged_model(info.model_id).name == "wine-doubler"
+
+
+def test_a_dataset_has_the_schema_that_mlflow_itself_infers():
+    whole = {
+        "number": 0.5,
+        "count": 1,
+        "flag": True,
+        "text": "a",
+        "date": pd.Timestamp("2026-11-24"),
+    }
+    table = pd.DataFrame([whole] * 500).astype({"text": "str"})
+    for name in ("number", "text", "date"):
+        table[f"{name} with a gap"] = table[name].mask(table.index == 321)
+    dataset = make_dataset(table, source="a.csv", digest="x", targets="flag")
+    assert dataset.schema == mlflow.data.from_pandas(table, source="a.csv", digest="x").schema
+    assert [column.required for column in dataset.schema] == [True] * 5 + [False] * 3

@@ -28,6 +28,17 @@ def test_the_process_has_its_own_figures():
     assert 150 < grown < 300
 
 
+def test_the_peak_of_memory_stays():
+    with start_run("wine", None, {}):
+        held = bytearray(b"x" * 200_000_000)
+        during = log_system_metrics()
+        del held
+        after = log_system_metrics()
+    peak = "system/process_peak_memory_megabytes"
+    assert after[peak] >= during[peak] >= during["system/process_memory_megabytes"]
+    assert after[peak] > after["system/process_memory_megabytes"] + 100
+
+
 def test_the_figures_are_those_of_the_system():
     with start_run("wine", None, {}):
         figures = log_system_metrics()
