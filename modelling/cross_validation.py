@@ -57,7 +57,7 @@ def split_folds(
     labels = targets.iloc[first]
     if stratify:
         fewest = labels.value_counts()
-        _check_count(int(fewest.iloc[-1]), folds, f"different rows of class {fewest.index[-1]!r}")
+        _check_count(int(fewest.iloc[-1]), folds, f"different rows of class {fewest.index[-1]}")
     kind = StratifiedKFold if stratify else KFold
     splits = kind(folds, shuffle=True, random_state=seed).split(first, labels)
     place = np.empty(len(first), dtype=np.intp)

@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TextIO
 
 import click
@@ -133,9 +134,9 @@ def print_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
     others = len(tried) - min(_SHOWN, states.count("complete"))
     if others:
         click.echo(f"and {others} more in leaderboard.json{_counts(tried, 0)}")
-    for reason in dict.fromkeys(one.reason for one in tried if one.state == "failed"):
-        click.echo(f"failed: {reason}"[: _WIDTH * 2])
-        break
+    reasons = [one.reason for one in tried if one.state == "failed"]
+    if reasons:
+        click.echo(shorten(f"failed: {reasons[0]}", _WIDTH, placeholder=" …"))
 
 
 def log_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
