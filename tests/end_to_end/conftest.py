@@ -100,13 +100,16 @@ class Store:
         command = ["python", "-m", f"steps.{name}", "--recipe", RECIPE, *_options(parameters)]
         return self._outcome_of(lambda: self._fork(command, MLFLOW_EXPERIMENT_ID="0"))
 
-    def check_status(self, *options: str) -> subprocess.CompletedProcess[str]:
+    def check_status(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Types `python scripts/check_mlflow_status.py`, without the seconds that imports take."""
-        return self._fork(["python", "scripts/check_mlflow_status.py", *options])
+        script = str(PROJECT / "scripts" / "check_mlflow_status.py")
+        return self._fork(["python", script, *options], self.folder, **variables)
 
-    def _fork(self, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    def _fork(
+        self, command: list[str], folder: Path = PROJECT, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         place = {"MLFLOW_TRACKING_URI": self.uri, **variables}
-        return run_forked(command, PROJECT, {**clean_environment(), **place})
+        return run_forked(command, folder, {**clean_environment(), **place})
 
     def champion(self, name: str) -> PyFuncModel:
         """Loads the model in use; the store is this process's only meanwhile."""
