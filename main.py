@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 
+from engine.chatter import silence_mlflow
 from engine.forkserver import PROJECT, start_forkserver
 from engine.half_built import wait_until_installed
 
@@ -15,8 +16,7 @@ _STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register")
 
 if __name__ == "__main__":
     gc.disable()  # until the imports are done: what they make is kept
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    silence_mlflow()
     wait_until_installed(PROJECT / "requirements.lock")
     if "local" not in sys.argv:
         # First of all: it imports what the steps need while this process does its own imports.
@@ -54,6 +54,7 @@ _REPORTS = StepReports()
 @click.option("--cache", default="use", type=click.Choice(["use", "refresh", "off"]))
 @click.option("--until", default="register", type=click.Choice(UNTIL))
 @click.option("--backend", default="warm", type=click.Choice(["warm", "local"]))
+@click.option("--verbose", default="false", type=click.BOOL)  # read by silence_mlflow
 @click.pass_context
 def main(
     context: click.Context,
@@ -63,6 +64,7 @@ def main(
     cache: str,
     until: str,
     backend: str,
+    verbose: bool,
 ) -> None:
     """Turns a table into an evaluated, gated and registered model."""
     logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
@@ -90,7 +92,7 @@ def main(
             _REPORTS.wait()  # what is begun ends with this process
             raise
         mlflow.set_tags(verdict)
-    print_summary(chain.steps, request, verdict, tracking_uri)
+    print_summary(chain.steps, request, verdict, run)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import click
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunInfo, RunTag
@@ -21,6 +20,7 @@ from engine.failures import StepError, end_run_unless_ended
 from engine.processes import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE, read_log
 from engine.tags import ERROR, OUTPUT_DIGEST
+from engine.terminal import STEP_WIDTH, LiveLine, cut, say
 
 _LONGEST_TAG = 5000
 
@@ -92,7 +92,8 @@ class Chain:
         started = time.monotonic()
         run, reason = self._cache.find(name, depends_on())
         status = "reused" if run else "ran"
-        click.echo(f"{name:<17} {f'{status} from' if run else 'runs:'} {reason}")
+        line = f"{name:<{STEP_WIDTH}} {f'{status} from' if run else 'runs:'} {reason}"
+        say(cut(line))  # all of the reason is on the run
         if run is None:
             run = self._run(entry_point, parameters, name, reason)
             self._cache.store(name, depends_on(), run, reason)
@@ -108,7 +109,7 @@ class Chain:
     ) -> Run:
         with TemporaryDirectory(prefix="cuvee-") as folder:
             log = Path(folder, "step.log")
-            with _environment(log, Path(folder)):
+            with _environment(log, Path(folder)), LiveLine(log):
                 run_id, error = self._launch(entry_point, parameters, folder)
             if run_id is None:
                 raise StepError(f"{name}: {error}")

@@ -17,6 +17,7 @@ from engine.leftovers import remove_what_mlflow_leaves
 from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.secrets import hide_secrets
 from engine.step_log import StepLog
+from engine.terminal import say_error
 
 _SECONDS_TO_RECORD = 10.0
 _SECONDS_TO_REPORT = 120.0
@@ -100,12 +101,12 @@ class _Process:
         if not isinstance(error, StepError):
             self._say(one_line(error))
         else:
-            click.echo(one_line(error), err=True)
+            say_error(one_line(error))
 
     def _say(self, line: str) -> None:
         """Tells the terminal, unless a living main will do so."""
         if not self._has_main:
-            click.echo(f"{self._step}: {line}", err=True)
+            say_error(f"{self._step}: {line}")
 
     def stop(self, reason: str, exit_code: int, parent_is_gone: bool) -> None:
         """Ends everything at once; called by the guard, while the main thread may be anywhere."""
@@ -169,8 +170,7 @@ class _Process:
     def _keep_log(self, text: str) -> None:
         run_id = os.environ.get(_RUN_VARIABLE)
         if self._log:
-            self._log.add(text)
-            text = self._log.read()
+            text = self._log.read() + text
             self._log.remove()
         if text and run_id:
             MlflowClient().log_text(run_id, hide_secrets(text), f"logs/{self._step}.log")

@@ -16,10 +16,10 @@ _PIECE = 64 * 1024
 
 
 class StepLog:
-    """Sends this process's standard output and error to a file, and a copy to where they went.
+    """Sends this process's standard output and error to a file, which is shown where they went.
 
-    The file is written directly, so that it holds the last word of a process that is killed; a
-    thread copies it to the terminal. `main` names the file (LOG_VARIABLE), to find it afterwards.
+    The file is written directly, so that it holds the last word of a process that is killed. A
+    thread copies it to the terminal, unless `main` named the file (LOG_VARIABLE): it does so then.
     """
 
     original_error: ClassVar[int] = 2
@@ -46,7 +46,8 @@ class StepLog:
         os.close(file)
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        self._thread.start()
+        if self._is_temporary:
+            self._thread.start()
 
     def stop(self) -> None:
         """Gives both streams back, when all has been copied; a second call does nothing."""
@@ -55,49 +56,11 @@ class StepLog:
         self._redirect(*self._originals)
         StepLog.original_error = 2
         self._done.set()
-        self._thread.join()
+        if self._is_temporary:
+            self._thread.join()
         for original in self._originals:
             os.close(original)
 
-    def add(self, text: str) -> None:
-        """Writes what belongs into the log but not on the terminal; for after `stop`."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(text)
-
     def read(self) -> str:
-        """Returns what was printed so far, behind the heading and without secrets."""
+        """Returns the heading and what was printed so far, without secrets."""
         return read_log(self.path)
-
-    def remove(self) -> None:
-        """Deletes the file, unless `main` named it: it looks after its own."""
-        if self._is_temporary:
-            self.path.unlink(missing_ok=True)
-
-    @staticmethod
-    def _redirect(output: int, error: int) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(output, 1)
-        os.dup2(error, 2)
-
-    def _follow(self) -> None:
-        with self.path.open("rb") as file:
-            file.seek(len(self._heading.encode()))
-            while True:
-                done = self._done.is_set()
-                while piece := file.read(_PIECE):
-                    os.write(self._originals[0], piece)
-                if done:
-                    return
-                self._done.wait(_SECONDS_BETWEEN_LOOKS)
-
-
-def read_log(path: Path) -> str:
-    """Returns the text of a log without the secrets that something may have printed."""
-    return hide_secrets(path.read_text(encoding="utf-8", errors="replace"))
-
-
-def open_terminal() -> TextIO | None:
-    """Opens the terminal behind the log, where what moves belongs; None if there is none."""
-    number = StepLog.original_error
-    return os.fdopen(os.dup(number), "w") if os.isatty(number) else None

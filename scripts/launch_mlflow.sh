@@ -108,7 +108,12 @@ start_server() { # port
     rm -f "$folder/alive" && mkfifo "$folder/alive" && exec 9<>"$folder/alive"
     local command=("${python[@]}" -m mlflow server --backend-store-uri "$store" --workers 1
         --host "$host" --port "$1")
-    [ -z "$with_auth" ] || command+=(--app-name basic-auth)
+    if [ -n "$with_auth" ]; then
+        command+=(--app-name basic-auth)
+        [ -n "${MLFLOW_FLASK_SERVER_SECRET_KEY:-}" ] ||
+            MLFLOW_FLASK_SERVER_SECRET_KEY=$("${python[@]}" -c "import secrets; print(secrets.token_hex())")
+        export MLFLOW_FLASK_SERVER_SECRET_KEY
+    fi
     # MLflow's background jobs are about traces and prompts: a dozen processes that nothing here needs.
     export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=${MLFLOW_SERVER_ENABLE_JOB_EXECUTION:-false}
     set -m

@@ -1,8 +1,10 @@
 """One file an entry point: it reads its inputs, calls modelling/, and writes through tracking/."""
 
+from engine.chatter import silence_mlflow
 from engine.forkserver import PROJECT
 from engine.half_built import wait_until_installed
 
+silence_mlflow()
 wait_until_installed(PROJECT / "requirements.lock")
 
 import engine.processes  # noqa: E402, F401 - first: it notes who started this process

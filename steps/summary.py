@@ -1,32 +1,63 @@
 """What a pipeline says on the terminal at its end."""
 
+from pathlib import Path
+
 import click
+import mlflow
+from mlflow.entities import Run
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from engine.chain import Step
+from engine.forkserver import PROJECT
 from engine.secrets import without_credentials
+from engine.terminal import STEP_WIDTH, folded, say
 from modelling.metrics import BASELINE_PREFIX
 from steps.pipeline import Request
+from steps.report import REPORT
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON
 
+_COLOURS = {"promoted": "green", "challenger": "yellow", "rejected": "red"}
 
-def print_summary(
-    steps: list[Step], request: Request, verdict: dict[str, str], tracking_uri: str
-) -> None:
-    """Prints each step with its run, its time and its main figures, and what came of them."""
-    click.echo(f"\n{'step':<18} {'run':<32} {'seconds':>7}  figures")
+
+def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], run: Run) -> None:
+    """Prints each step with its run, its time and its main figures, and what came of them.
+
+    Args:
+        steps: those that are done.
+        request: what was asked for.
+        verdict: its tags; empty if the steps did not go as far.
+        run: the parent run.
+    """
+    say("\n" + click.style(_row("step", "run", "seconds", "figures"), bold=True))
     for step in steps:
-        click.echo(
-            f"{step.name:<18} {step.run_id:<32} {step.seconds:>7.1f}  {_figures(step, request)}"
-        )
+        say(_row(step.name, step.run_id[:8], f"{step.seconds:.1f}", _figures(step, request)))
+    say("")
     if verdict:
-        click.echo(f"\nverdict  {verdict[VERDICT]}: {verdict[VERDICT_REASON]}")
+        word = verdict[VERDICT]
+        line = folded(f"verdict  {word}: {verdict[VERDICT_REASON]}", indent=9)
+        say(line.replace(word, click.style(word, fg=_COLOURS.get(word), bold=True), 1))
+    # Not broken into lines: these are to be copied.
     if MODEL_VERSION in verdict:
         click.echo(f"model    models:/{request.recipe.name}/{verdict[MODEL_VERSION]}")
-    is_server = tracking_uri.startswith("http")
-    click.echo(
-        f"look     {'' if is_server else 'mlflow ui --backend-store-uri '}"
-        + without_credentials(tracking_uri)
-    )
+    click.echo(f"run      {run.info.run_id}")
+    artifacts = Path(local_file_uri_to_path(run.info.artifact_uri))
+    if artifacts.is_dir():
+        click.echo(f"report   {artifacts / REPORT}")
+    click.echo(f"look     {_where_to_look(run)}")
+
+
+def _row(step: str, run: str, seconds: str, figures: str) -> str:
+    return f"{step:<{STEP_WIDTH}} {run:<8} {seconds:>7}  {figures}"
+
+
+def _where_to_look(run: Run) -> str:
+    uri = mlflow.get_tracking_uri()
+    if uri.startswith(("http://", "https://")):
+        where = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+        return f"{without_credentials(uri).rstrip('/')}/{where}"
+    if uri == f"sqlite:///{PROJECT / 'mlflow.db'}" or "@" in uri:
+        return "scripts/launch_mlflow.sh"
+    return f"mlflow ui --backend-store-uri {uri}"
 
 
 def _figures(step: Step, request: Request) -> str:

@@ -8,7 +8,6 @@ rows, evaluated and registered.
 """
 
 import gc
-import os
 
 from engine.forkserver import start_forkserver
 
@@ -23,8 +22,6 @@ _STEPS = (
 
 if __name__ == "__main__":
     gc.disable()  # until the imports are done: what they make is kept
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # First of all: it imports what the steps need while this process does its own imports.
     start_forkserver(_STEPS)
 
@@ -49,8 +46,9 @@ from modelling.search_space import PRUNERS, SAMPLERS
 @click.option("--scheduler", default="none")
 @click.option("--resume", default="none")
 @click.option("--cache", default="use", type=click.Choice(["use", "refresh", "off"]))
+@click.option("--verbose", default="false", type=click.BOOL)  # read by silence_mlflow
 @click.pass_context
-def sweep(context: click.Context, /, **options: str | int) -> None:
+def sweep(context: click.Context, /, verbose: bool, **options: str | int) -> None:
     """Finds the best hyperparameters on folds of the training rows, and trains with them."""
     # Here, since each process of trials imports this file again, and needs no more of it.
     from steps.sweeping import run_sweep

@@ -201,7 +201,7 @@ def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None, trials: Trials) ->
     click.echo(f"\nwinner   trial {winner.number}: {winner.point}\n")
     verdict = run_steps_after_prepare(chain, request, prepare)
     mlflow.set_tags(verdict)
-    print_summary(chain.steps, request, verdict, mlflow.get_tracking_uri())
+    print_summary(chain.steps, request, verdict, run)
 
 
 def _plan(asked: Asked, prepare: Step) -> Plan:

@@ -93,21 +93,32 @@ def test_verdict_is_promoted_as_version_1_with_alias_champion(first):
     assert first.aliases == {"champion": 1}
 
 
-def test_last_words_are_a_table_the_verdict_the_model_and_the_ui(first, store):
+def test_last_words_are_a_table_the_verdict_the_model_and_the_ui(first, store, read_artifact):
     lines = first.terminal.splitlines()
     for name in STEPS:
         run_id = first.step(name).info.run_id
-        (line,) = (line for line in lines if re.match(rf"{name} +\w{{32}} ", line))
-        assert re.fullmatch(rf"{name} +{run_id} +\d+\.\d  \S.*", line)
-    (evaluate,) = (line for line in lines if re.match(r"evaluate +\w{32} ", line))
-    assert f"rmse {first.parent.data.metrics['rmse']:.4f}" in evaluate
+        (line,) = (line for line in lines if re.match(rf"{name} +{run_id[:8]} ", line))
+        assert re.fullmatch(rf"{name} +{run_id[:8]} +\d+\.\d  \S.*", line)
+        assert len(line) <= 80
+        if name == "evaluate":
+            assert f"rmse {first.parent.data.metrics['rmse']:.4f}" in line
     said = "\n".join(line for line in lines if "INFO" not in line)
-    reason = first.parent.data.tags["pipeline.verdict_reason"]
+    tags, info = first.parent.data.tags, first.parent.info
     assert said.endswith(
-        f"verdict  promoted: {reason}\n"
+        f"verdict  promoted: {tags['pipeline.verdict_reason']}\n"
         "model    models:/wine_quality/1\n"
+        f"run      {info.run_id}\n"
+        f"report   {read_artifact(first.parent, 'report.html')}\n"
         f"look     mlflow ui --backend-store-uri {store.uri}"
     )
+
+
+def test_mlflow_says_nothing_between_and_all_fits_on_a_screen(first):
+    lines = first.terminal.splitlines()
+    assert len(lines) < 24
+    at = [number for number, line in enumerate(lines) if "INFO" in line]
+    ours = [number for number in range(len(lines)) if number not in at]
+    assert not [number for number in at if min(ours) < number < max(ours)]
 
 
 def test_store_stands_where_the_user_stands_and_nothing_else_does(first, store):
