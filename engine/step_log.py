@@ -64,3 +64,37 @@ class StepLog:
     def read(self) -> str:
         """Returns the heading and what was printed so far, without secrets."""
         return read_log(self.path)
+
+    def remove(self) -> None:
+        """Deletes the file, unless `main` named it: it looks after its own."""
+        if self._is_temporary:
+            self.path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _redirect(output: int, error: int) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(output, 1)
+        os.dup2(error, 2)
+
+    def _follow(self) -> None:
+        with self.path.open("rb") as file:
+            file.seek(len(self._heading.encode()))
+            while True:
+                done = self._done.is_set()
+                while piece := file.read(_PIECE):
+                    os.write(self._originals[0], piece)
+                if done:
+                    return
+                self._done.wait(_SECONDS_BETWEEN_LOOKS)
+
+
+def read_log(path: Path) -> str:
+    """Returns the text of a log without the secrets that something may have printed."""
+    return hide_secrets(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def open_terminal() -> TextIO | None:
+    """Opens the terminal behind the log, where what moves belongs; None if there is none."""
+    number = StepLog.original_error
+    return os.fdopen(os.dup(number), "w") if os.isatty(number) else None

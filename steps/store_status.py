@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from typing import Any
 
 import mlflow
-from filelock import Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, RunStatus
 from mlflow.entities.model_registry import RegisteredModel
@@ -29,9 +28,9 @@ from modelling.metrics import (
     REGRESSION_METRICS,
 )
 from steps.journal import read_journal, registry_lock
-from steps.registry import CHALLENGER, CHAMPION
+from steps.registry import CHALLENGER, CHAMPION, UNFINISHED
 from steps.step import DATA_SHA256, VERDICT, VERDICT_REASON
-from steps.unfinished import UNFINISHED, finish_or_undo
+from steps.unfinished import find_unfinished, finish_or_undo, is_over
 from tracking.mlflow_manager import (
     database_file,
     init_mlflow,
@@ -311,11 +310,11 @@ def _problems_of(model: RegisteredModel) -> list[str]:
         problems += _problems_of_champion(model.name, champion)
     elif moves:
         problems.append(f"{model.name} has lost its champion, which was version {moves[-1].after}")
-    [(mark, value)] = UNFINISHED.items()
-    where = f"name = '{model.name}' and tags.`{mark}` = '{value}'"
-    if (found := MlflowClient().search_model_versions(where)) and _nobody_registers(model.name):
-        problems += [f"version {each.version} of {model.name} is half registered" for each in found]
-    return problems
+    return problems + [
+        f"version {version.version} of {model.name} is half registered"
+        for version in find_unfinished(model.name)
+        if is_over(version.tags[UNFINISHED])
+    ]
 
 
 def _problems_of_champion(name: str, number: str) -> list[str]:
@@ -332,15 +331,6 @@ def _problems_of_champion(name: str, number: str) -> list[str]:
     except MlflowException:
         return [f"the champion of {name}, version {number}, has lost its model {version.source}"]
     return []
-
-
-def _nobody_registers(name: str) -> bool:
-    """Says whether no process of this host is registering a version at this moment."""
-    try:
-        with registry_lock(name).acquire(timeout=0):
-            return True
-    except Timeout:
-        return False
 
 
 def _mend(ids: list[str], models: list[RegisteredModel], gone: Sequence[str]) -> list[str]:
