@@ -54,7 +54,7 @@ def test_the_french_page_has_the_commands_of_the_english_one(french, english):
 def test_the_readme_says_where_everything_is():
     text = (PROJECT / "README.md").read_text(encoding="utf-8")
     (tree,) = [block for block in code_blocks("README.md", "") if "MLproject " in block]
-    named = re.findall(r"^([\w./, -]+?)  ", tree, re.MULTILINE)
+    named = re.findall(r"^(\w[\w./, -]*?)  ", tree, re.MULTILINE)
     names = {name.strip().rstrip("/") for line in named for name in line.split(",")}
     assert [name for name in names if not (PROJECT / name).exists()] == []
     kept = subprocess.run(
