@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, WilcoxonPruner
 
@@ -31,16 +30,17 @@ def is_hopeless(
     if not rival or len(folds) < 2:
         return False
     sign = -1 if greater_is_better else 1
+    # Their differences, since one fold is harder than another, for all trials alike.
+    worse_by = [sign * (score - other) for score, other in zip(folds, rival, strict=False)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         study = optuna.create_study(pruner=_PRUNERS[pruner]())
         study.add_trial(
             optuna.trial.create_trial(
-                value=sign * float(np.mean(rival)),
-                intermediate_values={step: sign * score for step, score in enumerate(rival)},
+                value=0.0, intermediate_values=dict.fromkeys(range(len(rival)), 0.0)
             )
         )
         trial = study.ask()
-        for step, score in enumerate(folds):
-            trial.report(sign * score, step)
+        for step, difference in enumerate(worse_by):
+            trial.report(difference, step)
         return trial.should_prune()

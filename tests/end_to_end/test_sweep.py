@@ -75,7 +75,7 @@ def test_each_point_is_a_run_of_train_below_the_sweep(store, grid):
 
 
 def test_a_trial_has_its_score_its_deviation_and_its_folds(store, grid):
-    trial = _trials(store)[0]
+    trial = _trials(store, grid.of("sweep"))[0]
     folds = store.client.get_metric_history(trial.info.run_id, "rmse_fold")
     assert sorted(one.step for one in folds) == list(range(FOLDS))
     values = [one.value for one in folds]
@@ -84,7 +84,11 @@ def test_a_trial_has_its_score_its_deviation_and_its_folds(store, grid):
 
 
 def test_a_trial_that_fails_says_why_and_stops_nothing(store, grid, read_artifact):
-    failed = [run for run in _trials(store).values() if run.data.params["solver"] == "lbfgs"]
+    failed = [
+        run
+        for run in _trials(store, grid.of("sweep")).values()
+        if run.data.params["solver"] == "lbfgs"
+    ]
     assert [run.info.status for run in failed] == ["FAILED"] * 3
     for run in failed:
         assert "positive" in run.data.tags["pipeline.error"]
@@ -115,7 +119,8 @@ def test_the_winner_is_what_main_makes_of_it(store, grid, read_artifact):
     best = _board(grid, read_artifact)[0]
     assert sweep.data.tags["pipeline.verdict"] == "promoted"
     assert sweep.data.tags["pipeline.winner_run_id"] == best["run_id"]
-    main = store.mlflow_run("model=ridge", f"alpha={best['alpha']}", f"solver={best['solver']}")
+    params = store.client.get_run(best["run_id"]).data.params
+    main = store.mlflow_run("model=ridge", *(f"{k}={params[k]}" for k in ("alpha", "solver")))
     for name in ("prepare", "train", "evaluate"):
         assert main.parent.data.tags[f"pipeline.step.{name}.status"] == "reused"
         ours = sweep.data.tags[f"pipeline.step.{name}.run_id"]
@@ -133,7 +138,7 @@ def test_the_same_sweep_again_makes_no_trial_again(store, grid):
 
 
 def test_a_trial_is_what_train_makes_with_folds(store, grid):
-    trial = _trials(store)[0]
+    trial = _trials(store, grid.of("sweep"))[0]
     prepare = grid.of("sweep").data.tags["pipeline.step.prepare.run_id"]
     alone = store.step(
         "train", f"prepare_run_id={prepare}", "model=ridge", "alpha=0.1", "solver=auto", "folds=5"
@@ -202,7 +207,7 @@ def test_bad_input_is_refused_before_the_first_trial(store, grid, parameters, wo
 @pytest.mark.slow
 def test_only_a_sweep_of_the_same_kind_is_resumed(store, grid):
     ridge = grid.of("sweep").info.run_id
-    trial = next(iter(_trials(store).values())).info.run_id
+    trial = _trials(store, grid.of("sweep"))[0].info.run_id
     for run_id, words in (
         (trial, "is of train, no sweep"),
         (ridge, "was another sweep: the search space"),
