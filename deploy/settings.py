@@ -9,6 +9,8 @@ import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
 
 def setting(name: str) -> str:
     """Returns a setting of the server: a variable, or what is in the file that NAME_FILE names.

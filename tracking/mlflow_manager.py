@@ -110,7 +110,11 @@ def _check_server(uri: str) -> None:
             credentials, "/version", "GET", max_retries=0, timeout=_SECONDS_TO_ANSWER
         )
     except (MlflowException, requests.RequestException) as error:
-        raise ConnectionError(f"the tracking server {uri} does not answer") from error
+        problem = "does not answer"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            trust = "MLFLOW_TRACKING_SERVER_CERT_PATH names one to trust"
+            problem = f"has a certificate that is not trusted here; {trust}"
+        raise ConnectionError(f"the tracking server {uri} {problem}") from error
     if answer.status_code == HTTPStatus.UNAUTHORIZED:
         user = credentials.username
         refused = (
