@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -41,6 +41,10 @@ class RunFiles:
         with suppress(MlflowException, OSError):
             if isinstance(self._repository, LocalArtifactRepository):
                 return Path(self._repository.download_artifacts(path)).read_bytes()
+            # A server that is asked for a file which is not there reports a fault of its own, and
+            # the client would ask again for minutes.
+            if path not in self.names(str(PurePosixPath(path).parent).lstrip(".")):
+                return None
             with TemporaryDirectory(prefix="cuvee-") as folder:
                 return Path(self._repository.download_artifacts(path, folder)).read_bytes()
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 import click
@@ -108,7 +108,13 @@ def download(run_id: str, artifact: str) -> Path:
         repository = get_artifact_repository(MlflowClient().get_run(run_id).info.artifact_uri)
         # What lies on this machine is read where it is: a copy of a large table takes seconds.
         is_here = isinstance(repository, LocalArtifactRepository)
-        folder = None if is_here else str(temporary_folder(run_id))
-        return Path(repository.download_artifacts(artifact, folder))
+        if is_here:
+            return Path(repository.download_artifacts(artifact))
+        # Asked for what is not there, a server reports a fault of its own, and the client would
+        # ask again for minutes.
+        beside = repository.list_artifacts(str(PurePosixPath(artifact).parent).lstrip(".") or None)
+        if artifact not in [found.path for found in beside]:
+            raise FileNotFoundError("it is not there")
+        return Path(repository.download_artifacts(artifact, str(temporary_folder(run_id))))
     except (MlflowException, OSError) as error:
         raise InputError(f"artifact {artifact} of run {run_id} cannot be read: {error}") from error
