@@ -13,6 +13,7 @@ from typing import Any
 import click
 import mlflow
 import pandas as pd
+import pyarrow
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
@@ -73,7 +74,9 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         fitting = fit_inputs(settings, raw)
         features, inputs = fitting.features, fitting.inputs
         sample = raw.head(_SAMPLE_ROWS).copy()
-        del raw  # before the estimator makes copies of its own
+        # Before the estimator makes its own copies; Arrow, which read them, would keep the memory.
+        del raw
+        pyarrow.default_memory_pool().release_unused()
         pipeline = unfitted_pipeline(settings, name, hyperparameters, fitting)
         configure_autologging(settings.autologging)
         pipeline, decision = _fit(settings, pipeline, inputs, targets)
