@@ -1,0 +1,213 @@
+"""Reports as people see them: in Chromium, alone and inside the MLflow UI, on paper and a phone."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed"),
+]
+
+_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_SIZES = {"phone": (390, 844), "laptop": (1366, 768)}
+_LONGEST_MILLISECONDS = 180_000
+# Contrast of every text with what lies behind it, by WCAG 2.
+_CONTRASTS = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, i) => {
+    const s = c[i] / 255;
+    return sum + weight * (s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = rgb(getComputedStyle(e).backgroundColor);
+      if (colour[3]) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const bad = [];
+  for (const e of document.querySelectorAll("main *, header *, footer")) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || e.closest("svg, script, style") || !e.getClientRects().length) continue;
+    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) bad.push(`${e.tagName} ${e.textContent.slice(0, 30)} ${ratio.toFixed(2)}`);
+  }
+  return bad;
+}"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(make_store):
+    """A first run, one that is rejected, one that fails, and a classification."""
+    store = make_store()
+    return store, {
+        "promoted": store.main(),
+        "rejected": store.main("alpha=5"),
+        "failed": store.main("alpha=-1"),
+        "classification": store.main(
+            "recipe=recipes/customer_churn.yaml", "model=logistic_regression"
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=_OPTIONS
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens pages, and knows what they complained of and asked the network for."""
+    contexts, noted = [], []
+
+    def open_(url, size="laptop", scheme="light"):
+        width, height = _SIZES[size]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        context.set_default_timeout(_LONGEST_MILLISECONDS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda line: noted.append((line.type, line.text)))
+        page.on("pageerror", lambda error: noted.append(("error", str(error))))
+        page.on("request", lambda request: noted.append(("request", request.url)))
+        page.goto(url)
+        return page
+
+    open_.noted = noted
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("name", ["promoted", "rejected", "failed", "classification"])
+def test_a_report_opens_alone_at_every_size(
+    outcomes, open_page, read_artifact, tmp_path_factory, name
+):
+    file = read_artifact(outcomes[1][name].parent, "report.html")
+    pictures = tmp_path_factory.getbasetemp() / "screenshots"
+    pictures.mkdir(exist_ok=True)
+    for size, scheme in (("phone", "dark"), ("laptop", "light")):
+        page = open_page(file.as_uri(), size, scheme)
+        assert page.locator("h1").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= _SIZES[size][0]
+        assert page.evaluate(_CONTRASTS) == []
+        assert page.evaluate("[...document.images].every((image) => image.alt)")
+        page.screenshot(path=pictures / f"{name}-{size}.png", full_page=True)
+        page.emulate_media(media="print", color_scheme="light")
+        page.pdf(path=pictures / f"{name}-{size}.pdf", format="A4")
+    asked = {url for kind, url in open_page.noted if kind == "request"}
+    assert {url for url in asked if not url.startswith(("data:", "file:"))} == set()
+    assert [note for note in open_page.noted if note[0] in ("error", "warning")] == []
+
+
+def test_skrubs_page_opens_inside_and_the_keyboard_reaches_the_content(
+    outcomes, open_page, read_artifact
+):
+    page = open_page(read_artifact(outcomes[1]["promoted"].parent, "report.html").as_uri())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.locator("summary", has_text="training rows").click()
+    inside = page.frame_locator("details[data-packed] iframe").first
+    assert "alcohol" in inside.locator("table").first.inner_text()
+    assert [note for note in open_page.noted if note[0] == "error"] == []
+    assert all(
+        url.startswith(("file:", "data:", "about:"))
+        for kind, url in open_page.noted
+        if kind == "request"
+    )
+
+
+@pytest.fixture(scope="module")
+def ui(outcomes, environment, tmp_path_factory):
+    """The MLflow UI on the store; its address."""
+    store, _ = outcomes
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path_factory.mktemp("ui") / "log").open("w")
+    words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
+    process = subprocess.Popen(
+        [*words, "--port", str(port), "--workers", "1"],
+        cwd=store.folder,
+        env=environment,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with suppress(OSError):
+                urllib.request.urlopen(f"{address}/health").read()  # noqa: S310
+                break
+            assert process.poll() is None, Path(log.name).read_text()
+            time.sleep(0.3)
+        yield address
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        log.close()
+
+
+def test_the_ui_shows_the_report_the_poster_and_the_steps(
+    outcomes, ui, open_page, tmp_path_factory
+):
+    parent = outcomes[1]["promoted"].parent.info
+    run = f"{ui}/#/experiments/{parent.experiment_id}/runs/{parent.run_id}"
+    pictures = tmp_path_factory.getbasetemp() / "screenshots"
+    pictures.mkdir(exist_ok=True)
+    page = open_page(f"{run}/artifacts/report.html")
+    heading = page.frame_locator("iframe").locator("h1")
+    heading.wait_for()
+    assert "is promoted" in heading.inner_text()
+    page.screenshot(path=pictures / "ui-report.png")
+    page.goto(f"{run}/artifacts/poster.png")
+    page.get_by_text("poster.svg").first.wait_for()
+    page.wait_for_function("[...document.images].some((image) => image.naturalWidth === 1920)")
+    page.screenshot(path=pictures / "ui-poster.png")
+    page.goto(run)
+    page.get_by_text("is promoted").first.wait_for()
+    for step in ("prepare", "train", "evaluate", "register"):
+        assert page.get_by_role("link", name=step, exact=True).first.is_visible()
+    page.screenshot(path=pictures / "ui-run.png")
+    elsewhere = {
+        url
+        for kind, url in open_page.noted
+        if kind == "request" and not url.startswith((ui, "data:", "blob:"))
+    }
+    assert elsewhere == set(), json.dumps(sorted(elsewhere))
