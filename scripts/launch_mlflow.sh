@@ -54,7 +54,7 @@ has_mlflow="import importlib.metadata as m, sys; sys.exit(m.version('mlflow') !=
 if python -c "$has_mlflow" 2>/dev/null; then
     python=(python)
 elif command -v uv >/dev/null; then
-    python=(uv run --quiet --no-project --isolated --python 3.11.7 --with-requirements "$lock" python)
+    python=(uv run --quiet --no-project --isolated --python 3.11 --with-requirements "$lock" python)
 else
     fail "MLflow $version is not here: activate the project's environment, or pip install uv"
 fi
