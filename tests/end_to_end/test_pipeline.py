@@ -174,6 +174,7 @@ def test_parent_logs_the_declared_parameters(first):
         "cache": "use",
         "until": "register",
         "backend": "warm",
+        "verbose": "false",
     }
 
 
