@@ -1,11 +1,16 @@
 """What tests in all folders share."""
 
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 
 import pytest
 from mlflow import MlflowClient
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what it sends to the background; the commands that are typed inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
