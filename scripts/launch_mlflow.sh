@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-scripts/launch_mlflow.sh [PORT] [--host HOST] [--auth] [--verbose]
+scripts/launch_mlflow.sh [PORT] [--host HOST] [--auth]
 scripts/launch_mlflow.sh --production
 
 Opens the MLflow UI on the store of MLFLOW_TRACKING_URI, or else on mlflow.db where you stand.
@@ -14,7 +14,6 @@ Ctrl-C ends it, and all that it started.
   --host HOST  where others can reach it, such as 0.0.0.0 (127.0.0.1: only this machine)
   --auth       asks for a name and a password; the first start takes those of the user admin
                from MLFLOW_AUTH_ADMIN_PASSWORD (needs requirements-server.lock)
-  --verbose    shows what the server prints
   --production the team's server, over PostgreSQL and S3 with users and roles: BACKEND_STORE_URI,
                ARTIFACTS_DESTINATION and more, see deploy/serve.sh and docs/production.md
 END
@@ -31,14 +30,12 @@ project=$(cd "$(dirname "$0")/.." && pwd)
 host=127.0.0.1
 first_port=5000
 with_auth=
-verbose=
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage && exit ;;
         --host) [ -n "${2:-}" ] || fail "--host needs a name or an address" 2; host=$2; shift ;;
         --host=?*) host=${1#--host=} ;;
         --auth) with_auth=yes ;;
-        --verbose) verbose=yes ;;
         --production) exec "$project/deploy/serve.sh" ;;
         -*) fail "there is no option $1; --help lists them" 2 ;;
         *) is_port "$1" || fail "$1 is no port: a number from 1 to 65535" 2; first_port=$1 ;;
@@ -123,6 +120,7 @@ start_server() { # port
     set +m
 }
 
+# shellcheck disable=SC2329 # the trap calls it
 stop() {
     trap '' INT TERM HUP
     [ -z "$server" ] || end_group "$server"
