@@ -31,7 +31,9 @@ def find_unfinished(name: str, before: int | None = None) -> list[ModelVersion]:
     found = MlflowClient().search_model_versions(
         f"name = '{name}' and tags.`{UNFINISHED}` LIKE '%'", order_by=["version_number ASC"]
     )
-    return [version for version in found if before is None or int(version.version) < before]
+    # The tags are read after the search, and one that was completed in between has lost its mark.
+    marked = [version for version in found if UNFINISHED in version.tags]
+    return [version for version in marked if before is None or int(version.version) < before]
 
 
 def finish_or_undo(name: str) -> list[str]:
