@@ -109,9 +109,6 @@ class Known:
     by_key: Mapping[str, Tried]
 
 
-NOTHING_KNOWN = Known({}, {})
-
-
 def find_known(plan: Plan, experiment_id: str, continued: Sequence[str], any_sweep: bool) -> Known:
     """Finds the trials of earlier sweeps that count in this one.
 
