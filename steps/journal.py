@@ -17,6 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
+from modelling.markdown import escape
 from steps.registry import CHALLENGER, CHAMPION, find_champion
 from tracking.mlflow_manager import store_lock
 
@@ -175,7 +176,7 @@ def _versions(name: str, move: Move) -> list[ModelVersion]:
 def _describe(version: ModelVersion) -> None:
     """Repeats the journal at the end of a version's description."""
     text = (version.description or "").partition(_HEADING)[0]
-    lines = "\n".join(f"- {move}" for move in read_journal(version.tags))
+    lines = "\n".join(f"- {escape(move)}" for move in read_journal(version.tags))
     MlflowClient().update_model_version(version.name, version.version, text + _HEADING + lines)
 
 

@@ -26,12 +26,14 @@ from engine.tags import OUTPUT_DIGEST
 from modelling.answers import encode_targets, find_classes, read_answers
 from modelling.errors import InputError
 from modelling.gate import Comparison, check_finite, check_thresholds, compare_with_champion
+from modelling.markdown import escape
 from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY
 from steps.journal import move_champion, registry_lock
 from steps.registry import (
     CHALLENGER,
+    CHAMPION,
     REPLACED_BY_VERSION,
     REPLACED_VERSION,
     find_champion,
@@ -250,6 +252,7 @@ def _complete_version(recipe: Recipe, candidate: Run, judged: Judged, number: st
     client.update_model_version(
         recipe.name, number, _description(recipe, candidate, judged.rows, verdict)
     )
+    _describe_model(recipe)
     client.set_model_version_tag(recipe.name, number, VERDICT, verdict.word)
     if verdict.word == "challenger":
         client.set_registered_model_alias(recipe.name, CHALLENGER, number)
@@ -284,6 +287,21 @@ def _facts(candidate: Run) -> dict[str, str]:
         return dict(mlflow.models.get_model_info(model_uri).metadata or {})
     except (MlflowException, OSError) as error:
         raise InputError(f"model {model_uri} cannot be read: {error}") from error
+
+
+def _describe_model(recipe: Recipe) -> None:
+    """Says of the registered model what it is and how to use it, unless somebody has done so."""
+    client = MlflowClient()
+    if client.get_registered_model(recipe.name).description:
+        return
+    text = (
+        f"The {recipe.task} of **{escape(recipe.data.target)}**, by the recipe {recipe.name}. The "
+        f"version in use has the alias `{CHAMPION}`:\n\n"
+        f'    mlflow.pyfunc.load_model("models:/{recipe.name}@{CHAMPION}")\n\n'
+        "Each version tells what it was measured at and held against; its tag "
+        "`pipeline.evaluate_run_id` leads to its plots and its report."
+    )
+    client.update_registered_model(recipe.name, text)
 
 
 def _description(

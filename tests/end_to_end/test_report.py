@@ -140,3 +140,9 @@ def test_a_report_is_written_again_on_request(done, type_command, read_artifact)
     again = type_command(words, project, {"MLFLOW_TRACKING_URI": store})
     assert again.returncode == 0, again.stdout
     assert file.read_text(encoding="utf-8") == before
+
+
+def test_the_registered_model_says_what_it_is_and_how_to_use_it(done):
+    text = done.client.get_registered_model("strange").description
+    assert "regression of **much**" in text
+    assert 'load_model("models:/strange@champion")' in text

@@ -6,6 +6,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from modelling.markdown import escape
 from steps.journal import Move, move_champion, read_journal, version_before
 
 
@@ -53,7 +54,8 @@ def test_descriptions_end_with_the_journal_and_keep_what_they_said(client, name)
     second = move_champion(name, "2", "promoted", "better")
     third = move_champion(name, "1", "rolled back", "slow")
     description = client.get_model_version(name, "1").description
-    assert description == f"A fine model.\n\n**Journal**\n\n- {first}\n- {second}\n- {third}"
+    moves = "\n".join(f"- {escape(move)}" for move in (first, second, third))
+    assert description == f"A fine model.\n\n**Journal**\n\n{moves}"
 
 
 def test_a_move_that_the_registry_does_not_make_is_an_error_and_leaves_no_entry(
