@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.environment_variables import MLFLOW_RUN_ID, MLFLOW_TRACKING_URI
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
 
 from engine.failures import end_run_unless_ended
@@ -76,14 +77,37 @@ def _why_stale(
     own_store = client.tracking_uri.startswith("sqlite:")
     if not own_store and datetime.now() - started < _TIME_TO_START:
         return None
-    return None if _mlflow_run_since(started) else "it never started, and its mlflow run is gone"
+    alive = any(
+        _may_have_made(process, run, client.tracking_uri) for process in psutil.process_iter()
+    )
+    return None if alive else "it never started, and its mlflow run is gone"
 
 
-def _mlflow_run_since(started: datetime) -> bool:
-    """Says whether a `mlflow run` that began before this time is alive on this host."""
-    for process in psutil.process_iter(["cmdline", "create_time"]):
-        words = [os.path.basename(word) for word in process.info["cmdline"] or []]
+def _may_have_made(process: psutil.Process, run: Run, tracking_uri: str) -> bool:
+    """Says whether a process is the `mlflow run` that made this run, as far as can be seen.
+
+    It makes one run, and names it to what it starts.
+    """
+    try:
+        words = [os.path.basename(word) for word in process.cmdline()]
         is_mlflow_run = "mlflow" in words and "run" in words[words.index("mlflow") :]
-        if is_mlflow_run and process.info["create_time"] <= started.timestamp():
-            return True
-    return False
+        if not is_mlflow_run or process.create_time() > run.info.start_time / 1000:
+            return False
+        started = [child.environ() for child in process.children(recursive=True)]
+        named = {environment.get(MLFLOW_RUN_ID.name) for environment in started} - {None}
+        return run.info.run_id in named if named else _may_track_to(process, tracking_uri)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+
+
+def _may_track_to(process: psutil.Process, tracking_uri: str) -> bool:
+    """Says whether a process may keep its runs there: two files of SQLite are surely not one."""
+    theirs = process.environ().get(MLFLOW_TRACKING_URI.name) or "sqlite:///mlflow.db"
+    files = {
+        os.path.realpath(os.path.join(process.cwd(), uri.removeprefix("sqlite:///")))
+        for uri in (theirs, tracking_uri)
+        if uri.startswith("sqlite:///")
+    }
+    return len(files) < 2

@@ -323,8 +323,7 @@ def cluster(tmp_path_factory, environment):
     ]
     yield address, started[1:]
     for process in started:
-        process.terminate()
-    for process in started:
+        process.kill()  # a worker that is asked to end waits for its scheduler
         process.wait(_SECONDS)
 
 
