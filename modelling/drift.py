@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 
@@ -163,7 +163,7 @@ def _compare(
     psi = stability_index(expected, actual)
     used = int(((expected + actual) > 0).sum())
     rows = max(expected.sum(), 1), max(actual.sum(), 1)
-    chance = chi2.isf(_CHANCE, max(used - 1, 1)) * (1 / rows[0] + 1 / rows[1])
+    chance = chdtri(max(used - 1, 1), _CHANCE) * (1 / rows[0] + 1 / rows[1])
     applied = max(limit, float(chance))
     most = int(np.argmax(_contributions(expected, actual)))
     return {

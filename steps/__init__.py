@@ -1,5 +1,11 @@
 """One file an entry point: it reads its inputs, calls modelling/, and writes through tracking/."""
 
+import gc
+import sys
+
+if sys.argv[0] == "-m":  # an entry point, whose imports are to be kept: no need to look for rubbish
+    gc.disable()
+
 from engine.chatter import silence_mlflow
 from engine.forkserver import PROJECT
 from engine.half_built import wait_until_installed

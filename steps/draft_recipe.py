@@ -4,7 +4,6 @@ Called with `data`, `target`, `task`, `output`. Leaves the recipe in a file that
 before, and among the artifacts of the run.
 """
 
-import logging
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -36,7 +35,6 @@ _LONGEST_TAG = 5000
 @click.option("--output", default="auto")
 def main(data: str, target: str, task: str, output: str) -> None:
     """Drafts a recipe that predicts the column `target` of the table `data`."""
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     place = _choose_place(output, data)
     name = recipe_name(place.stem)
     with named_run("draft_recipe", name):

@@ -5,7 +5,6 @@ of each column, and `pipeline.alert`: what crosses the limits of the recipe, or 
 the run: its exit code is not 0, and MLflow writes FAILED over whatever a run with such a code says.
 """
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 import pandas as pd
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from engine.file_digests import file_sha256
@@ -84,8 +82,6 @@ class Measured:
 @click.option("--data", required=True)
 def monitor(recipe: str, data: str) -> None:
     """Compares the champion on new labelled rows with what its evaluation promised."""
-    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     settings = load_parts(recipe, "monitor")
     metrics = metrics_of(settings)
     with step_run("monitor", settings) as run:

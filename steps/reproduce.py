@@ -6,8 +6,8 @@ which is neither cached nor registered, and here the table of comparisons and th
 identical, equal within tolerance, or different, which fails the run.
 """
 
+import gc
 import json
-import logging
 import os
 import re
 import sys
@@ -73,9 +73,8 @@ _SHOWN = 24  # enough of a digest to tell it from another
 @click.option("--environment", default="locked", type=click.Choice(["locked", "current"]))
 def reproduce(run_id: str, environment: str) -> None:
     """Makes a recorded pipeline again and compares."""
-    logging.getLogger("mlflow").setLevel(os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"))
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ["MLFLOW_TRACKING_URI"] = init_mlflow()
+    gc.enable()
     with vanishing_folder() as folder:
         for name in ("project", "data", _TEMPORARY):
             (folder / name).mkdir()

@@ -6,7 +6,6 @@ the reason, in a file of their own; and on its run the counts, a sample, and the
 against those that the model was trained on.
 """
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,7 +21,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as arrow
 from mlflow import MlflowClient
-from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from tqdm import tqdm
@@ -93,8 +91,6 @@ def score(
     batch_rows: int,
 ) -> None:
     """Scores a table with the champion of a recipe, or with the model that is named."""
-    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     settings = load_parts(recipe, "score")
     with step_run("score", settings):
         paths = _output_paths(output, rejects, overwrite)

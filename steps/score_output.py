@@ -56,7 +56,9 @@ class ScoreWriter:
 
     def _make(self, schema: arrow.Schema) -> Any:
         if self._name.endswith(".parquet"):
-            return arrow_parquet.ParquetWriter(self._path, schema)
+            # A dictionary of numbers that hardly ever come again costs time and room.
+            repeated = [field.name for field in schema if not arrow.types.is_primitive(field.type)]
+            return arrow_parquet.ParquetWriter(self._path, schema, use_dictionary=repeated)
         compression = "gzip" if self._name.endswith(".gz") else None
         stream = arrow.output_stream(str(self._path), compression=compression)
         return arrow_csv.CSVWriter(self._open.enter_context(stream), schema)

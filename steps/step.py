@@ -1,5 +1,6 @@
 """What all steps share: their run, and the runs that they read from."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -66,6 +67,7 @@ def named_run(step: str, name: str, model_name: str | None = None) -> Iterator[A
     with start_run(name, model_name, tags) as run:
         note_run(run.info.run_id)
         hide_credentials(run)
+        gc.enable()
         yield run
         log_system_metrics()
 

@@ -38,7 +38,8 @@ def load_trained(model_uri: str, task: str, recipe: str | None = None) -> Traine
     """
     try:
         local = download_checked(model_uri)
-        model = mlflow.pyfunc.load_model(str(local))
+        # Its warnings of other versions take longer than the check below, which finds what matters.
+        model = mlflow.pyfunc.load_model(str(local), suppress_warnings=True)
     except (MlflowException, OSError) as error:
         raise InputError(f"model {model_uri} cannot be loaded: {error}") from error
     facts = model.metadata.metadata or {}
