@@ -43,9 +43,9 @@ from steps.step import (
     MODEL_DIGEST,
     MODEL_ID,
     PREPARE_RUN_ID,
-    download,
     find_run,
     load_parts,
+    read_rows,
     run_step,
     step_run,
 )
@@ -85,8 +85,8 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
     target = settings.data.target
     with step_run("evaluate", settings):
         find_run(prepare_run_id, "prepare")
-        test = pd.read_parquet(download(prepare_run_id, "test.parquet"))
-        known = pd.read_parquet(download(prepare_run_id, "train.parquet"), columns=[target])[target]
+        test = read_rows(prepare_run_id, "test.parquet")
+        known = read_rows(prepare_run_id, "train.parquet", [target])[target]
         trained = load_trained(model_uri, settings.task)
         model, facts = trained.pyfunc, trained.facts
         mlflow.set_tags(

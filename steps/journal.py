@@ -6,7 +6,7 @@ registered or moved later can overwrite it. The description of a version repeats
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -176,7 +176,7 @@ def _versions(name: str, move: Move) -> list[ModelVersion]:
 def _describe(version: ModelVersion) -> None:
     """Repeats the journal at the end of a version's description."""
     text = (version.description or "").partition(_HEADING)[0]
-    lines = "\n".join(f"- {escape(move)}" for move in read_journal(version.tags))
+    lines = "\n".join(f"- {_as_text(move)}" for move in read_journal(version.tags))
     MlflowClient().update_model_version(version.name, version.version, text + _HEADING + lines)
 
 
@@ -199,3 +199,8 @@ def version_before(moves: Sequence[Move], champion: str | None, existing: set[st
             champions.append(number)
     earlier = [number for number in champions if number in existing and number != champion]
     return earlier[-1] if earlier else None
+
+
+def _as_text(move: Move) -> Move:
+    """A move whose words, which people typed, are no Markdown and no HTML."""
+    return replace(move, who=escape(move.who), why=escape(move.why))

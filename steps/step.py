@@ -9,6 +9,8 @@ from typing import cast
 
 import click
 import mlflow
+import pandas as pd
+import pyarrow
 from mlflow import ActiveRun, MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -98,6 +100,18 @@ def find_run(run_id: str, step: str) -> Run:
     if run.info.status != "FINISHED":
         raise InputError(f"{step}_run_id: run {run_id} is {run.info.status}, not FINISHED")
     return run
+
+
+def read_rows(run_id: str, artifact: str, columns: list[str] | None = None) -> pd.DataFrame:
+    """Reads a Parquet table, or some of its columns, among a run's artifacts.
+
+    Raises:
+        InputError: the run has no such artifact.
+    """
+    # Arrow would hold the whole file besides, and then keep the memory.
+    rows = pd.read_parquet(download(run_id, artifact), columns=columns, pre_buffer=False)
+    pyarrow.default_memory_pool().release_unused()
+    return rows
 
 
 def download(run_id: str, artifact: str) -> Path:

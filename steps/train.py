@@ -37,9 +37,9 @@ from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
     PREPARE_RUN_ID,
-    download,
     find_run,
     load_parts,
+    read_rows,
     run_step,
     step_run,
 )
@@ -69,7 +69,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
     name, chosen = settings.choose_model(model)
     with step_run("train", settings, name) as run:
         prepared = find_run(prepare_run_id, "prepare")
-        raw = pd.read_parquet(download(prepare_run_id, "train.parquet")).drop(columns=ROW_KEY)
+        raw = read_rows(prepare_run_id, "train.parquet").drop(columns=ROW_KEY)
         targets = raw.pop(settings.data.target).copy()
         fitting = fit_inputs(settings, raw)
         features, inputs = fitting.features, fitting.inputs
@@ -101,7 +101,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         }
         if decision:
             facts |= decision
-        unseen = sample_rows(pd.read_parquet(download(prepare_run_id, "test.parquet")))
+        unseen = sample_rows(read_rows(prepare_run_id, "test.parquet"))
         answers = answer(pipeline, apply_features(unseen, features), features)
         profile = profile_rows(sample_rows(inputs)[profiled_columns(features)])
         # Of rows that it was not fitted on: it is too sure of those that it was.

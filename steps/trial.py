@@ -18,7 +18,7 @@ from modelling.errors import InputError
 from modelling.recipe import Recipe, only_parts
 from modelling.split import ROW_KEY
 from steps.reads import READS
-from steps.step import TRAIN_TIMES, download, find_run, load_parts, step_run
+from steps.step import TRAIN_TIMES, find_run, load_parts, read_rows, step_run
 from tracking.mlflow_manager import log_metrics
 
 STATE = "pipeline.trial_state"
@@ -94,10 +94,10 @@ def read_folds(recipe: Recipe, prepare_run_id: str, folds: int) -> CrossValidati
         InputError: there is no such run, or its rows are too few.
     """
     find_run(prepare_run_id, "prepare")
-    rows = pd.read_parquet(download(prepare_run_id, "train.parquet"))
+    rows = read_rows(prepare_run_id, "train.parquet")
     times = None
     if recipe.split.method == "time":
-        times = pd.read_parquet(download(prepare_run_id, TRAIN_TIMES))["time"]
+        times = read_rows(prepare_run_id, TRAIN_TIMES)["time"]
     targets = rows[recipe.data.target]
     raw = rows.drop(columns=[ROW_KEY, recipe.data.target])
     return CrossValidation(recipe, raw, targets, folds, times)
