@@ -19,13 +19,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from engine.chatter import silence_mlflow
+
+silence_mlflow()
+
 import mlflow
 import numpy as np
 import pandas as pd
 import yaml
-
-PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT))
 
 import engine.warm  # noqa: F401 - registers the backend
 from engine.forkserver import start_forkserver
@@ -91,6 +95,7 @@ class Bench:
         write_recipe(self.table, self.recipe)
         uri = f"sqlite:///{folder / 'mlflow.db'}"
         mlflow.set_tracking_uri(uri)
+        mlflow.create_experiment("scale", (folder / "artifacts").as_uri())
         mlflow.set_experiment("scale")
         self._environment = {
             **os.environ,

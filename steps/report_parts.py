@@ -27,11 +27,13 @@ from modelling.report import (
 )
 from steps.recording import GIT_DIRTY, LOCK_SHA256
 from steps.report_runs import DETAILS, PipelineRuns
+from steps.run_files import RunFiles
 from steps.step import DATA_SHA256
 
 _MOST_BARS = 20
 _MOST_COLUMNS = 8
 _WORST_ROWS = 10
+_TRIALS = 20
 # Those that MLflow's evaluator draws, where ours says the same.
 _MLFLOWS_OWN = (
     "calibration_curve_plot.png",
@@ -52,6 +54,12 @@ _PLOTS = {
     "lift": ("Lift", "how dense the class is among the highest scores"),
     "score_distribution": ("Scores by class", "how well the two are apart"),
     "permutation_importance": ("Permutation importance", "what the model leans on"),
+}
+_SWEEP_PLOTS = {
+    "optimization_history": ("Optimisation history", "whether more trials would still help"),
+    "param_importances": ("Importance of hyperparameters", "which of them decide"),
+    "parallel_coordinate": ("Parallel coordinates", "which values go together"),
+    "slice": ("Slices", "where on each range the good values are"),
 }
 _REQUIRED = {"champion": "{} than the champion"}
 
@@ -216,7 +224,25 @@ def _importance_bars(runs: PipelineRuns) -> Bars | None:
 
 def read_sections(runs: PipelineRuns) -> list[Section]:
     """What only some runs have."""
-    return [section for section in (_drift(runs),) if section]
+    return [section for section in (_sweep(runs), _drift(runs)) if section]
+
+
+def _sweep(runs: PipelineRuns) -> Section | None:
+    """The trials, the best first, and Optuna's figures of them."""
+    files = RunFiles.of(runs.run) if runs.entry_point == "sweep" else None
+    table = files.table("leaderboard") if files else None
+    if files is None or table is None:
+        return None
+    counts = table["state"].value_counts()
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    plots = [
+        Plot(f"{title}: {what}", f"Plot. {title}: {what}", content)
+        for name, (title, what) in _SWEEP_PLOTS.items()
+        if (content := files.read(f"plots/{name}.png"))
+    ]
+    shown = table.drop(columns="run_id").dropna(axis="columns", how="all")
+    text = f"{len(table)} trials: {states}. Scores are of folds of the training rows."
+    return Section("sweep", "Sweep", text, table=_as_table(shown, _TRIALS), plots=tuple(plots))
 
 
 def _drift(runs: PipelineRuns) -> Section | None:

@@ -8,6 +8,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
 
+from engine.tags import TRIAL
 from modelling.metrics import BASELINE_PREFIX, metrics_of
 from modelling.recipe import Recipe
 from steps.recording import REQUEST_FILE
@@ -54,15 +55,13 @@ class PipelineRuns:
         return {name: runs[name] for name in sorted(runs, key=place)}
 
     def _unfinished_children(self) -> list[Run]:
-        """The steps that a pipeline which was killed has not noted."""
-        return list(
-            self.client.search_runs(
-                [self.run.info.experiment_id],
-                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run.info.run_id}' "
-                "and attributes.status != 'FINISHED'",
-                max_results=10,
-            )
+        """The steps that a pipeline which was killed has not noted; a trial is no step."""
+        children = self.client.search_runs(
+            [self.run.info.experiment_id],
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run.info.run_id}' "
+            "and attributes.status != 'FINISHED'",
         )
+        return [child for child in children if TRIAL not in child.data.tags]
 
     def files(self, step: str) -> RunFiles | None:
         """Returns the artifacts of a step; None if there is no such step."""

@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import end_run_unless_ended
-from engine.tags import CACHE_KEY, ERROR
+from engine.tags import CACHE_KEY, ERROR, TRIAL
 from engine.trial import Ended, Trial, Trials
 from modelling.recipe import Recipe
 from modelling.search import Search, Tried, find_rival, has_stalled
@@ -25,7 +25,6 @@ from steps.trial import PRUNED, STATE
 
 SWEEP = "pipeline.sweep"
 TRIALS_KEY = "pipeline.trials_key"
-NUMBER = "pipeline.trial"
 POINT = "pipeline.trial_point"
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -88,7 +87,7 @@ class Plan:
             f"{number} {point}"[:250],
             {**given, "model": point.model, **parameters},
             {
-                NUMBER: str(number),
+                TRIAL: str(number),
                 POINT: point.key,
                 CACHE_KEY: self.key(point),
                 TRIALS_KEY: self.trials_key,
@@ -153,7 +152,7 @@ def _read(run: Run, plan: Plan) -> Tried | None:
     """A trial as its run tells of it; None if it was cut off."""
     tags, run_id = run.data.tags, run.info.run_id
     metric = plan.recipe.metrics.primary
-    number, point = int(tags[NUMBER]), Point.from_key(tags[POINT])
+    number, point = int(tags[TRIAL]), Point.from_key(tags[POINT])
     if run.info.status == "FAILED":
         return Tried(number, point, "failed", run_id=run_id, reason=tags.get(ERROR, "failed"))
     if run.info.status != "FINISHED":
@@ -287,7 +286,7 @@ class SweepLoop:
         own = mlflow.active_run()
         for run in MlflowClient().search_runs(
             [own.info.experiment_id],
-            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{own.info.run_id}' and tags.`{NUMBER}` = "
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{own.info.run_id}' and tags.`{TRIAL}` = "
             f"'{ended.number}' and attributes.status = 'RUNNING'",
         ):
             end_run_unless_ended(run.info.run_id, "KILLED", str(ended.error))

@@ -111,6 +111,9 @@ def test_the_figures_are_there_and_need_no_network(grid, read_artifact):
     assert "<script src=" not in html
     for name in ("optimization_history", "param_importances", "parallel_coordinate", "slice"):
         assert read_artifact(run, f"plots/{name}.png").stat().st_size > 5000
+    report = read_artifact(run, "report.html").read_text()
+    assert "6 trials: 3 complete, 3 failed" in report
+    assert report.count('alt="Plot. ') == 4
 
 
 def test_the_winner_is_what_main_makes_of_it(store, grid, read_artifact):
@@ -279,6 +282,9 @@ def test_ctrl_c_ends_with_what_is_known(make_store, environment, read_artifact):
     assert "ended by SIGINT after" in terminal
     (sweep,) = [r for r in store.runs() if r.data.tags["mlflow.project.entryPoint"] == "sweep"]
     assert sweep.info.status == "KILLED"
+    report = read_artifact(sweep, "report.html").read_text()
+    assert "The pipeline was killed</h1>" in report
+    assert " complete" in report
     assert read_artifact(sweep, "leaderboard.json").stat().st_size > 0
     assert [run for run in store.runs() if run.info.status == "RUNNING"] == []
     assert store.client.search_model_versions() == []
