@@ -5,7 +5,7 @@ in a half-built one and miss a package. Imported before anything is that may be 
 standard library may be used here.
 """
 
-import importlib
+import importlib.util
 import os
 import re
 import sys
@@ -22,9 +22,15 @@ _SECONDS_WITHOUT_CHANGE = 60.0
 def wait_until_installed(lock: Path) -> None:
     """Returns when all that the lock pins is there; at once, unless MLflow made the environment.
 
-    Ends the process, with one line, if nobody is installing any more and something is missing.
+    Ends the process, with one line, if nobody is installing any more and something is missing, or
+    if this is an environment of somebody else's without MLflow.
     """
     if not _BUILT_BY_MLFLOW.fullmatch(Path(sys.prefix).name):
+        if importlib.util.find_spec("mlflow") is None:
+            sys.exit(
+                f"{sys.executable} lacks the packages of {lock.name}: activate an environment that "
+                "has them, or type the first command of README.md"
+            )
         return
     missing = _missing(lock)
     if not missing:

@@ -7,6 +7,7 @@ reused. Needs requirements-dev.lock and Chromium.
 """
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from engine.tags import TRIAL
+
 _IMAGES = PROJECT / "docs" / "images"
 _RUNS = [
     [],
@@ -52,10 +58,19 @@ def main(folder: Path) -> None:
         page.goto(f"{url}/#/experiments/0/runs/{pipeline}/artifacts/report.html")
         page.frame_locator("iframe").get_by_text("promoted").first.wait_for()
         _take(page, "report")
+        trials = [run.info.run_id for run in _trials(store)]
+        page.goto(f'{url}/#/compare-runs?runs={json.dumps(trials)}&experiments=["0"]')
+        page.locator(".plotly").first.wait_for()
+        _take(page, "sweep")
         page.goto(f"{url}/#/models/wine_quality")
         page.get_by_role("button", name="Tags").first.click()  # closes them
         page.get_by_text("Version 1").first.wait_for()
         _take(page, "model")
+
+
+def _trials(store: str) -> list[Run]:
+    runs = MlflowClient(store, store).search_runs(["0"])
+    return [run for run in runs if TRIAL in run.data.tags]
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """An entry point that starts in an environment which another run still installs waits for it."""
 
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +37,15 @@ def environment(tmp_path, monkeypatch):
         (site / f"{name}.dist-info" / "RECORD").touch()
 
     return install
+
+
+def test_a_python_without_the_packages_says_so_in_one_line(tmp_path):
+    main = Path(__file__).parents[2] / "main.py"
+    bare = [sys.executable, "-S", str(main)]  # without site-packages
+    done = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "lacks the packages of requirements.lock" in line
 
 
 def wait(tmp_path):
