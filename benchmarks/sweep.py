@@ -168,8 +168,7 @@ def _cluster(folder: Path) -> Iterator[str]:
         yield address
     finally:
         for process in started:
-            process.terminate()
-        for process in started:
+            process.kill()  # a worker that is asked to end waits for its scheduler
             process.wait()
 
 

@@ -34,7 +34,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep is to do, with every `auto` resolved.
+    """What a sweep is to do, with every `auto` resolved; patience is None where nothing was said.
 
     trials_key: of all that a trial's score depends on, but the point.
     """
@@ -48,7 +48,7 @@ class Plan:
     seed: int
     patience: int | None
     greater_is_better: bool
-    trials_key: str
+    trials_key: str = ""
 
     @property
     def facts(self) -> dict[str, str]:

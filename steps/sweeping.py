@@ -39,7 +39,7 @@ from modelling.errors import InputError
 from modelling.metrics import metrics_of
 from modelling.recipe import only_parts
 from modelling.search import Tried, best_of, choose_sampler, count_trials
-from modelling.search_space import Space, build_space
+from modelling.search_space import build_space
 from steps.dependencies import StepDependencies
 from steps.pipeline import (
     Request,
@@ -68,16 +68,10 @@ _UNFINISHED = ("FAILED", "KILLED")
 
 @dataclass(frozen=True)
 class Asked:
-    """What a sweep was asked for, checked; trials and patience are None where nothing was said."""
+    """What a sweep was asked for, checked; its plan lacks the key, which the rows decide too."""
 
     request: Request
-    space: Space
-    sampler: str
-    pruner: str
-    trials: int
-    folds: int
-    seed: int
-    patience: int | None
+    plan: Plan
     cache: str
 
 
@@ -87,7 +81,7 @@ def run_sweep(options: Mapping[str, Any], given: Mapping[str, str]) -> None:
     provenance = begin_provenance(PROJECT)
     os.environ["MLFLOW_TRACKING_URI"] = init_mlflow()
     asked = _check(options, given)
-    trials = _open_trials(options, asked.trials)
+    trials = _open_trials(options, asked.plan.trials)
     recipe = asked.request.recipe
     init_mlflow_experiment(recipe.name)  # before chdir: artifacts go where the user stands
     gc.enable()
@@ -126,17 +120,18 @@ def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> Asked:
             f"pruner {options['pruner']}: decision.threshold is tuned, so that no fold has a score "
             "before all are fitted; use pruner=none"
         )
-    return Asked(
-        request,
-        space,
-        sampler,
-        options["pruner"],
-        count_trials(space, sampler, trials),
-        options["folds"],
-        options["seed"],
-        _whole_number("patience", options["patience"], "none"),
-        options["cache"],
+    plan = Plan(
+        recipe=recipe,
+        space=space,
+        sampler=sampler,
+        pruner=options["pruner"],
+        trials=count_trials(space, sampler, trials),
+        folds=options["folds"],
+        seed=options["seed"],
+        patience=_whole_number("patience", options["patience"], "none"),
+        greater_is_better=metric.greater_is_better,
     )
+    return Asked(request, plan, options["cache"])
 
 
 def _whole_number(name: str, text: str, nothing: str) -> int | None:
@@ -180,10 +175,11 @@ def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None, trials: Trials) ->
     cache = StepCache(run.info.experiment_id, recipe.name, asked.cache)
     chain = Chain(PROJECT, run, "warm", cache, lambda step: REPORTS.begin(step, beside=True))
     prepare = run_prepare(chain, asked.request)
-    read_folds(
-        only_parts(recipe, READS["trial"]), prepare.run_id, asked.folds
-    )  # too few rows, say, are no trial's fault
-    plan = _plan(asked, prepare)
+    folds = asked.plan.folds
+    # Too few rows, say, are no trial's fault.
+    read_folds(only_parts(recipe, READS["trial"]), prepare.run_id, folds)
+    key = StepDependencies(PROJECT, recipe).of_trials(folds, prepare.output_digest).key
+    plan = replace(asked.plan, trials_key=key)
     tried, interrupted = _try_all(asked, plan, prepare, run, resumed, trials)
     print_leaderboard(plan, tried)
     log_leaderboard(plan, tried)
@@ -202,23 +198,6 @@ def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None, trials: Trials) ->
     verdict = run_steps_after_prepare(chain, request, prepare)
     mlflow.set_tags(verdict)
     print_summary(chain.steps, request, verdict, run)
-
-
-def _plan(asked: Asked, prepare: Step) -> Plan:
-    recipe = asked.request.recipe
-    key = StepDependencies(PROJECT, recipe).of_trials(asked.folds, prepare.output_digest).key
-    return Plan(
-        recipe=recipe,
-        space=asked.space,
-        sampler=asked.sampler,
-        pruner=asked.pruner,
-        trials=asked.trials,
-        folds=asked.folds,
-        seed=asked.seed,
-        patience=asked.patience,
-        greater_is_better=metrics_of(recipe)[recipe.metrics.primary].greater_is_better,
-        trials_key=key,
-    )
 
 
 def _try_all(

@@ -193,3 +193,20 @@ def test_the_ui_shows_the_report(outcomes, ui, open_page, tmp_path_factory):
     heading.wait_for()
     assert "is promoted" in heading.inner_text()
     page.screenshot(path=pictures / "ui-report.png")
+
+
+def test_the_ui_leads_from_the_pipeline_to_its_steps(outcomes, ui, open_page):
+    outcome = outcomes[1]["promoted"]
+    parent = outcome.parent.info
+    page = open_page(f"{ui}/#/experiments/{parent.experiment_id}/runs/{parent.run_id}")
+    page.get_by_role("link", name="evaluate").first.click()
+    page.wait_for_url(f"**/runs/{outcome.step('evaluate').info.run_id}*")
+
+
+def test_the_ui_shows_the_poster_and_the_plots(outcomes, ui, open_page):
+    outcome = outcomes[1]["promoted"]
+    files = ((outcome.parent, "poster.png"), (outcome.step("evaluate"), "residuals.png"))
+    for run, name in files:
+        place = f"{ui}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts"
+        page = open_page(f"{place}/{name}")
+        page.wait_for_function("[...document.images].some((image) => image.naturalWidth > 600)")
