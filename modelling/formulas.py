@@ -84,7 +84,8 @@ def _tree(node: ast.expr, quoted: Mapping[str, str], depth: int) -> Tree:
         case ast.Name(name):
             return {"column": quoted.get(name, name)}
         case _:
-            raise _NotArithmeticError(f"a {type(node).__name__.lower()}")
+            word = type(node).__name__.lower()
+            raise _NotArithmeticError(f"{'an' if word[0] in 'aeiou' else 'a'} {word}")
 
 
 def _number(value: object) -> float:

@@ -190,7 +190,7 @@ def _check_columns(stream: TableStream, trained: TrainedModel, keys: list[str]) 
     missing = [name for name in kinds if name not in stream.columns]
     unused = [name for name in stream.columns if name not in kinds and name not in keys]
     if missing:
-        first = unknown_name("column", missing[0], unused or stream.columns)
+        first = unknown_name("column", missing[0], unused)
         _, near, nearest = first.partition("did you mean ")
         hint = f" (for {missing[0]!r} is it {nearest.split('?')[0]}?)" if near else ""
         raise InputError(
