@@ -148,7 +148,7 @@ def best_runs(metric: str, recipe: str | None) -> dict[str, Any]:
 
     Args:
         metric: one of modelling.metrics.
-        recipe: its name; None if the store has pipelines of one only.
+        recipe: its name; None if only one has runs with the metric.
 
     Raises:
         InputError: there is no such metric or recipe, or no run has the metric.
@@ -160,7 +160,7 @@ def best_runs(metric: str, recipe: str | None) -> dict[str, Any]:
     if name not in greater:
         raise InputError(unknown_name("metric", metric, greater))
     ids = [experiment.experiment_id for experiment in _all_experiments()]
-    recipe = _choose_recipe(recipe, ids)
+    recipe = _choose_recipe(recipe, metric, ids)
     order = f"metrics.`{metric}` {'DESC' if greater[name] else 'ASC'}"
     of_recipe = f"tags.`pipeline.recipe` = '{recipe}' and attributes.status = 'FINISHED'"
     runs = [
@@ -341,16 +341,19 @@ def _mend(ids: list[str], models: list[RegisteredModel], gone: Sequence[str]) ->
     return mended
 
 
-def _choose_recipe(recipe: str | None, ids: list[str]) -> str:
+def _choose_recipe(recipe: str | None, metric: str, ids: list[str]) -> str:
+    """The recipe that was named, or the only one that has the metric."""
     if recipe and _pipelines(ids, 1, f" and tags.`pipeline.recipe` = '{recipe}'"):
         return recipe
-    tags = [run.data.tags for run in _pipelines(ids, _LOOKED_AT)]
-    known = sorted({each["pipeline.recipe"] for each in tags if "pipeline.recipe" in each})
+    runs = _pipelines(ids, _LOOKED_AT)
+    known = sorted({run.data.tags.get("pipeline.recipe", "") for run in runs} - {""})
     if recipe:
         raise InputError(unknown_name("recipe", recipe, known))
-    if len(known) != 1:
-        raise InputError(f"--recipe takes: {', '.join(known) or 'none has run yet'}")
-    return known[0]
+    measured = [run.data.tags for run in runs if metric in run.data.metrics]
+    having = sorted({tags.get("pipeline.recipe", "") for tags in measured} - {""})
+    if len(having) != 1:
+        raise InputError(f"--recipe takes: {', '.join(having or known) or 'none has run yet'}")
+    return having[0]
 
 
 def _find_run(start: str) -> Run:

@@ -141,9 +141,13 @@ def test_an_id_that_is_not_there_is_answered_by_the_nearest(store, runs, status)
     assert f"did you mean {runs[0]}" in line
 
 
-@pytest.mark.parametrize(("metric", "best"), [("rmse", [1, 0]), ("r2", [1, 0])])
-def test_the_best_run_of_a_recipe_by_a_metric(store, runs, status, metric, best):
-    done = store.check_status("--best", metric, "--recipe", "wines", "--json")
+@pytest.mark.parametrize(
+    ("metric", "recipe", "best"),
+    [("rmse", ["--recipe", "wines"], [1, 0]), ("r2", [], [1, 0])],
+    ids=["of the recipe that is named", "of the only one that has it"],
+)
+def test_the_best_run_of_a_recipe_by_a_metric(store, runs, status, metric, recipe, best):
+    done = store.check_status("--best", metric, *recipe, "--json")
     assert done.returncode == 0, done.stdout
     found = json.loads(done.stdout)
     assert found["greater_is_better"] is (metric == "r2")
