@@ -84,7 +84,7 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
     metrics = metrics_of(settings)
     target = settings.data.target
     with step_run("evaluate", settings):
-        find_run(prepare_run_id, "prepare")
+        find_run(prepare_run_id, "prepare", settings)
         test = read_rows(prepare_run_id, "test.parquet")
         known = read_rows(prepare_run_id, "train.parquet", [target])[target]
         trained = load_trained(model_uri, settings.task)

@@ -105,7 +105,8 @@ def monitor(recipe: str, data: str) -> None:
 def _promised(champion: ModelVersion, recipe: Recipe) -> dict[str, float]:
     """The metrics of the evaluation by which the champion was registered."""
     try:
-        evaluated: Run = find_run(champion.tags.get("pipeline.evaluate_run_id", "none"), "evaluate")
+        run_id = champion.tags.get("pipeline.evaluate_run_id", "none")
+        evaluated: Run = find_run(run_id, "evaluate", recipe)
     except InputError as error:
         raise InputError(
             f"nothing is promised: the evaluation of version {champion.version} of {recipe.name} "

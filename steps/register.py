@@ -76,7 +76,7 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
     settings = load_parts(recipe, "register")
     check_gate(settings)
     with step_run("register", settings):
-        candidate = find_run(evaluate_run_id, "evaluate")
+        candidate = find_run(evaluate_run_id, "evaluate", settings)
         model = candidate.data.tags["pipeline.model"]
         mlflow.set_tag(MLFLOW_RUN_NAME, f"register {settings.name} {model}")
         # Two that compare themselves with the same champion must not both take its place.
@@ -136,7 +136,7 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
 def _compare(
     recipe: Recipe, candidate: Run, champion: ModelVersion, champion_run_id: str
 ) -> Comparison:
-    evaluated = _champion_evaluation(candidate, champion, champion_run_id)
+    evaluated = _champion_evaluation(recipe, candidate, champion, champion_run_id)
     if evaluated is None:
         raise InputError(
             f"{recipe.name} has a champion, version {champion.version}: evaluate it on the same "
@@ -160,7 +160,7 @@ def _compare(
 
 
 def _champion_evaluation(
-    candidate: Run, champion: ModelVersion, champion_run_id: str
+    recipe: Recipe, candidate: Run, champion: ModelVersion, champion_run_id: str
 ) -> Run | None:
     """The evaluation of the champion on the candidate's test rows.
 
@@ -168,7 +168,7 @@ def _champion_evaluation(
     itself before it was registered: on the same rows, if the data is the same.
     """
     if champion_run_id != "none":
-        given = find_run(champion_run_id, "evaluate")
+        given = find_run(champion_run_id, "evaluate", recipe)
         digest = given.data.tags[MODEL_DIGEST]
         if digest == champion.tags.get(MODEL_DIGEST):
             return given
@@ -178,11 +178,11 @@ def _champion_evaluation(
                 f"version {champion.version} of {champion.name}"
             )
     try:
-        own = find_run(champion.tags.get("pipeline.evaluate_run_id", "none"), "evaluate")
+        own = find_run(champion.tags.get("pipeline.evaluate_run_id", "none"), "evaluate", recipe)
     except InputError:
         return None
     rows = {
-        find_run(run.data.tags[PREPARE_RUN_ID], "prepare").data.tags[OUTPUT_DIGEST]
+        find_run(run.data.tags[PREPARE_RUN_ID], "prepare", recipe).data.tags[OUTPUT_DIGEST]
         for run in (own, candidate)
     }
     return own if len(rows) == 1 else None

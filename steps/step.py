@@ -80,11 +80,11 @@ def run_step(command: click.Command) -> None:
     run_command(command, at_end=lambda run_id: import_module("steps.report").report_step(run_id))
 
 
-def find_run(run_id: str, step: str) -> Run:
+def find_run(run_id: str, step: str, recipe: Recipe) -> Run:
     """Returns the finished run of a step.
 
     Raises:
-        InputError: there is no such run, or it is another step's, or it did not finish.
+        InputError: there is no such run, or it is of another step or recipe, or did not finish.
     """
     try:
         run = MlflowClient().get_run(run_id)
@@ -96,6 +96,11 @@ def find_run(run_id: str, step: str) -> Run:
     if entry_point != step:
         raise InputError(
             f"{step}_run_id: run {run_id} is of {entry_point or 'no entry point'}, not of {step}"
+        )
+    other = run.data.tags.get("pipeline.recipe", recipe.name)
+    if other != recipe.name:
+        raise InputError(
+            f"{step}_run_id: run {run_id} is of the recipe {other!r}, not of {recipe.name!r}"
         )
     if run.info.status != "FINISHED":
         raise InputError(f"{step}_run_id: run {run_id} is {run.info.status}, not FINISHED")

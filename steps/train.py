@@ -68,7 +68,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
     settings = load_parts(recipe, "train")
     name, chosen = settings.choose_model(model)
     with step_run("train", settings, name) as run:
-        prepared = find_run(prepare_run_id, "prepare")
+        prepared = find_run(prepare_run_id, "prepare", settings)
         raw = read_rows(prepare_run_id, "train.parquet").drop(columns=ROW_KEY)
         targets = raw.pop(settings.data.target).copy()
         fitting = fit_inputs(settings, raw)

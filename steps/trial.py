@@ -93,7 +93,7 @@ def read_folds(recipe: Recipe, prepare_run_id: str, folds: int) -> CrossValidati
     Raises:
         InputError: there is no such run, or its rows are too few.
     """
-    find_run(prepare_run_id, "prepare")
+    find_run(prepare_run_id, "prepare", recipe)
     rows = read_rows(prepare_run_id, "train.parquet")
     times = None
     if recipe.split.method == "time":

@@ -108,6 +108,13 @@ def test_train_refuses_the_run_of_another_step(store, train):
     outcome.assert_refused("train", words, parent=False)
 
 
+def test_train_refuses_the_run_of_another_recipe(store, prepare):
+    churn = "recipe=recipes/customer_churn.yaml"
+    outcome = store.step("train", churn, f"prepare_run_id={_run_id(prepare)}")
+    words = ["prepare_run_id", "is of the recipe 'wine_quality', not of 'customer_churn'"]
+    outcome.assert_refused("train", words, parent=False)
+
+
 def test_train_refuses_a_failed_run(store, failed):
     outcome = store.step("train", f"prepare_run_id={_run_id(failed)}")
     words = ["prepare_run_id", _run_id(failed), "is FAILED, not FINISHED"]
