@@ -14,7 +14,12 @@ from typing import Any, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from engine.memory import Memory
+
 _MOST_REASONS = 3
+# What is behind the digest of a file's content: to parse all of them takes a third of a second.
+_code_memory = Memory("code_digests.json", 2000)
+_new_code: dict[str, tuple[str, Sequence[str]]] = {}
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,10 @@ def code_digests(project: Path, module: str) -> dict[str, str]:
             if name not in found:
                 found[name], imported = _read_code(file)
                 pending.extend(imported)
+    if _new_code:
+        _code_memory.add(_new_code)
+        _known_code().update(_new_code)
+        _new_code.clear()
     return dict(sorted(found.items()))
 
 
@@ -118,9 +127,24 @@ def _files_of(project: Path, module: str) -> tuple[Path, ...]:
 
 
 @cache
-def _read_code(file: Path) -> tuple[str, tuple[str, ...]]:
+def _read_code(file: Path) -> tuple[str, Sequence[str]]:
     """The digest of a file's code, and the names of the modules that it imports."""
-    tree = ast.parse(file.read_bytes())
+    content = file.read_bytes()
+    # Python's version, since another one may see another tree.
+    name = f"{platform.python_version()} {hashlib.sha256(content).hexdigest()}"
+    if name not in _known_code():
+        _new_code[name] = _parse_code(content)
+    digest, imported = _known_code().get(name) or _new_code[name]
+    return digest, imported
+
+
+@cache
+def _known_code() -> dict[str, Any]:
+    return _code_memory.read()
+
+
+def _parse_code(content: bytes) -> tuple[str, Sequence[str]]:
+    tree = ast.parse(content)
     imported: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -188,9 +188,14 @@ class Report:
         return any(row.passed is not None for row in self.gate)
 
 
-def render_report(report: Report) -> str:
-    """Returns the report as HTML: one file, with everything in it."""
-    return _environment().get_template("report.html.j2").render(report=report)
+def render_report(report: Report, compiled: Path | None = None) -> str:
+    """Returns the report as HTML: one file, with everything in it.
+
+    Args:
+        report: what it says.
+        compiled: a folder that keeps the compiled templates for the next report.
+    """
+    return _environment(compiled).get_template("report.html.j2").render(report=report)
 
 
 def show_number(value: Any, digits: int = 4) -> str:
@@ -271,13 +276,14 @@ def _mini(shares: Mapping[str, Sequence[float]], width: float, height: float) ->
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment(compiled: Path | None) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        bytecode_cache=jinja2.FileSystemBytecodeCache(str(compiled)) if compiled else None,
     )
     environment.filters |= {
         "number": show_number,

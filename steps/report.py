@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NOTE
 from engine.chain import Step
 from engine.failures import one_line
 from engine.forkserver import PROJECT, can_fork
+from engine.memory import writable_cache
 from engine.warm import start_beside
 from modelling.poster import as_png, as_svg
 from modelling.report import Report, render_report
@@ -88,7 +89,7 @@ def write_report(run_id: str) -> Report:
     runs = PipelineRuns(run)
     report = collect_report(runs)
     path = temporary_folder(run_id) / REPORT
-    path.write_text(render_report(report), encoding="utf-8")
+    path.write_text(render_report(report, writable_cache("templates")), encoding="utf-8")
     log_report(path, run_id)
     if runs.is_pipeline:
         _write_poster(runs, report)

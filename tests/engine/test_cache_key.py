@@ -1,9 +1,11 @@
 """The key of a step: what counts, what does not, and how a change is told."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
+from engine import cache_key
 from engine.cache_key import Dependencies, code_digests, environment_versions, in_words
 
 PROJECT = Path(__file__).parents[2]
@@ -168,3 +170,20 @@ def test_a_lock_with_hashes_is_read_in_either_form(tmp_path):
     )
     versions = environment_versions(tmp_path / "requirements.lock")
     assert set(versions) == {"requirements.lock", "python", "numpy", "not-installed"}
+
+
+def test_code_that_another_process_has_read_is_not_parsed_again(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def digests():
+        cache_key._read_code.cache_clear()
+        cache_key._known_code.cache_clear()
+        return code_digests(project, "pack.step")
+
+    before = digests()
+    with monkeypatch.context() as patched:
+        patched.setattr(ast, "parse", lambda content: pytest.fail("it was parsed"))
+        assert digests() == before
+    (project / "pack/deep.py").write_text("LIMIT = 2\n")
+    after = digests()
+    assert {name for name in after if after[name] != before[name]} == {"pack/deep.py"}

@@ -25,7 +25,7 @@ def test_digest_is_of_the_content(old_file):
 
 def test_a_known_file_is_not_read_again(old_file):
     known = file_sha256(old_file)
-    memory = file_digests._memory_file()
+    memory = file_digests._memory.file
     memory.write_text(memory.read_text().replace(known, "remembered"))
     assert file_sha256(old_file) == "remembered"
 
@@ -41,12 +41,12 @@ def test_other_content_of_the_same_size_and_time_is_seen(old_file):
 def test_a_file_that_has_just_changed_is_not_remembered(old_file, monkeypatch):
     monkeypatch.setattr(file_digests, "_SECONDS_UNTIL_TIMES_TELL", 60)
     file_sha256(old_file)
-    assert not file_digests._memory_file().exists()
+    assert not file_digests._memory.file.exists()
 
 
 def test_a_damaged_memory_is_no_reason_to_fail(old_file):
     before = file_sha256(old_file)
-    file_digests._memory_file().write_text("{")
+    file_digests._memory.file.write_text("{")
     assert file_sha256(old_file) == before
 
 
