@@ -156,6 +156,8 @@ done
 [ "$port" = "$first_port" ] || echo "Port $first_port is in use."
 case $reachable in *:*) reachable="[$reachable]" ;; esac
 echo "MLflow UI  http://$reachable:$port"
+# MLflow opens its part for GenAI unless the address asks for the other one.
+echo "runs       http://$reachable:$port/#/experiments/0/runs?workflowType=machine_learning"
 echo "store      $store"
 echo "Ctrl-C ends it."
 wait "$server" || true

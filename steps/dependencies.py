@@ -66,13 +66,13 @@ class StepDependencies:
         in_use = find_champion(self._recipe.name)
         equal = find_equal_version(self._recipe.name, model_digest)
         registry = {
-            "champion": f"version {in_use.version}" if in_use else "none",
-            "champion's digest": in_use.tags.get(MODEL_DIGEST) if in_use else "none",
+            "the champion": f"version {in_use.version}" if in_use else "none",
+            "the champion's digest": in_use.tags.get(MODEL_DIGEST) if in_use else "none",
             "this model": f"version {equal.version}" if equal else "not registered",
         }
         return self._dependencies(
             "register",
-            {"registry": registry},
+            registry,
             {"the evaluation": evaluated, "the champion's evaluation": champion},
         )
 

@@ -54,7 +54,8 @@ def _where_to_look(run: Run) -> str:
     uri = mlflow.get_tracking_uri()
     if uri.startswith(("http://", "https://")):
         where = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-        return f"{without_credentials(uri).rstrip('/')}/{where}"
+        # Without it, the UI shows the run in its part for GenAI.
+        return f"{without_credentials(uri).rstrip('/')}/{where}?workflowType=machine_learning"
     if uri == f"sqlite:///{PROJECT / 'mlflow.db'}" or "@" in uri:
         return "scripts/launch_mlflow.sh"
     return f"mlflow ui --backend-store-uri {uri}"
