@@ -46,9 +46,9 @@ def main(folder: Path) -> None:
     step = MlflowClient(store, store).get_run(version.run_id)
     pipeline = step.data.tags["mlflow.parentRunId"]
     with _ui(folder) as url, _page() as page:
-        page.goto(f"{url}/#/experiments/0/runs?workflowType=machine_learning")
+        page.goto(f"{url}/#/experiments/0/runs")
         page.get_by_text("main wine_quality").first.wait_for()
-        page.get_by_text("Model training").click()  # so that all pages are of that part
+        page.get_by_text("Model training").click()  # which the browser keeps
         page.get_by_role("button", name="Close").click()  # the assistant
         _expand(page, "main wine_quality random_forest")
         _take(page, "runs")
