@@ -12,7 +12,13 @@ import click
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from engine.failures import StepError, end_run_unless_ended, end_running_children, one_line
+from engine.failures import (
+    StepError,
+    end_run_unless_ended,
+    end_running_children,
+    making_a_run,
+    one_line,
+)
 from engine.leftovers import remove_what_mlflow_leaves
 from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.secrets import hide_secrets
@@ -114,6 +120,7 @@ class _Process:
             if self._is_recorded:  # only its report is not done
                 end_children()
                 os._exit(exit_code)
+            making_a_run.acquire(timeout=_SECONDS_TO_RECORD)  # for good: no other step begins
             if end_children():
                 # It learns of their end now, and would write its own word over ours.
                 self._main_thread_done.wait(_SECONDS_TO_LEARN)

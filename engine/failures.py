@@ -1,5 +1,6 @@
 """What a run says when it fails: one line for a person, and the traceback for the one who mends."""
 
+import threading
 import traceback
 from pathlib import Path
 
@@ -56,6 +57,10 @@ def end_run_unless_ended(run_id: str, status: str, line: str) -> None:
         client.set_tag(run_id, ERROR, line[:_LONGEST_TAG])
     if run.info.status not in (status, "KILLED"):
         client.set_terminated(run_id, status)
+
+
+making_a_run = threading.Lock()
+"""Held while a child run is made: who ends all of them from another thread must not miss one."""
 
 
 def end_running_children(run_id: str, status: str, line: str) -> None:

@@ -34,7 +34,7 @@ from mlflow.projects.utils import (
 )
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from engine.failures import end_run_unless_ended, one_line
+from engine.failures import end_run_unless_ended, making_a_run, one_line
 from engine.forkserver import PROJECT, can_fork
 from engine.processes import parent_variable
 
@@ -81,10 +81,11 @@ class WarmBackend(AbstractBackend):
             )
             _set_parent(submitted.run_id, parent_run_id)
             return submitted
-        run = get_or_create_run(
-            None, project_uri, experiment_id, work_dir, version, entry_point, params
-        )
-        _set_parent(run.info.run_id, parent_run_id)
+        with making_a_run:
+            run = get_or_create_run(
+                None, project_uri, experiment_id, work_dir, version, entry_point, params
+            )
+            _set_parent(run.info.run_id, parent_run_id)
         environment = {
             **os.environ,
             **parent_variable(),

@@ -117,6 +117,34 @@ def test_killed_at_a_random_moment(store, start, trial):
     assert outcome.aliases == {"champion": 1}
 
 
+def test_a_step_whose_run_is_just_made_is_not_forgotten(store, environment):
+    """The signal comes while the main thread makes the run and has not said whose it is."""
+    code = """if True:
+        import runpy, sys, time
+        import engine.warm as warm
+        make = warm.get_or_create_run
+        def slow(*given):
+            run = make(*given)
+            print("made", flush=True)
+            time.sleep(1)
+            return run
+        warm.get_or_create_run = slow
+        sys.argv = ["main.py", "--cache", "refresh"]
+        runpy.run_path("main.py", run_name="__main__")
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env={**environment, "MLFLOW_TRACKING_URI": store.uri},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert "made\n" in iter(process.stdout.readline, "")
+        process.terminate()
+    assert process.returncode == 143
+    assert _running(store) == []
+
+
 def test_a_step_that_is_killed_ends_its_parent_and_keeps_its_log(make_store, start, read_artifact):
     store = make_store()
     assert store.main("until=prepare").code == 0
