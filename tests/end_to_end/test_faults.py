@@ -117,17 +117,22 @@ def test_killed_at_a_random_moment(store, start, trial):
     assert outcome.aliases == {"champion": 1}
 
 
-def test_a_step_whose_run_is_just_made_is_not_forgotten(store, environment):
-    """The signal comes while the main thread makes the run and has not said whose it is."""
+def test_a_step_whose_run_is_being_made_is_not_forgotten(store, environment):
+    """The signal comes when the main thread is about to make the run, and its children are few."""
     code = """if True:
-        import runpy, sys, time
+        import os, runpy, sys, time
         import engine.warm as warm
+        from mlflow import MlflowClient
         make = warm.get_or_create_run
         def slow(*given):
-            run = make(*given)
-            print("made", flush=True)
-            time.sleep(1)
-            return run
+            print("making", flush=True)
+            until = time.monotonic() + 3
+            parent = os.environ["CUVEE_RUN_ID"]
+            while MlflowClient().get_run(parent).info.status == "RUNNING":
+                time.sleep(0.05)
+                if time.monotonic() > until:
+                    break
+            return make(*given)
         warm.get_or_create_run = slow
         sys.argv = ["main.py", "--cache", "refresh"]
         runpy.run_path("main.py", run_name="__main__")
@@ -139,7 +144,7 @@ def test_a_step_whose_run_is_just_made_is_not_forgotten(store, environment):
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert "made\n" in iter(process.stdout.readline, "")
+        assert "making\n" in iter(process.stdout.readline, "")
         process.terminate()
     assert process.returncode == 143
     assert _running(store) == []
