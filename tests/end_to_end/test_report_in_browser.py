@@ -199,8 +199,10 @@ def test_the_ui_leads_from_the_pipeline_to_its_steps(outcomes, ui, open_page):
     outcome = outcomes[1]["promoted"]
     parent = outcome.parent.info
     page = open_page(f"{ui}/#/experiments/{parent.experiment_id}/runs/{parent.run_id}")
-    page.get_by_role("link", name="evaluate").first.click()
-    page.wait_for_url(f"**/runs/{outcome.step('evaluate').info.run_id}*")
+    with page.expect_popup() as opened:  # as MLflow opens all links of a description
+        page.get_by_role("link", name="evaluate", exact=True).click()
+    opened.value.get_by_role("heading", name="evaluate wine_quality elastic_net").wait_for()
+    assert outcome.step("evaluate").info.run_id in opened.value.url
 
 
 def test_the_ui_shows_the_poster_and_the_plots(outcomes, ui, open_page):
