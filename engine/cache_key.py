@@ -19,7 +19,6 @@ from engine.memory import Memory
 _MOST_REASONS = 3
 # What is behind the digest of a file's content: to parse all of them takes a third of a second.
 _code_memory = Memory("code_digests.json", 2000)
-_new_code: dict[str, tuple[str, Sequence[str]]] = {}
 
 
 @dataclass(frozen=True)
@@ -104,16 +103,15 @@ def code_digests(project: Path, module: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     pending = [module]
+    remembered = len(_known_code())
     while pending:
         for file in _files_of(project, pending.pop()):
             name = file.relative_to(project).as_posix()
             if name not in found:
                 found[name], imported = _read_code(file)
                 pending.extend(imported)
-    if _new_code:
-        _code_memory.add(_new_code)
-        _known_code().update(_new_code)
-        _new_code.clear()
+    if len(_known_code()) > remembered:
+        _code_memory.add(_known_code())
     return dict(sorted(found.items()))
 
 
@@ -132,9 +130,10 @@ def _read_code(file: Path) -> tuple[str, Sequence[str]]:
     content = file.read_bytes()
     # Python's version, since another one may see another tree.
     name = f"{platform.python_version()} {hashlib.sha256(content).hexdigest()}"
-    if name not in _known_code():
-        _new_code[name] = _parse_code(content)
-    digest, imported = _known_code().get(name) or _new_code[name]
+    known = _known_code()
+    if name not in known:
+        known[name] = _parse_code(content)
+    digest, imported = known[name]
     return digest, imported
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-TRIALS = 20
+TRIALS = 30
 _SECONDS_TO_END = 30
 
 pytestmark = pytest.mark.slow
