@@ -14,6 +14,7 @@ import yaml
 from filelock import FileLock
 
 from engine.cache_key import environment_versions
+from engine.memory import user_cache
 
 _COMPLETE = ".complete"
 _DECORATION = re.compile(r"[^\x20-\x7e]+")  # with which uv draws its errors
@@ -41,7 +42,7 @@ def locked_python(project: Path) -> tuple[Path, str]:
     if not differing and versions["python"] == wanted:
         return Path(sys.executable), "the present one, which is as locked"
     name = hashlib.sha256(f"{versions['requirements.lock']} {wanted}".encode()).hexdigest()[:16]
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "cuvee", "environments")
+    root = user_cache() / "environments"
     root.mkdir(parents=True, exist_ok=True)
     folder = root / name
     with FileLock(root / f"{name}.lock"):
