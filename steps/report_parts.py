@@ -240,7 +240,7 @@ def _sweep(runs: PipelineRuns) -> Section | None:
         for name, (title, what) in _SWEEP_PLOTS.items()
         if (content := files.read(f"plots/{name}.png"))
     ]
-    shown = table.drop(columns="run_id").dropna(axis="columns", how="all")
+    shown = table.drop(columns="run_id").replace("", None).dropna(axis="columns", how="all")
     text = f"{len(table)} trials: {states}. Scores are of folds of the training rows."
     return Section("sweep", "Sweep", text, table=_as_table(shown, _TRIALS), plots=tuple(plots))
 
