@@ -33,8 +33,10 @@ class PipelineRuns:
         self.steps = self._step_runs() if self.is_pipeline else {self.entry_point: run}
         whole = run if self.is_pipeline else self._get(self.tags.get(MLFLOW_PARENT_RUN_ID))
         self.parent = whole
-        self.recipe = _read_recipe(RunFiles.of(whole).config()) if whole else None
-        self.request = dict((RunFiles.of(whole).json(REQUEST_FILE) if whole else None) or {})
+        files = RunFiles.of(whole) if whole else None
+        self.recipe = _read_recipe(files.config()) if files else None
+        self.request = dict((files.json(REQUEST_FILE) if files else None) or {})
+        self._files: dict[str, RunFiles] = {}
 
     def _get(self, run_id: str | None) -> Run | None:
         try:
@@ -65,7 +67,9 @@ class PipelineRuns:
 
     def files(self, step: str) -> RunFiles | None:
         """Returns the artifacts of a step; None if there is no such step."""
-        return RunFiles.of(self.steps[step]) if step in self.steps else None
+        if step in self.steps and step not in self._files:
+            self._files[step] = RunFiles.of(self.steps[step])
+        return self._files.get(step)
 
     @property
     def model_name(self) -> str:

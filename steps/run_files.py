@@ -18,10 +18,14 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class RunFiles:
-    """Reads the artifacts below a URI: those of a run, or of a logged model."""
+    """Reads the artifacts below a URI: those of a run, or of a logged model.
+
+    A folder is listed once: to a server each time is a request.
+    """
 
     def __init__(self, uri: str) -> None:
         self._repository = get_artifact_repository(uri)
+        self._names: dict[str, list[str]] = {}
 
     @classmethod
     def of(cls, run: Run) -> "RunFiles":
@@ -30,6 +34,11 @@ class RunFiles:
 
     def names(self, folder: str = "") -> list[str]:
         """Returns the paths of the files in a folder; none if there is no such folder."""
+        if folder not in self._names:
+            self._names[folder] = self._list(folder)
+        return self._names[folder]
+
+    def _list(self, folder: str) -> list[str]:
         try:
             found = self._repository.list_artifacts(folder or None)
         except (MlflowException, OSError):

@@ -85,6 +85,11 @@ def _target(top, who, deadline):
     return None
 
 
+def _wait_for_log(step):
+    while not any(file.path.endswith(".log") for file in step.open_files()):
+        time.sleep(0.005)
+
+
 def _running(store):
     return [run.info.run_name for run in store.runs() if run.info.status == "RUNNING"]
 
@@ -152,10 +157,9 @@ def test_a_step_whose_run_is_being_made_is_not_forgotten(store, environment):
 
 def test_a_step_that_is_killed_ends_its_parent_and_keeps_its_log(make_store, start, read_artifact):
     store = make_store()
-    assert store.main("until=prepare").code == 0
     with start(store, "main.py") as started:
         step = _target(psutil.Process(started.pid), "step", time.monotonic() + 60)
-        time.sleep(0.15)  # it has a log by then, and is not done
+        _wait_for_log(step)
         step.kill()
         assert started.wait(_SECONDS_TO_END) == 1
     parent, child = store.runs()[-2:]
