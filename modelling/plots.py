@@ -44,7 +44,7 @@ _OTHER_FONTS = (
     "Noto Sans Hebrew",
     "Noto Sans Devanagari",
 )
-_STYLE: Any = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": _SOFT,
     "axes.grid": True,
@@ -53,6 +53,8 @@ _STYLE: Any = {
     "axes.prop_cycle": cycler(color=_PALETTE),
     "axes.spines.right": False,
     "axes.spines.top": False,
+    "axes.titlesize": 12.5,
+    "axes.titleweight": "bold",
     "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.w_pad": 0.08,
     "figure.titlesize": 12.5,
@@ -73,9 +75,10 @@ _STYLE: Any = {
     "ytick.color": _SOFT,
     "ytick.labelcolor": _INK,
 }
-mpl.rcParams.update(_STYLE)
+mpl.rcParams.update(STYLE)
 _MOST_GROUPS = 12
 _MOST_SAMPLED = 20_000
+_MOST_SHUFFLED_OFTEN = 50
 _LONGEST_LABEL = 32
 _LONGEST_TITLE = 40
 _MOST_COUNTS = 30
@@ -156,15 +159,23 @@ def plot_residuals(targets: Values, predictions: Values, target: str) -> Figure:
     return figure
 
 
+def _name_group(group: Any) -> str:
+    """A value, or a range of values; in ten digits, which hide what binary fractions lack."""
+    if isinstance(group, pd.Interval):
+        return f"{group.left:.10g} to {group.right:.10g}"
+    return f"{group:.10g}"
+
+
 def plot_error_by_target(targets: Values, predictions: Values, target: str) -> Figure:
     """Draws the spread of the absolute error for each value, or range of values, of the target."""
     errors = pd.Series(np.abs(predictions - targets))
     values = pd.Series(targets)
     many = values.nunique() > _MOST_GROUPS
     groups = pd.qcut(values, _MOST_GROUPS, duplicates="drop") if many else values
-    parts = {f"{key}\nn={len(part)}": part for key, part in errors.groupby(groups, observed=True)}
-    if not many:
-        parts = {label.replace(".0\n", "\n"): part for label, part in parts.items()}
+    parts = {
+        f"{_name_group(key)}\nn={len(part)}": part
+        for key, part in errors.groupby(groups, observed=True)
+    }
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Error by {target}", width=max(6.4, 0.9 * len(parts)))
     axes = figure.axes[0]
@@ -205,8 +216,8 @@ def compute_importance(
 ) -> pd.DataFrame:
     """Measures by how much a metric gets worse when a raw column is shuffled.
 
-    Permutation importance (Breiman: Random forests, 2001), five shuffles a column, each on 2,000
-    of at most 20,000 rows.
+    Permutation importance (Breiman: Random forests, 2001), five shuffles a column (two of more
+    than 50 columns, or it would take minutes), each on 2,000 of at most 20,000 rows.
 
     Args:
         answer: the model, of (n, columns) raw rows.
@@ -227,7 +238,7 @@ def compute_importance(
         features,
         targets,
         scoring=lambda fitted, X, y: sign * metric(fitted.answer(X), np.asarray(y)),
-        n_repeats=5,
+        n_repeats=5 if features.shape[1] <= _MOST_SHUFFLED_OFTEN else 2,
         random_state=seed,
         max_samples=min(len(features), 2000),
     )

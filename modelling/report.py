@@ -19,6 +19,7 @@ _LARGEST_TABLE_REPORTS = 1_500_000
 _SHOWN_ROWS = 60
 _LONGEST_NAME = 60
 _MINUS = "\N{MINUS SIGN}"
+_MOST_PLACES = 6
 
 Number = float | int | None
 
@@ -213,7 +214,8 @@ def show_number(value: Any, digits: int = 4) -> str:
     elif abs(value) >= 1000:
         text = f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3e}"
     elif value and abs(value) < 10 ** (1 - digits):
-        text = f"{value:.2e}"
+        places = 1 - math.floor(math.log10(abs(value)))  # two digits that say something
+        text = f"{value:.{places}f}" if places <= _MOST_PLACES else f"{value:.2e}"
     else:
         text = f"{value:.{digits if abs(value) < 100 else 1}f}"
     return text.replace("-", _MINUS)

@@ -258,9 +258,12 @@ def _plots_of_classes(evaluation: Evaluation, classes: Classes) -> dict[str, Fig
 def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> Artifacts:
     """How much each raw column matters."""
     recipe = evaluation.recipe
+    # The rows were seen to fit MLflow's schema: of many columns, that takes longer than the model.
+    wrapper = model.unwrap_python_model()
 
     def answers_for(rows: pd.DataFrame) -> Answers:
-        return read_answers(predict_all(model, rows, recipe.task), evaluation.classes)
+        answers = wrapper.predict(None, rows, {"method": "predict_all"})
+        return read_answers(answers, evaluation.classes)
 
     def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
         table = plots.compute_importance(

@@ -261,7 +261,8 @@ def _drift(runs: PipelineRuns) -> Section | None:
         for name in files.names("plots")
         if (content := files.read(name))
     ]
-    return Section("drift", "Drift", text, table=_as_table(table), plots=tuple(plots))
+    shown = table.assign(drifted=table["drifted"].map({True: "yes", False: "no"}))
+    return Section("drift", "Drift", text, table=_as_table(shown), plots=tuple(plots))
 
 
 def read_origin(runs: PipelineRuns) -> Origin | None:

@@ -32,7 +32,23 @@ def read_verdict(runs: PipelineRuns) -> tuple[str, str, str, str]:
     if runs.is_pipeline:
         last = list(runs.steps)[-1] if runs.steps else "the start"
         return "done", "good", f"The pipeline ended after {last}, as asked", ""
+    if warning := _warning(runs):
+        return "done, with a warning", "note", _done(runs, name), warning
     return "done", "good", _done(runs, name), _why_it_ran(runs)
+
+
+def _warning(runs: PipelineRuns) -> str:
+    """What somebody who had rows scored should look at."""
+    metrics = runs.run.data.metrics
+    warnings = [
+        f"{metrics[name]:,.0f} {words}"
+        for name, words in (
+            ("rejected", "rows could not be scored: the reasons are in the file of the rejects"),
+            ("drifted_columns", "columns are no longer as they were in training"),
+        )
+        if runs.entry_point == "score" and metrics.get(name)
+    ]
+    return "; ".join(warnings)
 
 
 def _why_it_ran(runs: PipelineRuns) -> str:
@@ -42,7 +58,8 @@ def _why_it_ran(runs: PipelineRuns) -> str:
 
 def _reason(runs: PipelineRuns) -> str:
     reason = str(runs.tags.get(VERDICT_REASON, ""))
-    return reason[:1].upper() + reason[1:]
+    is_name = reason.partition(" ")[0] in runs.run.data.metrics
+    return reason if is_name else reason[:1].upper() + reason[1:]
 
 
 def _judged(runs: PipelineRuns, word: str, name: str) -> str:

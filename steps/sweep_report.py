@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, TextIO
@@ -164,6 +165,7 @@ def _log_html(study: optuna.Study, names: Sequence[str], title: str, metric: str
     parts = []
     for number, name in enumerate(names):
         figure = _plot(optuna.visualization, name)(study, target_name=metric)
+        figure.update_layout(template="plotly_white")
         parts.append(figure.to_html(full_html=False, include_plotlyjs=number == 0))
     path = temporary_path("sweep.html")
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
@@ -175,12 +177,29 @@ def _log_picture(study: optuna.Study, name: str, metric: str) -> None:
     from matplotlib import pyplot
 
     pyplot.close("all")
-    _plot(optuna.visualization.matplotlib, name)(study, target_name=metric)
-    figure = pyplot.gcf()
-    path: Path = temporary_path(f"{name}.png")
-    figure.savefig(path, dpi=150, bbox_inches="tight")
+    with _our_style():
+        _plot(optuna.visualization.matplotlib, name)(study, target_name=metric)
+        figure = pyplot.gcf()
+        path: Path = temporary_path(f"{name}.png")
+        figure.savefig(path, dpi=150, bbox_inches="tight")
     log_plot(path)
     pyplot.close("all")
+
+
+@contextmanager
+def _our_style() -> Iterator[None]:
+    """Optuna draws in the style "ggplot", and finds ours under that name meanwhile."""
+    from matplotlib import RcParams, rc_context, style
+
+    from modelling.plots import STYLE
+
+    theirs = style.library["ggplot"]
+    style.library["ggplot"] = RcParams(STYLE | {"text.parse_math": True})  # of powers on an axis
+    try:
+        with rc_context():
+            yield
+    finally:
+        style.library["ggplot"] = theirs
 
 
 def _plot(module: Any, name: str) -> Callable[..., Any]:

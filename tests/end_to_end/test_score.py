@@ -271,7 +271,7 @@ def test_rows_that_cannot_be_scored_go_to_the_rejects_with_the_reason(
     assert read_artifact(run, "plots/*.png").stat().st_size > 5000
 
 
-def test_rows_of_another_kind_are_warned_of(store, score, customers):
+def test_rows_of_another_kind_are_warned_of(store, score, customers, read_artifact):
     path = store.folder / "others.parquet"
     customers.assign(age=customers["age"] + 40).to_parquet(path)
     outcome = score(CHURN, path, "others.parquet.csv")
@@ -280,6 +280,9 @@ def test_rows_of_another_kind_are_warned_of(store, score, customers):
     tag = outcome.of("score").data.tags["pipeline.drift"]
     assert re.match(r"age \d\.\d\d", tag)
     assert outcome.of("score").data.metrics["drifted_columns"] >= 1
+    report = read_artifact(outcome.of("score"), "report.html").read_text(encoding="utf-8")
+    assert "done, with a warning" in report
+    assert "columns are no longer as they were in training" in report
 
 
 def test_columns_may_come_in_any_order_and_with_others(store, customers, expected):

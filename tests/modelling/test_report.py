@@ -124,6 +124,7 @@ def test_sides_that_differ_and_rows_on_both_are_found():
         (977.5, "977.5"),
         (float("nan"), "not a number"),
         (None, "\N{EN DASH}"),
+        (-0.000926, "\N{MINUS SIGN}0.00093"),
         (3.2e-7, "3.20e\N{MINUS SIGN}07"),
     ],
 )
