@@ -40,7 +40,7 @@ from engine.provenance import begin_provenance
 from engine.reaper import reap
 from steps.pipeline import UNTIL, log_origin, log_request, resolve, run_steps
 from steps.recording import hide_credentials
-from steps.report import StepReports
+from steps.reporting.report import StepReports
 from steps.summary import print_summary
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 

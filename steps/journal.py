@@ -17,7 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
-from modelling.markdown import escape
+from modelling.reporting.markdown import escape
 from steps.registry import CHALLENGER, CHAMPION, find_champion
 from tracking.mlflow_manager import store_lock
 

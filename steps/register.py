@@ -26,9 +26,9 @@ from engine.tags import OUTPUT_DIGEST
 from modelling.answers import encode_targets, find_classes, read_answers
 from modelling.errors import InputError
 from modelling.gate import Comparison, check_finite, check_thresholds, compare_with_champion
-from modelling.markdown import escape
 from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
+from modelling.reporting.markdown import escape
 from modelling.split import ROW_KEY
 from steps.journal import move_champion, registry_lock
 from steps.registry import (

@@ -77,7 +77,9 @@ def named_run(step: str, name: str, model_name: str | None = None) -> Iterator[A
 def run_step(command: click.Command) -> None:
     """Runs a step's command line as `run_command` does; one that no main runs reports on itself."""
     # By its name: a report that changes is no reason to run a step again.
-    run_command(command, at_end=lambda run_id: import_module("steps.report").report_step(run_id))
+    run_command(
+        command, at_end=lambda run_id: import_module("steps.reporting.report").report_step(run_id)
+    )
 
 
 def find_run(run_id: str, step: str, recipe: Recipe) -> Run:

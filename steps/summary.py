@@ -13,7 +13,7 @@ from engine.secrets import without_credentials
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.metrics import BASELINE_PREFIX
 from steps.pipeline import Request
-from steps.report import REPORT
+from steps.reporting.report import REPORT
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON
 
 _COLOURS = {"promoted": "green", "challenger": "yellow", "rejected": "red"}

@@ -17,7 +17,7 @@ _STEPS = (
     "steps.evaluate",
     "steps.register",
     "steps.trial",
-    "steps.report",
+    "steps.reporting.report",
 )
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ from steps.pipeline import (
 )
 from steps.reads import READS
 from steps.recording import hide_credentials
-from steps.report import StepReports
+from steps.reporting.report import StepReports
 from steps.summary import print_summary
 from steps.sweep_report import Progress, log_figures, log_leaderboard, print_leaderboard
 from steps.sweep_trials import SWEEP, Plan, SweepLoop, find_known

@@ -136,7 +136,7 @@ def test_a_report_is_written_again_on_request(done, type_command, read_artifact)
     file.unlink()
     project = Path(__file__).parents[2]
     store = f"sqlite:///{Path(file).parents[4] / 'mlflow.db'}"
-    words = [sys.executable, "-m", "steps.report", done.step("evaluate").info.run_id]
+    words = [sys.executable, "-m", "steps.reporting.report", done.step("evaluate").info.run_id]
     again = type_command(words, project, {"MLFLOW_TRACKING_URI": store})
     assert again.returncode == 0, again.stdout
     assert file.read_text(encoding="utf-8") == before

@@ -11,7 +11,10 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,17 +62,58 @@ _CONTRASTS = """() => {
 }"""
 
 
+def _write_recipe(folder, name, table):
+    """A recipe of a table whose last column is the target; returns the option that names it."""
+    path = folder / f"{name}.csv"
+    table.to_csv(path, index=False)
+    content = {
+        "name": name,
+        "task": "regression",
+        "data": {"path": str(path), "target": table.columns[-1]},
+        "split": {"method": "random"},
+        "models": {"line": {"estimator": "sklearn.linear_model.Ridge", "scale": True}},
+    }
+    recipe = folder / f"{name}.yaml"
+    recipe.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return f"recipe={recipe}"
+
+
+def _wide():
+    """200 columns, many with a long name, and text that would do something in a page."""
+    rng = np.random.default_rng(0)
+    long = "température extérieure moyenne mesurée sur le site de production numéro"
+    names = [f"{long} {n}" if n % 3 == 0 else f"capteur_{n}" for n in range(198)]
+    table = pd.DataFrame(rng.normal(size=(400, 198)), columns=names)
+    towns = ["<script>document.title='stolen'</script>", "Zürich & Genève", "東京", "plain"]
+    table["<b>ville</b>"] = rng.choice(towns, len(table))
+    table["montant €"] = 2 * table[names[0]] + table[names[1]] + rng.normal(size=len(table))
+    return table
+
+
+def _narrow():
+    """One feature."""
+    x = np.random.default_rng(0).normal(size=300)
+    return pd.DataFrame({"x": x, "y": 3 * x + np.cos(40 * x)})
+
+
 @pytest.fixture(scope="module")
 def outcomes(make_store):
-    """A first run, one that is rejected, one that fails, and a classification."""
+    """A pipeline of each kind, and of each end that it can come to."""
     store = make_store()
+    no_wines = store.folder / "no wines.csv"
+    no_wines.write_text("a,quality\n1,5\n")
     return store, {
         "promoted": store.main(),
+        "unchanged": store.main(),
         "rejected": store.main("alpha=5"),
-        "failed": store.main("alpha=-1"),
+        "failed in prepare": store.main(f"data={no_wines}"),
+        "failed in train": store.main("alpha=-1"),
         "classification": store.main(
             "recipe=recipes/customer_churn.yaml", "model=logistic_regression"
         ),
+        "sweep": store.mlflow_run("alpha=0.01,0.1,1", "l1_ratio=0.1,0.9", entry_point="sweep"),
+        "wide": store.main(_write_recipe(store.folder, "wide", _wide())),
+        "narrow": store.main(_write_recipe(store.folder, "narrow", _narrow())),
     }
 
 
@@ -110,16 +154,32 @@ def open_page(browser):
         context.close()
 
 
-@pytest.mark.parametrize("name", ["promoted", "rejected", "failed", "classification"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "promoted",
+        "unchanged",
+        "rejected",
+        "failed in prepare",
+        "failed in train",
+        "classification",
+        "sweep",
+        "wide",
+        "narrow",
+    ],
+)
 def test_a_report_opens_alone_at_every_size(
     outcomes, open_page, read_artifact, tmp_path_factory, name
 ):
-    file = read_artifact(outcomes[1][name].parent, "report.html")
+    entry_point = "sweep" if name == "sweep" else "main"
+    file = read_artifact(outcomes[1][name].of(entry_point), "report.html")
+    assert file.stat().st_size < 3_000_000
     pictures = tmp_path_factory.getbasetemp() / "screenshots"
     pictures.mkdir(exist_ok=True)
     for size, scheme in (("phone", "dark"), ("laptop", "light")):
         page = open_page(file.as_uri(), size, scheme)
         assert page.locator("h1").inner_text()
+        assert "stolen" not in page.title()
         assert page.evaluate("document.documentElement.scrollWidth") <= _SIZES[size][0]
         assert page.evaluate(_CONTRASTS) == []
         assert page.evaluate("[...document.images].every((image) => image.alt)")

@@ -5,10 +5,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from engine.tags import ERROR, RERUN_REASON
 from modelling.metrics import BASELINE_PREFIX
-from modelling.report import Fact, Failure, show_number
-from modelling.report_graph import StepState
-from steps.report_runs import PipelineRuns, place
-from steps.run_files import RunFiles
+from modelling.reporting.graph import StepState
+from modelling.reporting.report import Fact, Failure, show_number
+from steps.reporting.run_files import RunFiles
+from steps.reporting.runs import PipelineRuns, place
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON
 
 _USUAL = ("prepare", "train", "evaluate", "register")

@@ -9,9 +9,19 @@ import pandas as pd
 import pytest
 
 from modelling.data_profile import compare_sides
-from modelling.markdown import escape
-from modelling.poster import HEIGHT, WIDTH, Card, Text, _width, as_png, as_svg, draw_poster
-from modelling.report import (
+from modelling.reporting.graph import StepState, lay_out_graph
+from modelling.reporting.markdown import escape
+from modelling.reporting.poster import (
+    HEIGHT,
+    WIDTH,
+    Card,
+    Text,
+    _width,
+    as_png,
+    as_svg,
+    draw_poster,
+)
+from modelling.reporting.report import (
     Bar,
     Bars,
     DataPage,
@@ -24,7 +34,6 @@ from modelling.report import (
     show_number,
     show_seconds,
 )
-from modelling.report_graph import StepState, lay_out_graph
 from modelling.split import ROW_KEY
 
 EVIL = '<img src=x onerror="alert(1)"> & <script>alert(2)</script>'

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelling.metrics import BASELINE_PREFIX, metrics_of
-from modelling.poster import Card, Shape, draw_poster
-from modelling.report import Bar, Bars, Fact, Report, show_number, show_seconds
-from steps.report_runs import PipelineRuns
+from modelling.reporting.poster import Card, Shape, draw_poster
+from modelling.reporting.report import Bar, Bars, Fact, Report, show_number, show_seconds
+from steps.reporting.runs import PipelineRuns
 from steps.step import MODEL_VERSION, VERDICT
 
 _SENSE = {1: "more is better", -1: "less is better", 0: ""}

@@ -1,6 +1,6 @@
 """The reports: one of each pipeline and one of each step, as `report.html` among its artifacts.
 
-    python -m steps.report RUN_ID ...   # writes those of these runs again
+    python -m steps.reporting.report RUN_ID ...   # writes those of these runs again
 
 A step's is written beside the steps after it, in a process of its own: it costs the pipeline no
 time, and a step that is reused keeps the one that it has.
@@ -21,13 +21,13 @@ from engine.failures import one_line
 from engine.forkserver import PROJECT, can_fork
 from engine.memory import writable_cache
 from engine.warm import start_beside
-from modelling.poster import as_png, as_svg
-from modelling.report import Report, render_report
-from steps.description import describe_report
-from steps.poster import draw
-from steps.report_content import collect_report
-from steps.report_runs import PIPELINES, PipelineRuns
-from steps.run_files import RunFiles
+from modelling.reporting.poster import as_png, as_svg
+from modelling.reporting.report import Report, render_report
+from steps.reporting.content import collect_report
+from steps.reporting.description import describe_report
+from steps.reporting.poster import draw
+from steps.reporting.run_files import RunFiles
+from steps.reporting.runs import PIPELINES, PipelineRuns
 from tracking.artifacts_logger import log_report
 from tracking.mlflow_manager import init_mlflow
 from tracking.output_manager import temporary_folder
@@ -35,7 +35,7 @@ from tracking.output_manager import temporary_folder
 REPORT = "report.html"
 POSTER = "poster"
 
-_MODULE = "steps.report"
+_MODULE = "steps.reporting.report"
 _SECONDS_TO_WAIT = 60.0
 # The others write their own description.
 _DESCRIBED = (*PIPELINES, "prepare", "train", "evaluate", "register")
@@ -111,7 +111,7 @@ def _write_poster(runs: PipelineRuns, report: Report) -> None:
 def report_step(run_id: str) -> None:
     """Writes the report of a run, with what is computed for it only."""
     # By its name, since it imports what main must not wait for.
-    import_module("steps.report_details").write_details(MlflowClient().get_run(run_id))
+    import_module("steps.reporting.details").write_details(MlflowClient().get_run(run_id))
     write_report(run_id)
 
 

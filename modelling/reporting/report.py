@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from modelling.report_graph import StepState, lay_out_graph
+from modelling.reporting.graph import StepState, lay_out_graph
 
 _FOLDER = Path(__file__).parent / "templates"
 _LARGEST_TABLE_REPORTS = 1_500_000

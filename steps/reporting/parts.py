@@ -13,7 +13,7 @@ from mlflow.utils.mlflow_tags import (
 
 from engine.tags import PLATFORM, PYTHON
 from modelling.metrics import BASELINE_PREFIX
-from modelling.report import (
+from modelling.reporting.report import (
     Bar,
     Bars,
     DataPage,
@@ -26,8 +26,8 @@ from modelling.report import (
     Table,
 )
 from steps.recording import GIT_DIRTY, LOCK_SHA256
-from steps.report_runs import DETAILS, PipelineRuns
-from steps.run_files import RunFiles
+from steps.reporting.run_files import RunFiles
+from steps.reporting.runs import DETAILS, PipelineRuns
 from steps.step import DATA_SHA256
 
 _MOST_BARS = 20

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from modelling.report import Report
-from steps.report_parts import (
+from modelling.reporting.report import Report
+from steps.reporting.parts import (
     read_confidence,
     read_data,
     read_gate,
@@ -13,8 +13,8 @@ from steps.report_parts import (
     read_sections,
     read_worst,
 )
-from steps.report_runs import PipelineRuns
-from steps.report_verdict import read_facts, read_failure, read_steps, read_verdict
+from steps.reporting.runs import PipelineRuns
+from steps.reporting.verdict import read_facts, read_failure, read_steps, read_verdict
 
 
 def collect_report(runs: PipelineRuns) -> Report:

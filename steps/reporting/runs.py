@@ -12,7 +12,7 @@ from engine.tags import TRIAL
 from modelling.metrics import BASELINE_PREFIX, metrics_of
 from modelling.recipe import Recipe
 from steps.recording import REQUEST_FILE
-from steps.run_files import RunFiles
+from steps.reporting.run_files import RunFiles
 
 PIPELINES = ("main", "sweep")
 DETAILS = "report"

@@ -12,10 +12,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from modelling import sklearn_wrapper
 from modelling.data_profile import compare_sides, read_sample, table_report
-from modelling.model_card import describe_pipeline
+from modelling.reporting.model_card import describe_pipeline
 from modelling.split import ROW_KEY
-from steps.report_runs import DETAILS
-from steps.run_files import RunFiles
+from steps.reporting.run_files import RunFiles
+from steps.reporting.runs import DETAILS
 from steps.step import download
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_folder

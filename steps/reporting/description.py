@@ -1,8 +1,8 @@
 """The descriptions that the UI shows beside a run: its report in a few lines of Markdown."""
 
-from modelling.markdown import escape, table
-from modelling.report import Report, show_number, show_seconds
-from modelling.report_graph import StepState
+from modelling.reporting.graph import StepState
+from modelling.reporting.markdown import escape, table
+from modelling.reporting.report import Report, show_number, show_seconds
 
 _MOST_METRICS = 12
 
