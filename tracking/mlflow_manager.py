@@ -4,6 +4,7 @@ import hashlib
 import logging
 import math
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from mlflow.utils.rest_utils import http_request
+from sqlalchemy import Engine, event
 
 _LONGEST_PARAM = 6000
 _SECONDS_TO_ANSWER = 10
@@ -31,6 +33,25 @@ _BY_THE_SERVER = {
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+
+
+# SQLite waits 5 s for a locked database and MLflow 20, too short for a score of pipelines on a
+# busy machine.
+_WAIT_FOR_LOCKS = "PRAGMA busy_timeout = 120000;"
+
+
+@event.listens_for(Engine, "connect")
+def _wait_when_connecting(connection: Any, _record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(_WAIT_FOR_LOCKS)
+
+
+@event.listens_for(Engine, "before_cursor_execute", retval=True)
+def _wait_longer_than_mlflow(
+    _connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any
+) -> tuple[str, Any]:
+    is_wait = statement.startswith("PRAGMA busy_timeout")
+    return _WAIT_FOR_LOCKS if is_wait else statement, parameters
 
 
 def init_mlflow(tracking_uri: str | None = None) -> str:

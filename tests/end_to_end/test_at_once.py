@@ -1,7 +1,9 @@
 """Pipelines that start at the same moment, on a store that none of them has made yet."""
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,21 @@ def test_two_that_register_at_once_give_two_versions_and_the_better_is_champion(
     versions = store.client.search_model_versions("name = 'wine_quality'")
     assert sorted(int(version.version) for version in versions) == [1, 2]
     assert _champion(store).tags["pipeline.model"] == "random_forest"
+
+
+@pytest.mark.slow
+def test_a_database_that_is_locked_for_long_is_waited_for(make_store, type_command):
+    store = make_store()
+    lock = sqlite3.connect(store.folder / "mlflow.db", check_same_thread=False)
+    lock.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(30, lock.rollback)  # MLflow alone waits 20 s, and SQLite 5
+    release.start()
+    done = type_command(
+        [sys.executable, str(PROJECT / "main.py"), "--until", "prepare"], store.folder
+    )
+    release.join()
+    lock.close()
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

@@ -70,8 +70,19 @@ def _get(url):
 
 def _assert_gone(tmp_path, below):
     assert below
-    wait_until(lambda: not [pid for pid in below if _lives(pid)], "the end of all processes")
+    names = {pid: _words(pid) for pid in below}
+    try:
+        wait_until(lambda: not [pid for pid in below if _lives(pid)], "the end of all processes")
+    except AssertionError:
+        assert [(pid, names[pid], _words(pid)) for pid in below if _lives(pid)] == []
     wait_until(lambda: not list((tmp_path / "tmp").glob("launch_mlflow.*")), "no folder left")
+
+
+def _words(pid):
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return ""
 
 
 def _lives(pid):
