@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationError,
     field_validator,
@@ -57,9 +58,15 @@ def _read_limit(value: Any) -> float | date | None:
     raise ValueError(f"neither a number nor a date like 2026-11-21: {value!r}")
 
 
+def _write_limit(limit: float | date | None) -> float | str | None:
+    return limit.isoformat() if isinstance(limit, date) else limit
+
+
 Limit = Annotated[
     float | date | None,
     PlainValidator(_read_limit, json_schema_input_type=float | date | None),
+    # Pydantic's own warns of a date, since it might be a number.
+    PlainSerializer(_write_limit, when_used="json"),
 ]
 
 

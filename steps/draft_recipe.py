@@ -42,7 +42,7 @@ def main(data: str, target: str, task: str, output: str) -> None:
         table = read_table(path)
         mlflow.set_tag(DATA_SHA256, file_sha256(path))
         draft = draft_recipe(table, target, name, _path_in_recipe(data), task, _show_progress)
-        command = f"mlflow run . -P recipe={shlex.quote(str(place))}"
+        command = f"mlflow run . --env-manager uv -P recipe={shlex.quote(str(place))}"
         _write(place, render_draft(draft, Path(path).name, command))
         log_artifact(place)
         log_metrics(

@@ -105,7 +105,7 @@ def test_a_table_is_drafted_and_trained_by_mlflow_run(store, table, tmp_path, re
     run = outcome.of("draft_recipe")
     assert run.info.status == "FINISHED"
     assert read_artifact(run, recipe.name).read_text() == recipe.read_text()
-    assert f"mlflow run . -P recipe='{recipe}'" in outcome.terminal
+    assert f"mlflow run . --env-manager uv -P recipe='{recipe}'" in outcome.terminal
     assert "classification of target" in read_artifact(run, "logs/draft_recipe.log").read_text()
     trained = store.mlflow_run(f"recipe={recipe}")
     assert trained.code == 0, trained.terminal

@@ -89,6 +89,16 @@ def test_a_recipe_survives_its_own_dump(wine_recipe):
     assert Recipe.model_validate(wine_recipe.model_dump(mode="json")) == wine_recipe
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_date_is_written_as_it_is_read(wine_recipe):
+    content = wine_recipe.model_dump(mode="json")
+    content["data"]["columns"]["bottled"] = {"type": "date", "min": "2017-03-06"}
+    recipe = Recipe.model_validate(content)
+    written = recipe.model_dump(mode="json")
+    assert written["data"]["columns"]["bottled"]["min"] == "2017-03-06"
+    assert Recipe.model_validate(written) == recipe
+
+
 def test_auto_is_the_default_model_or_else_the_first(recipe_file):
     assert load_recipe(recipe_file()).choose_model("auto")[0] == "lasso"
     assert load_recipe(recipe_file("default_model: ridge")).choose_model("auto")[0] == "ridge"
