@@ -408,8 +408,11 @@ def _summary(
         )
         lines.append(
             f"most of all {worst['column']}: {worst['bin']} in {worst['in training']:.1%} of the "
-            f"training rows, now in {worst['now']:.1%}; plot and table are in the run"
+            f"training rows, now in {worst['now']:.1%}; plot and table are in the run "
+            f"{mlflow.active_run().info.run_id}"
         )
+    else:
+        lines.append("the rows are like those of the training")
     return lines
 
 

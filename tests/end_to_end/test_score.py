@@ -257,6 +257,7 @@ def test_rows_that_cannot_be_scored_go_to_the_rejects_with_the_reason(
     assert rejects["customer_id"].iloc[0] == customers["customer_id"].iloc[499]
     assert rejects["line"].iloc[1] == lines[700]
     assert "2 rows could not be scored (row 500" in outcome.terminal
+    assert "score: the rows are like those of the training" in outcome.terminal
     run = outcome.of("score")
     assert run.info.status == "FINISHED"
     figures = run.data.metrics
@@ -280,6 +281,7 @@ def test_rows_of_another_kind_are_warned_of(store, score, customers, read_artifa
     tag = outcome.of("score").data.tags["pipeline.drift"]
     assert re.match(r"age \d\.\d\d", tag)
     assert outcome.of("score").data.metrics["drifted_columns"] >= 1
+    assert f"in the run {outcome.of('score').info.run_id}" in outcome.terminal
     report = read_artifact(outcome.of("score"), "report.html").read_text(encoding="utf-8")
     assert "done, with a warning" in report
     assert "columns are no longer as they were in training" in report
