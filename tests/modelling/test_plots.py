@@ -112,6 +112,27 @@ def test_importance_is_the_same_for_the_same_seed():
     assert not importance(1).equals(importance(2))
 
 
+@pytest.mark.parametrize(("columns", "shuffles"), [(50, 5), (51, 2)])
+def test_many_columns_are_shuffled_less_often(columns, shuffles):
+    features = pd.DataFrame(RNG.normal(size=(20, columns))).rename(columns=str)
+    asked = []
+
+    def answer(rows):
+        asked.append(len(rows))
+        return Answers(rows["0"].to_numpy())
+
+    compute_importance(answer, features, features["0"].to_numpy(), REGRESSION_METRICS["rmse"], 0)
+    assert len(asked) == 1 + columns * shuffles
+
+
+def test_error_by_target_names_its_ranges_briefly():
+    values = np.linspace(-7.993, 5.745, 140)
+    axes = plot_error_by_target(values, values + 1, "y").axes[0]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels[0].startswith("-7.994 to ")
+    assert max(map(len, labels)) < 30
+
+
 def test_importance_is_drawn_with_the_greatest_on_top():
     table = pd.DataFrame({"column": ["b", "a"], "importance": [2.0, 1.0], "deviation": [0.1, 0.1]})
     (axes,) = plot_importance(table, "rmse").axes
