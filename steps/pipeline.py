@@ -20,7 +20,7 @@ from modelling.recipe import Recipe, load_recipe
 from modelling.values import parse_value
 from steps.dependencies import StepDependencies
 from steps.recording import record_provenance, record_request
-from steps.registry import find_champion
+from steps.registry import find_champion, unfit_columns
 from steps.step import DATA_SHA256, MODEL_DIGEST, MODEL_VERSION, VERDICT, VERDICT_REASON
 from steps.table_source import check_source, fetch_table
 from tracking.artifacts_logger import log_config
@@ -144,10 +144,15 @@ def run_steps_after_prepare(chain: Chain, request: Request, prepare: Step) -> di
 def _evaluate_champion(
     chain: Chain, request: Request, depends: StepDependencies, prepare: Step, model_digest: str
 ) -> Step | None:
-    """Evaluates the champion on the same rows; None if there is none, or it is this very model."""
+    """Evaluates the champion on the same rows.
+
+    None if there is none, or it is this very model, or takes columns that the rows have not.
+    """
     champion = find_champion(request.recipe.name)
     if champion is None or champion.tags.get(MODEL_DIGEST) == model_digest:
         return None
+    if unfit_columns(champion, prepare.run):
+        return None  # register says so
     return chain.run(
         "evaluate",
         {

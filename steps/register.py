@@ -22,6 +22,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
+from engine.cache_key import in_words
 from engine.tags import OUTPUT_DIGEST
 from modelling.answers import encode_targets, find_classes, read_answers
 from modelling.errors import InputError
@@ -38,7 +39,9 @@ from steps.registry import (
     REPLACED_VERSION,
     find_champion,
     find_equal_version,
+    unfit_columns,
 )
+from steps.seen_rows import describe_seen_rows
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
@@ -129,8 +132,13 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
     if champion is None:
         first = Verdict("promoted", "passed the gate, and there was no champion before")
         return Judged(rows, first)
+    prepared = find_run(candidate.data.tags[PREPARE_RUN_ID], "prepare", recipe)
+    if unfit := unfit_columns(champion, prepared):
+        return Judged(rows, _incomparable(champion, unfit), champion)
     row = _compare(recipe, candidate, champion, champion_run_id)
-    return Judged([*rows, row], _compared(row, champion), champion)
+    verdict = _compared(row, champion)
+    flattered = describe_seen_rows(recipe, candidate, champion)
+    return Judged([*rows, row], replace(verdict, reason=verdict.reason + flattered), champion)
 
 
 def _compare(
@@ -203,6 +211,15 @@ def _compared(row: Comparison, champion: ModelVersion) -> Verdict:
     if row.passed:
         return Verdict("promoted", f"{row.required} than the champion: {reason}")
     return Verdict("challenger", f"passed the gate, but is not {row.required}: {reason}")
+
+
+def _incomparable(champion: ModelVersion, unfit: Sequence[str]) -> Verdict:
+    return Verdict(
+        "challenger",
+        f"passed the gate, but cannot be compared with the champion, version {champion.version}, "
+        f"which takes {in_words(unfit)}: the recipe's columns are others now. Whoever knows it to "
+        "be better makes it the champion: -e rollback with its version",
+    )
 
 
 def _log_interval(rows: Sequence[Comparison]) -> None:

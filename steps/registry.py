@@ -1,9 +1,14 @@
 """The registered model of a recipe: its champion, and the versions that it already has."""
 
+import json
+
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.models import get_model_info
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.types import DataType
 
 from modelling.errors import InputError
 from steps.step import MODEL_DIGEST
@@ -33,10 +38,34 @@ def get_champion(name: str) -> ModelVersion:
     champion = find_champion(name)
     if champion is None:
         raise InputError(
-            f"{name} has no champion yet; `mlflow run .` with this recipe makes one, or name a "
-            "model where the step takes model_uri=models:/…"
+            f"{name} has no champion yet; `mlflow run .` with this recipe makes one. Name another "
+            "recipe with -P recipe=…, or a model where the step takes model_uri=models:/…"
         )
     return champion
+
+
+def unfit_columns(version: ModelVersion, prepared: Run) -> list[str]:
+    """Names the columns that a model takes and a prepared table has not, or not as numbers.
+
+    Args:
+        version: of the registered model.
+        prepared: the run of prepare.
+
+    Returns:
+        The names, in the model's order; none if the model can be asked for these rows.
+    """
+    schemas = [json.loads(given.dataset.schema or "{}") for given in prepared.inputs.dataset_inputs]
+    columns = next((schema["mlflow_colspec"] for schema in schemas if schema), None)
+    signature = get_model_info(f"models:/{version.name}/{version.version}").signature
+    if columns is None or signature is None:
+        return []
+    kinds = {column["name"]: column["type"] for column in columns}
+    return [
+        taken.name
+        for taken in signature.inputs
+        if taken.name not in kinds
+        or (taken.type == DataType.double and kinds[taken.name] in ("string", "datetime"))
+    ]
 
 
 def find_equal_version(name: str, model_digest: str) -> ModelVersion | None:
