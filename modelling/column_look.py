@@ -21,6 +21,7 @@ _FEW_WRONG = 0.2
 _WORDS_OF_A_TEXT = 4
 _LONGEST_SHOWN = 40
 _LONG = 1e12
+_DATE_OF_SOME_SORT = r"(?:\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})(?:[ T].*)?"
 _UNREADABLE = (bytes, list, dict, np.ndarray, pd.Timedelta)
 
 
@@ -29,7 +30,7 @@ class Look:
     """What was seen of a column.
 
     check: what the table must hold there from now on, looser than what was seen; None where the
-    column can be no feature at all. seen: the same in words, for a comment. useless: why nothing
+    column can be no feature as it is. seen: the same in words, for a comment. useless: why nothing
     can be learnt from it; suspect: why it had better be left out; both empty for an ordinary one.
     """
 
@@ -58,11 +59,12 @@ def look_at_column(column: pd.Series) -> Look:
         kind, values = "category", read_column(known, "category")
     if kind == "category":
         seen = _most_often(values, distinct) + gaps
-        almost = _almost_numbers(values)
+        almost = _almost_numbers(values) or _almost_dates(values)
         useless = _identifier_or_text(values, distinct)
-        if almost:
-            useless, seen = (almost, "") if useless else ("", f"{seen}; {almost}")
-        return Look(ColumnCheck(type=kind, missing=allowed), seen, useless)
+        if useless:
+            return Look(None, useless=almost or useless)
+        seen = f"{seen}; {almost}" if almost else seen
+        return Look(ColumnCheck(type=kind, missing=allowed), seen)
     if kind == "date":
         first, last = values.min(), values.max()
         seen = f"{first.isoformat()[:10]} to {last.isoformat()[:10]}"
@@ -137,7 +139,23 @@ def _almost_numbers(values: pd.Series) -> str:
     wrong = values[read_column(values, "number").isna()]
     if wrong.empty or len(wrong) > _FEW_WRONG * len(values):
         return ""
-    return f"numbers, but for {len(wrong)} cells such as {show(wrong.iloc[0])!r}: empty these"
+    return f"numbers, but for {_cells(wrong)}"
+
+
+def _cells(wrong: pd.Series) -> str:
+    count = "one cell" if len(wrong) == 1 else f"{len(wrong)} cells"
+    return f"{count} such as {show(wrong.iloc[0])!r}: to be emptied"
+
+
+def _almost_dates(values: pd.Series) -> str:
+    """What keeps a column of text from being one of dates: which number is the month is a guess."""
+    others = values[read_column(values, "date").isna()]
+    alike = others.str.strip().str.fullmatch(_DATE_OF_SOME_SORT)
+    if len(others) - alike.sum() > _FEW_WRONG * len(values):
+        return ""
+    if not alike.any():
+        return f"dates, but for {_cells(others)}"
+    return f"dates such as {show(others[alike].iloc[0])!r}: write them like 2026-11-21 to use them"
 
 
 def _most_often(values: pd.Series, distinct: int) -> str:

@@ -64,8 +64,8 @@ class Draft:
     """A recipe, and why it is as it is.
 
     seen: of each column to train on, what it holds. dropped: why each dropped column is; keep: the
-    check that it would have. task_reason, positive_reason and split_reason: in words. dates: the
-    columns by whose time the table could be split.
+    check that it would have, if it can be used as it is. task_reason, positive_reason and
+    split_reason: in words. dates: the columns by whose time the table could be split.
     """
 
     recipe: Recipe
@@ -134,7 +134,7 @@ def draft_recipe(
         rows=len(table),
         seen={name: "; ".join([looks[name].seen, *notes.get(name, [])]) for name in chosen},
         dropped={name: looks[name].useless or suspects[name] for name in data.drop},
-        keep={name: check for name, look in looks.items() if (check := look.check)},
+        keep={name: check for name in data.drop if (check := looks[name].check)},
         task_reason=task_reason,
         positive_reason=positive_reason,
         split_reason=split_reason,

@@ -117,6 +117,17 @@ SHUFFLED = RANDOM.permutation(ROWS)
         ("x" * 1100, NOISE["a"], "its name is too long"),
         ("x", [[1, 2]] * ROWS, "values of type list"),
         ("x", [*map(str, RANDOM.normal(size=ROWS - 3)), "?", "?", "?"], "3 cells such as '?'"),
+        (
+            "x",
+            [f"{1 + n % 28}/02/{1700 + n}" for n in range(ROWS)],
+            "dates such as '1/02/1700'",
+        ),
+        (
+            "x",
+            [f"{1700 + n}-02-11" for n in range(ROWS - 1)] + ["?"],
+            "dates, but for one cell",
+        ),
+        ("x", [f"{n}.{n // 2}.7" for n in range(ROWS)], "every value is different"),
     ],
 )
 def test_what_cannot_be_learnt_from_says_why(name, values, why):
@@ -140,6 +151,19 @@ def test_what_cannot_be_learnt_from_says_why(name, values, why):
 def test_an_ordinary_column_is_kept(name, values):
     look = look_at_column(pd.Series(values, name=name))
     assert (look.useless, look.suspect) == ("", "")
+
+
+def test_of_text_that_is_no_feature_the_draft_does_not_say_how_to_use_it():
+    table = NOISE.assign(y=LABELS, sold=[f"1/2/{1700 + n}" for n in range(ROWS)])
+    text = render_draft(draft(table), "table.csv", "mlflow run .")
+    assert "to use it:" not in text
+    assert "move it to the columns below" not in text
+
+
+def test_dates_in_another_order_that_repeat_are_a_category_with_a_word_of_it():
+    look = look_at_column(pd.Series(["11/02/2024", "28.2.24 08:15"] * ROWS, name="x"))
+    assert look.check.type == "category"
+    assert "dates such as '11/02/2024': write them like 2026-11-21" in look.seen
 
 
 def test_the_number_of_a_shop_is_a_category():
