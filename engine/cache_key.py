@@ -53,10 +53,7 @@ class Dependencies:
         mine, theirs = _flat(self.parameters), _flat(before.parameters)
         return [
             *(f"{name} changed" for name in _different(self.code, before.code)),
-            *(
-                f"{name} went from {theirs.get(name, 'nothing')} to {mine.get(name, 'nothing')}"
-                for name in _different(mine, theirs)
-            ),
+            *(_change(name, mine, theirs) for name in _different(mine, theirs)),
             *(f"{name} changed" for name in _different(self.inputs, before.inputs)),
             *(
                 f"{name} went from {before.environment.get(name, 'the locked version')} to "
@@ -70,6 +67,14 @@ def in_words(reasons: Sequence[str]) -> str:
     """Returns the first reasons and the number of the others, in one line."""
     more = f", and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
     return ", ".join(reasons[:_MOST_REASONS]) + more
+
+
+def _change(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    if name not in theirs:
+        return f"{name} was not set and is {mine[name]} now"
+    if name not in mine:
+        return f"{name} was {theirs[name]} and is not set now"
+    return f"{name} went from {theirs[name]} to {mine[name]}"
 
 
 def _different(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

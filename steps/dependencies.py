@@ -68,7 +68,7 @@ class StepDependencies:
         registry = {
             "the champion": f"version {in_use.version}" if in_use else "none",
             "the champion's digest": in_use.tags.get(MODEL_DIGEST) if in_use else "none",
-            "this model": f"version {equal.version}" if equal else "not registered",
+            "this model's version": equal.version if equal else "none",
         }
         return self._dependencies(
             "register",

@@ -119,7 +119,7 @@ def dependencies(**changes):
             {"parameters": {"alpha": 0.01, "recipe": {"split": {"seed": 1}}}},
             "recipe.split.seed went from 0 to 1",
         ),
-        ({"parameters": {"recipe": {"split": {"seed": 0}}}}, "alpha went from 0.01 to nothing"),
+        ({"parameters": {"recipe": {"split": {"seed": 0}}}}, "alpha was 0.01 and is not set now"),
         ({"inputs": {"the table": "2"}}, "the table changed"),
         ({"environment": {"python": "3.11.8"}}, "python went from 3.11.7 to 3.11.8"),
         (
