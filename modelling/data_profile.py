@@ -249,7 +249,7 @@ def _frequencies(sides: Mapping[str, pd.Series]) -> tuple[list[str], dict[str, l
 def _check_duplicates(counts: Mapping[str, float], total: int) -> Check:
     number = int(counts.get("duplicate_rows", 0))
     text = f"{number:,} of {total:,}, {number / total:.1%}" if number else "none"
-    return Check("Duplicate rows", "note" if number else "good", text)
+    return Check("Rows alike in all columns in use", "note" if number else "good", text)
 
 
 def _check_across(counts: Mapping[str, float]) -> Check:

@@ -145,6 +145,8 @@ CUSTOM_METRICS = {
 }
 
 BASELINE_PREFIX = "dummy_"
+OUTCOMES = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+"""Metrics that are counts of rows."""
 
 
 def metrics_of(recipe: Recipe) -> dict[str, Metric]:

@@ -13,6 +13,7 @@ from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibrationDisplay
 from sklearn.inspection import permutation_importance
@@ -82,6 +83,7 @@ _MOST_SHUFFLED_OFTEN = 50
 _LONGEST_LABEL = 32
 _LONGEST_TITLE = 40
 _MOST_COUNTS = 30
+_FEW_CLASSES = 5
 _LONGEST_INSIDE = 48
 _MOST_INSIDE = 5
 _LETTERS = 8.5  # of a title or a label, an inch
@@ -139,6 +141,8 @@ def plot_predictions(targets: Values, predictions: Values, target: str) -> Figur
         scatter_kwargs={"color": _COLOUR, "alpha": 0.4, "s": 18},
         random_state=0,
     )
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        axis.set_major_locator(AutoLocator())  # in place of four even parts of the range
     _label(figure, f"predicted {target}", f"actual {target}")
     return figure
 
@@ -310,8 +314,10 @@ def plot_confusion(targets: Labels, predictions: Labels, target: str) -> Figure:
     display.plot(ax=axes, cmap="Blues", include_values=False, im_kw={"vmin": 0, "vmax": 1})
     display.figure_.axes[-1].set_ylabel("share of the actual class")
     for (row, column), count in np.ndenumerate(counts if len(classes) <= _MOST_COUNTS else []):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{count}", ha="center", va="center", color=colour)
+        colour = "white" if shares[row, column] > 0.7 else "black"
+        words = f"{count:,}\n{shares[row, column]:.0%}" if len(classes) <= _FEW_CLASSES else count
+        size = 14 if len(classes) <= _FEW_CLASSES else 10.5
+        axes.text(column, row, words, ha="center", va="center", color=colour, fontsize=size)
     _label(figure, f"predicted {target}", f"actual {target}")
     axes.tick_params(labelsize=max(5, min(10.5, 600 / len(classes) / 3)))
     if len(classes) > 2:
@@ -384,7 +390,7 @@ def plot_lift(is_class: Values, score: Values, name: str) -> Figure:
     _label(
         figure,
         "rows with the highest probability, in % of all",
-        f"share of {name} among them, over its share in all rows",
+        "lift: how much denser than in all rows",
     )
     axes.set_ylim(0, None)
     return figure

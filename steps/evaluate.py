@@ -7,6 +7,7 @@ baseline's, the plots, the worst predictions, and all predictions with their row
 import hashlib
 import json
 import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from mlflow.models import EvaluationMetric, EvaluationResult, make_metric
 from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import UndefinedMetricWarning
 
 from engine.tags import OUTPUT_DIGEST
 from modelling import plots
@@ -167,7 +169,10 @@ def _evaluate_by_mlflow(
 
     # It warns of integer labels, although it is told that they are classes.
     logging.getLogger("mlflow.models.evaluation.evaluators.classifier").setLevel(logging.ERROR)
-    again_if_datasets_collide(run)
+    with warnings.catch_warnings():
+        # Its precision of a class that is never predicted is 0, as ours is, and the report says it.
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        again_if_datasets_collide(run)
 
 
 def _mlflow_metric(name: str, metric: Metric, classes: Classes | None) -> EvaluationMetric:

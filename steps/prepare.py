@@ -1,7 +1,8 @@
 """prepare: reads, checks, describes and splits the table.
 
-Called with `recipe`, `data`. Leaves train.parquet and test.parquet, both as datasets of the run, a
-profile of the columns, and the counts of rows and duplicates.
+Called with `recipe`, `data`. Leaves train.parquet and test.parquet, both as datasets of the run,
+where in the table each test row stands, a profile of the columns, and the counts of rows and
+duplicates.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from modelling.digest import table_digest
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table
 from modelling.table import check_table, profile_table, read_table
-from steps.step import DATA_SHA256, TRAIN_TIMES, load_parts, run_step, step_run
+from steps.step import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_TIMES, load_parts, run_step, step_run
 from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics
@@ -54,9 +55,10 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     if time is not None:
         # By their rank: what orders the folds of a sweep need not be a column to train on.
         ranks = time.iloc[split.train_rows].rank(method="dense").to_frame("time")
-        path = temporary_path(TRAIN_TIMES)
-        ranks.to_parquet(path, index=False)
-        log_artifact(path)
+        _log_parquet(ranks, TRAIN_TIMES)
+    # Beside the rows, whose digest is the same in whatever order the table has them.
+    keys = split.rows[ROW_KEY].to_numpy()[split.test_rows]
+    _log_parquet(pd.DataFrame({ROW_KEY: keys, "row": split.test_rows + 1}), TEST_ROW_NUMBERS)
     log_table(profile_table(checked.frame), "profile")
     log_metrics(
         {
@@ -73,10 +75,14 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256("".join(digests).encode()).hexdigest())
 
 
-def _write_side(side: pd.DataFrame, name: str, source: str, target: str) -> str:
-    path = temporary_path(f"{name}.parquet")
-    side.to_parquet(path, index=False)
+def _log_parquet(frame: pd.DataFrame, name: str) -> None:
+    path = temporary_path(name)
+    frame.to_parquet(path, index=False)
     log_artifact(path)
+
+
+def _write_side(side: pd.DataFrame, name: str, source: str, target: str) -> str:
+    _log_parquet(side, f"{name}.parquet")
     digest = table_digest(side)
     dataset = make_dataset(
         side.drop(columns=ROW_KEY),

@@ -196,6 +196,7 @@ def _check_columns(stream: TableStream, trained: TrainedModel, keys: list[str]) 
         raise InputError(
             f"table {stream.path}: missing columns: {', '.join(missing)}{hint}; it has "
             f"{', '.join(stream.columns)}"
+            + ("; is it for another recipe (-P recipe=…)?" if 2 * len(missing) > len(kinds) else "")
         )
     return unused
 
@@ -397,14 +398,14 @@ def _summary(
     ]
     if result.rejected:
         lines.append(
-            f"{result.rejected:,} rows could not be scored ({result.first_reason}, …); they are in "
-            f"{request.rejects.absolute()}"
+            f"{result.rejected:,} {'row' if result.rejected == 1 else 'rows'} could not be scored "
+            f"({result.first_reason}, …): see {request.rejects.absolute()}"
         )
     if words:
         worst = drifted.iloc[0]
         lines.append(
             f"WARNING: the rows are not like those of the training (population stability index "
-            f"above {recipe.drift.limit:g}): {words}"
+            f"above {recipe.drift.limit:g}, and above chance): {words}"
         )
         lines.append(
             f"most of all {worst['column']}: {worst['bin']} in {worst['in training']:.1%} of the "

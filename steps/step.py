@@ -32,6 +32,7 @@ from tracking.system_logger import log_system_metrics
 
 DATA_SHA256 = "pipeline.data_sha256"
 TRAIN_TIMES = "train_times.parquet"
+TEST_ROW_NUMBERS = "test_row_numbers.parquet"
 PREPARE_RUN_ID = "pipeline.prepare_run_id"
 DRIFT = "pipeline.drift"
 ALERT = "pipeline.alert"

@@ -6,6 +6,7 @@ import click
 import mlflow
 from mlflow.entities import Run
 from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from engine.chain import Step
 from engine.forkserver import PROJECT
@@ -13,6 +14,7 @@ from engine.secrets import without_credentials
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.metrics import BASELINE_PREFIX
 from steps.pipeline import Request
+from steps.reporting.advice import advise
 from steps.reporting.report import REPORT
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON
 
@@ -36,6 +38,8 @@ def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], 
         word = verdict[VERDICT]
         line = folded(f"verdict  {word}: {verdict[VERDICT_REASON]}", indent=9)
         say(line.replace(word, click.style(word, fg=_COLOURS.get(word), bold=True), 1))
+        for words in _advice(steps, request, word, run):
+            say(folded(f"to try   {words}", indent=9))
     # Not broken into lines: these are to be copied.
     if MODEL_VERSION in verdict:
         click.echo(f"model    models:/{request.recipe.name}/{verdict[MODEL_VERSION]}")
@@ -48,6 +52,14 @@ def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], 
 
 def _row(step: str, run: str, seconds: str, figures: str) -> str:
     return f"{step:<{STEP_WIDTH}} {run:<8} {seconds:>7}  {figures}"
+
+
+def _advice(steps: list[Step], request: Request, verdict: str, run: Run) -> list[str]:
+    evaluated = next(step.run.data for step in steps if step.name == "evaluate")
+    model = evaluated.tags["pipeline.model"]
+    was_sweep = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) == "sweep"
+    recipe, path = request.recipe, request.recipe_path
+    return advise(recipe, path, model, verdict, evaluated.metrics, was_sweep)
 
 
 def _where_to_look(run: Run) -> str:

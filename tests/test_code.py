@@ -29,3 +29,12 @@ def test_checker_finds_nothing(command: list[str]) -> None:
         [program, *command[1:]], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_main_does_not_wait_for_scikit_learn() -> None:
+    """The forkserver imports it meanwhile: in main it would cost each pipeline seconds."""
+    code = "import main, sys; print('sklearn' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False", result.stderr

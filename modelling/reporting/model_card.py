@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 
 def describe_pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -56,5 +57,24 @@ def _is_scaled(pipeline: Pipeline) -> bool:
 def _names(pipeline: Pipeline) -> list[str]:
     before = pipeline[:-1]
     if len(before):
-        return [name.split("__", 1)[-1] for name in before.get_feature_names_out()]
+        for encoder in _encoders(pipeline):
+            encoder.feature_name_combiner = _category
+        return [_readable(name.split("__", 1)[-1]) for name in before.get_feature_names_out()]
     return list(getattr(pipeline["estimator"], "feature_names_in_", []))
+
+
+def _encoders(pipeline: Pipeline) -> list[OneHotEncoder]:
+    if "columns" not in pipeline.named_steps:
+        return []
+    parts = pipeline["columns"].named_transformers_.values()
+    return [part for part in parts if isinstance(part, OneHotEncoder)]
+
+
+def _category(column: str, value: Any) -> str:
+    return f"{column} is missing" if value is None or value != value else f"{column} = {value}"
+
+
+def _readable(name: str) -> str:
+    """The name of an input, where it is scikit-learn's own, in words."""
+    bare = name.removeprefix("missingindicator_")
+    return name if bare == name else f"{bare} is missing"

@@ -111,6 +111,7 @@ class ModelCard:
     others: tuple[Fact, ...]
     formulas: tuple[tuple[str, str], ...]
     columns: tuple[str, ...]
+    note: str = ""
     weights: Bars | None = None
     importance: Bars | None = None
 
@@ -157,7 +158,8 @@ class Report:
     """All that a report says.
 
     word and tone: the verdict, and whether it is good, note or bad; sentence: the verdict in one
-    sentence; reason: what it rests on; facts: the two or three figures behind it.
+    sentence; reason: what it rests on; advice: what to try next; part_of: of a step,
+    the pipeline's run id; facts: the two or three figures behind it.
     """
 
     recipe: str
@@ -171,6 +173,8 @@ class Report:
     tone: str
     sentence: str
     reason: str = ""
+    advice: tuple[str, ...] = ()
+    part_of: str = ""
     facts: tuple[Fact, ...] = ()
     failure: Failure | None = None
     steps: tuple[StepState, ...] = ()
@@ -209,6 +213,7 @@ def show_number(value: Any, digits: int = 4) -> str:
         return "not a number"
     if math.isinf(value):
         return "infinite" if value > 0 else f"{_MINUS}infinite"
+    value += 0  # so that no zero has a minus
     if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
         text = f"{value:,.0f}"
     elif abs(value) >= 1000:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from modelling.reporting.report import Report
+from steps.reporting.advice import advise
 from steps.reporting.parts import (
     read_confidence,
     read_data,
@@ -15,6 +16,7 @@ from steps.reporting.parts import (
 )
 from steps.reporting.runs import PipelineRuns
 from steps.reporting.verdict import read_facts, read_failure, read_steps, read_verdict
+from steps.step import VERDICT
 
 
 def collect_report(runs: PipelineRuns) -> Report:
@@ -34,6 +36,8 @@ def collect_report(runs: PipelineRuns) -> Report:
         tone=tone,
         sentence=sentence,
         reason=reason,
+        advice=_read_advice(runs),
+        part_of="" if runs.is_pipeline or runs.parent is None else runs.parent.info.run_id,
         facts=tuple(read_facts(runs)),
         failure=read_failure(runs),
         steps=tuple(read_steps(runs)) if runs.is_pipeline else (),
@@ -46,3 +50,12 @@ def collect_report(runs: PipelineRuns) -> Report:
         sections=tuple(read_sections(runs)),
         origin=read_origin(runs),
     )
+
+
+def _read_advice(runs: PipelineRuns) -> tuple[str, ...]:
+    if not runs.is_pipeline or runs.recipe is None:
+        return ()
+    path = str(runs.request.get("recipe", "the recipe"))
+    verdict, figures = runs.tags.get(VERDICT), runs.metrics("evaluate")
+    was_sweep = runs.entry_point == "sweep"
+    return tuple(advise(runs.recipe, path, runs.model_name, verdict, figures, was_sweep))

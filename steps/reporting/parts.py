@@ -3,8 +3,10 @@
 import math
 import shlex
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_BRANCH,
@@ -12,7 +14,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from engine.tags import PLATFORM, PYTHON
-from modelling.metrics import BASELINE_PREFIX
+from modelling.metrics import BASELINE_PREFIX, OUTCOMES
 from modelling.reporting.report import (
     Bar,
     Bars,
@@ -25,10 +27,11 @@ from modelling.reporting.report import (
     Section,
     Table,
 )
+from modelling.split import ROW_KEY
 from steps.recording import GIT_DIRTY, LOCK_SHA256
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
-from steps.step import DATA_SHA256
+from steps.step import DATA_SHA256, TEST_ROW_NUMBERS
 
 _MOST_BARS = 20
 _MOST_COLUMNS = 8
@@ -80,14 +83,16 @@ def read_gate(runs: PipelineRuns) -> list[GateRow]:
         if check == "finite" and name in others and row["passed"]:
             continue
         theirs = _known(row["reference"]) if check == "champion" else champion.get(name)
+        candidate = math.nan if _known(row["candidate"]) is None else row["candidate"]
+        is_for_reading = check == "finite" and row["passed"]
         rows.append(
             GateRow(
                 name,
-                math.nan if _known(row["candidate"]) is None else row["candidate"],
-                figures.get(BASELINE_PREFIX + name),
-                theirs,
-                _REQUIRED.get(check, "{}").format(row["required"]),
-                bool(row["passed"]),
+                _as_count(name, candidate),
+                _as_count(name, figures.get(BASELINE_PREFIX + name)),
+                _as_count(name, theirs),
+                "" if is_for_reading else _REQUIRED.get(check, "{}").format(row["required"]),
+                None if is_for_reading else bool(row["passed"]),
                 _known(row["low"]),
                 _known(row["high"]),
             )
@@ -95,12 +100,23 @@ def read_gate(runs: PipelineRuns) -> list[GateRow]:
     return rows
 
 
+def _as_count(name: str, value: float | None) -> float | int | None:
+    return round(value) if name in OUTCOMES and value is not None and value == value else value
+
+
 def _metrics(runs: PipelineRuns) -> list[GateRow]:
     if "evaluate" not in runs.steps:
         return []
     figures, champion = runs.metrics("evaluate"), runs.metrics("evaluate_champion")
     return [
-        GateRow(name, value, figures[BASELINE_PREFIX + name], champion.get(name), "", None)
+        GateRow(
+            name,
+            _as_count(name, value),
+            _as_count(name, figures[BASELINE_PREFIX + name]),
+            _as_count(name, champion.get(name)),
+            "",
+            None,
+        )
         for name, value in figures.items()
         if BASELINE_PREFIX + name in figures
     ]
@@ -142,7 +158,7 @@ def read_worst(runs: PipelineRuns) -> Table | None:
     if table is None or table.empty:
         return None
     importance = _importance(runs)
-    own = [name for name in ("row_key",) if name in table]
+    own = [name for name in (ROW_KEY,) if name in table]
     place = list(table.columns).index("error") + 1 if "error" in table else len(table.columns)
     front = [name for name in table.columns[:place] if name not in own][:_MOST_COLUMNS]
     rest = [name for name in table.columns[place:]]
@@ -152,9 +168,21 @@ def read_worst(runs: PipelineRuns) -> Table | None:
     shown = [*own, *front, *rest[:_MOST_COLUMNS]]
     left_out = len(rest) - len(rest[:_MOST_COLUMNS])
     note = f"With the columns that matter most; {left_out} are left out." if left_out else ""
-    rows = table[shown].head(_WORST_ROWS)
+    rows = _by_number(runs, table[shown].head(_WORST_ROWS))
     values = tuple(tuple(_plain(value) for value in row) for row in rows.itertuples(index=False))
-    return Table(tuple(map(str, shown)), values, note=note)
+    return Table(tuple(map(str, rows.columns)), values, note=note)
+
+
+def _by_number(runs: PipelineRuns, rows: pd.DataFrame) -> pd.DataFrame:
+    """Names rows by their place in the table, from 1, in place of their key, if that is known."""
+    files = runs.files("prepare")
+    content = files.read(TEST_ROW_NUMBERS) if files and ROW_KEY in rows else None
+    if content is None:
+        return rows
+    keys = np.array([int(key, 16) for key in rows[ROW_KEY]], dtype=np.uint64)
+    numbers = pd.read_parquet(BytesIO(content)).set_index(ROW_KEY)["row"].reindex(keys)
+    named = rows.rename(columns={ROW_KEY: "row of the table"})
+    return named.assign(**{"row of the table": numbers.to_numpy()})
 
 
 def _importance(runs: PipelineRuns) -> pd.DataFrame | None:
@@ -201,13 +229,27 @@ def read_model(runs: PipelineRuns) -> ModelCard | None:
         estimator=config["models"][name]["estimator"],
         chosen=tuple(Fact(key, str(value)) for key, value in parameters.items() if key in chosen),
         others=tuple(
-            Fact(key, str(value)) for key, value in parameters.items() if key not in chosen
+            Fact(key, str(value))
+            for key, value in parameters.items()
+            if key not in chosen and value != "deprecated"
         ),
         formulas=tuple(formulas.items()),
         columns=tuple(card.get("columns") or config["data"].get("columns") or ()),
+        note=_ways_of_reading(config["data"].get("columns") or {}),
         weights=_bars(card.get("weights")),
         importance=_importance_bars(runs),
     )
+
+
+def _ways_of_reading(columns: Mapping[str, Any]) -> str:
+    """Into what the model turns the columns that are no numbers."""
+    kinds = {check.get("type", "number") for check in columns.values()}
+    ways = {
+        "date": "a date becomes its day, month and day of the week",
+        "category": "a category a number for each of its values, or, of more than 20, the mean of "
+        "the target",
+    }
+    return ", ".join(words for kind, words in ways.items() if kind in kinds)
 
 
 def _importance_bars(runs: PipelineRuns) -> Bars | None:
@@ -252,7 +294,8 @@ def _drift(runs: PipelineRuns) -> Section | None:
         return None
     drifted = int(table["drifted"].sum())
     text = (
-        f"{drifted} of {len(table)} columns are no longer as they were in training."
+        f"{drifted} of {len(table)} columns differ from the training rows by more than their "
+        "limit, which is the recipe's, or what chance may do with so few rows."
         if drifted
         else "The rows are like those of the training."
     )

@@ -41,10 +41,18 @@ def _warning(runs: PipelineRuns) -> str:
     """What somebody who had rows scored should look at."""
     metrics = runs.run.data.metrics
     warnings = [
-        f"{metrics[name]:,.0f} {words}"
-        for name, words in (
-            ("rejected", "rows could not be scored: the reasons are in the file of the rejects"),
-            ("drifted_columns", "columns are no longer as they were in training"),
+        f"{metrics[name]:,.0f} {one if metrics[name] == 1 else many}"
+        for name, one, many in (
+            (
+                "rejected",
+                "row could not be scored: the reason is in the file of the rejects",
+                "rows could not be scored: the reasons are in the file of the rejects",
+            ),
+            (
+                "drifted_columns",
+                "column is no longer as it was in training",
+                "columns are no longer as they were in training",
+            ),
         )
         if runs.entry_point == "score" and metrics.get(name)
     ]
@@ -125,7 +133,9 @@ def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
     sign = runs.sign(primary)
     if baseline is not None and sign:
         gain = sign * (candidate - baseline)
-        share = f"{abs(gain / baseline):.1%}" if baseline else show_number(abs(gain))
+        # Of an error a share says something; of a ROC AUC, whose baseline is chance, it does not.
+        is_error = sign < 0 and baseline
+        share = f"{abs(gain / baseline):.1%}" if is_error else show_number(abs(gain))
         facts.append(Fact("against the naive baseline", f"{share} {_better(gain)}"))
     against = runs.steps["register"].data.metrics if "register" in runs.steps else {}
     if "difference_to_champion" in against:

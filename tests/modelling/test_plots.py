@@ -168,11 +168,11 @@ SCORES = {
 }
 
 
-def test_the_confusion_matrix_shows_the_counts():
+def test_the_confusion_matrix_shows_the_counts_and_their_shares_of_the_class():
     actual, predicted = np.array(["a", "a", "b", "b", "b"]), np.array(["a", "b", "b", "b", "a"])
     figure = plot_confusion(actual, predicted, "kind")
     counts = [text.get_text() for text in figure.axes[0].texts]
-    assert counts == ["1", "1", "1", "2"]
+    assert counts == ["1\n50%", "1\n50%", "1\n33%", "2\n67%"]
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels == ["a", "b"]
 
