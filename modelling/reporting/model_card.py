@@ -71,7 +71,9 @@ def _encoders(pipeline: Pipeline) -> list[OneHotEncoder]:
 
 
 def _category(column: str, value: Any) -> str:
-    return f"{column} is missing" if value is None or value != value else f"{column} = {value}"
+    if value is None or value != value:
+        return f"{column} is missing"
+    return f"{column} is rare" if value == "infrequent_sklearn" else f"{column} = {value}"
 
 
 def _readable(name: str) -> str:

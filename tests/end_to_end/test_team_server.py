@@ -11,12 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
+import pandas as pd
 import psutil
 import pytest
 import requests
 from mlflow import MlflowClient
 
 from benchmarks.faults import look_through
+from tests.end_to_end.forked import run_forked
 from tests.team_server import PARTS, TeamServer, answers, free_ports, missing, pipeline
 
 PROJECT = Path(__file__).parents[2]
@@ -406,6 +408,29 @@ def test_nginx_keeps_clients_from_the_store(tls):
     ).json()
     assert said["multipart_downloads_enabled"] is False
     assert said["multipart_uploads_enabled"] is False
+
+
+def test_what_comes_after_the_pipeline_goes_through_the_server_too(
+    server, client, environment, tmp_path
+):
+    before = client.get_model_version_by_alias("wine_quality", "champion").version
+    wines = str(PROJECT / "data" / "red-wine-quality.csv")
+    scores, drafted = tmp_path / "scores.parquet", tmp_path / "wines.yaml"
+    recipe = ["--recipe", "recipes/wine_quality.yaml"]
+    for words in (
+        ["score", *recipe, "--input", wines, "--output", str(scores)],
+        ["monitor", *recipe, "--data", wines],
+        ["draft_recipe", "--data", wines, "--target", "quality", "--output", str(drafted)],
+        ["rollback", *recipe],
+    ):
+        command = ["python", "-m", f"steps.{words[0]}", *words[1:]]
+        done = run_forked(command, PROJECT, {**environment, **server.variables("ana")})
+        assert done.returncode == 0, done.stdout
+    versions = pd.read_parquet(scores)["model_version"]
+    assert set(versions.astype(str)) == {str(before)}
+    assert drafted.exists()
+    assert client.get_model_version_by_alias("wine_quality", "champion").version != before
+    assert look_through(server, "wine_quality", set()) == []
 
 
 def test_a_backup_is_restored(server, client, deploy, run, tmp_path):
