@@ -14,6 +14,7 @@ def describe_report(report: Report, experiment_id: str) -> str:
         parts.append(f"`{report.failure.step}` ended with: {escape(report.failure.line)}")
     elif report.reason:
         parts.append(escape(report.reason))
+    parts += [f"To try: {escape(words)}" for words in report.advice]
     if report.facts:
         parts.append(
             " · ".join(f"{escape(fact.label)} **{escape(fact.value)}**" for fact in report.facts)

@@ -1,6 +1,7 @@
 """The pipeline by `mlflow run`: five commands in one store, and what each leaves there."""
 
 import hashlib
+import html
 import json
 import math
 import re
@@ -400,6 +401,9 @@ def test_rejection_has_its_reason_and_exit_code_0(rejected):
         tags["pipeline.verdict_reason"],
     )
     assert f"verdict  rejected: {tags['pipeline.verdict_reason']}" in rejected.terminal
+    (advice,) = (line for line in rejected.terminal.splitlines() if line.startswith("to try   "))
+    assert "-P model=ridge" in advice
+    assert advice.removeprefix("to try   ") in html.unescape(tags["mlflow.note.content"])
 
 
 def test_rejection_registers_nothing(rejected):
