@@ -33,8 +33,8 @@ def advise(
 
 
 def _after_rejection(recipe: Recipe, path: str, model: str, was_sweep: bool) -> str:
-    others = [f"-P model={name}" for name in recipe.models if name != model]
-    first = f"another model ({' or '.join(others)}), " if others else ""
+    others = [name for name in recipe.models if name != model]
+    first = f"another model (-P model={' or '.join(others)}), " if others else ""
     then = "other ranges or more trials" if was_sweep else "a sweep (-e sweep)"
     return f"{first}{then}, or other limits (gate in {path})"
 
