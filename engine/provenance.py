@@ -169,7 +169,8 @@ def write_diff(project: Path, state: GitState, file: Path) -> list[str]:
         paths = ["rev-parse", "--git-path", "index", "--git-path", "objects"]
         own, objects = (Path(root, name) for name in run_git(paths, root).splitlines())
         if own.exists():
-            shutil.copyfile(own, index)
+            # With its time: git looks into a file that was written in the same second as its index.
+            shutil.copy2(own, index)
         variables = {
             "GIT_INDEX_FILE": str(index),
             "GIT_OBJECT_DIRECTORY": str(Path(folder, "objects")),

@@ -4,6 +4,7 @@ import pandas as pd
 import pyarrow.parquet as parquet
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
+from pyarrow import ArrowException
 
 from engine.tags import OUTPUT_DIGEST
 from modelling.errors import InputError
@@ -25,7 +26,7 @@ def describe_seen_rows(recipe: Recipe, candidate: Run, champion: ModelVersion) -
 
     Returns:
         Words that follow a semicolon; none where all test rows are new to the champion, or where
-        the runs that made it are gone.
+        the runs that made it, or their rows, are gone or damaged.
     """
     try:
         trained = find_run(champion.tags.get("pipeline.train_run_id", "none"), "train", recipe)
@@ -47,7 +48,7 @@ def describe_seen_rows(recipe: Recipe, candidate: Run, champion: ModelVersion) -
                 "these test rows, which makes it look better than it is"
             )
         known, asked = (pd.read_parquet(side, columns=[ROW_KEY])[ROW_KEY] for side in sides)
-    except InputError:
+    except (InputError, OSError, ArrowException):
         return ""
     seen = int(asked.isin(known).sum())
     if not seen:

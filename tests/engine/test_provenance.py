@@ -1,6 +1,7 @@
 """What is read of a repository, and the diff that makes the same files again."""
 
 import os
+import time
 
 import pytest
 
@@ -102,6 +103,17 @@ def test_large_files_and_inner_repositories_are_left_out_and_named(
     diff = (tmp_path / "diff").read_text()
     assert "small.csv" in diff
     assert "table.csv" not in diff
+
+
+def test_a_change_within_the_second_of_the_commit_is_seen(repository, tmp_path):
+    changed = repository / "project" / "old.py"
+    before = changed.stat()
+    changed.write_text("print(2)\n")
+    for path in (changed, repository / ".git" / "index"):
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    time.sleep(1.1)
+    write_diff(repository, read_git(repository), tmp_path / "diff")
+    assert "print(2)" in (tmp_path / "diff").read_text()
 
 
 def test_what_may_hold_a_secret_is_left_out_and_named(repository, tmp_path):
