@@ -185,7 +185,7 @@ class TeamServer:
     def _start_mlflow(self) -> None:
         with self.log.open("ab") as log:
             self._mlflow = subprocess.Popen(
-                [str(PROJECT / "deploy" / "serve.sh")],
+                [str(PROJECT / "scripts" / "launch_mlflow.sh"), "--production"],
                 cwd=self.folder,
                 env=self.settings(),
                 stdin=subprocess.DEVNULL,
