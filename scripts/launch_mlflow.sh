@@ -107,6 +107,7 @@ start_server() { # port
         --host "$host" --port "$1")
     if [ -n "$with_auth" ]; then
         command+=(--app-name basic-auth)
+        umask 077 # basic_auth.db, where the server stands, holds the hashes of passwords
         [ -n "${MLFLOW_FLASK_SERVER_SECRET_KEY:-}" ] ||
             MLFLOW_FLASK_SERVER_SECRET_KEY=$("${python[@]}" -c "import secrets; print(secrets.token_hex())")
         export MLFLOW_FLASK_SERVER_SECRET_KEY

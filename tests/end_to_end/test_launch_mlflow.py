@@ -11,6 +11,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import psutil
 import pytest
+import requests
 
 from tests.end_to_end.terminal import Terminal, wait_until
 
@@ -31,12 +32,12 @@ def launch(tmp_path, environment):
     """Opens the UI on a terminal and waits until it says where."""
     terminals = []
 
-    def launch(port, **variables):
+    def launch(port, *options, **variables):
         places = {"TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
         (tmp_path / "tmp").mkdir(exist_ok=True)
         here = tmp_path / "here"
         here.mkdir(exist_ok=True)
-        command = ["bash", SCRIPT, str(port)]
+        command = ["bash", SCRIPT, str(port), *options]
         terminals.append(Terminal(command, here, {**environment, **places, **variables}))
         ended = terminals[-1].process.poll
         wait_until(lambda: "Ctrl-C ends it" in terminals[-1].shown or ended() is not None, "the UI")
@@ -167,6 +168,15 @@ def test_where_others_reach_it_it_warns_unless_it_asks_for_a_password(type_scrip
         assert "no port from 65535 on is free" in said
         _, said = type_script("65535", "--host", "0.0.0.0", "--auth")  # noqa: S104
         assert "WARNING" not in said
+
+
+def test_with_auth_only_the_password_opens_it_and_its_hash_is_nobody_elses(launch, taken, tmp_path):
+    password = "a-long-password-for-a-test"  # noqa: S105
+    terminal = launch(taken, "--auth", MLFLOW_AUTH_ADMIN_PASSWORD=password)
+    url = f"{_address(terminal)}/api/2.0/mlflow/experiments/search?max_results=5"
+    for auth, code in ((None, 401), (("admin", "wrong"), 401), (("admin", password), 200)):
+        assert requests.get(url, auth=auth, timeout=60).status_code == code
+    assert (tmp_path / "here" / "basic_auth.db").stat().st_mode & 0o077 == 0
 
 
 def test_a_server_without_its_password_says_what_is_missing(type_script, taken):
