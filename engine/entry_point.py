@@ -23,7 +23,7 @@ from engine.leftovers import remove_what_mlflow_leaves
 from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.secrets import hide_secrets
 from engine.step_log import StepLog
-from engine.terminal import say_error
+from engine.terminal import outlive_the_terminal, say_error
 
 _SECONDS_TO_RECORD = 10.0
 _SECONDS_TO_REPORT = 120.0
@@ -55,6 +55,7 @@ def run_command(
     else:
         os.environ.pop(_RUN_VARIABLE, None)
     remove_what_mlflow_leaves()
+    outlive_the_terminal()
     process = _Process(command.name or "step", keep_log, at_end)
     with Guard(process.stop):
         error = process.run(command)
@@ -117,25 +118,30 @@ class _Process:
     def stop(self, reason: str, exit_code: int, parent_is_gone: bool) -> None:
         """Ends everything at once; called by the guard, while the main thread may be anywhere."""
         with self._ending:
-            if self._is_recorded:  # only its report is not done
-                end_children()
+            try:
+                self._end(reason, parent_is_gone)
+            finally:
                 os._exit(exit_code)
-            making_a_run.acquire(timeout=_SECONDS_TO_RECORD)  # for good: no other step begins
-            if end_children():
-                # It learns of their end now, and would write its own word over ours.
-                self._main_thread_done.wait(_SECONDS_TO_LEARN)
-            if self._log:
-                self._log.stop()
-            self._say(reason)
 
-            def record() -> None:
-                self._record("KILLED", reason, reason + "\n")
-                if parent_is_gone:
-                    self._end_parent_run(reason)
+    def _end(self, reason: str, parent_is_gone: bool) -> None:
+        if self._is_recorded:  # only its report is not done
+            end_children()
+            return
+        making_a_run.acquire(timeout=_SECONDS_TO_RECORD)  # for good: no other step begins
+        if end_children():
+            # It learns of their end now, and would write its own word over ours.
+            self._main_thread_done.wait(_SECONDS_TO_LEARN)
+        if self._log:
+            self._log.stop()
+        self._say(reason)
 
-            self._in_bounded_time(record)
-            self._report(_SECONDS_TO_RECORD)
-            os._exit(exit_code)
+        def record() -> None:
+            self._record("KILLED", reason, reason + "\n")
+            if parent_is_gone:
+                self._end_parent_run(reason)
+
+        self._in_bounded_time(record)
+        self._report(_SECONDS_TO_RECORD)
 
     def _report(self, seconds: float) -> None:
         run_id, at_end = os.environ.get(_RUN_VARIABLE), self._at_end

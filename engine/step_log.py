@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import ClassVar, TextIO
@@ -83,7 +84,8 @@ class StepLog:
             while True:
                 done = self._done.is_set()
                 while piece := file.read(_PIECE):
-                    os.write(self._originals[0], piece)
+                    with suppress(OSError):  # nobody reads there any more
+                        os.write(self._originals[0], piece)
                 if done:
                     return
                 self._done.wait(_SECONDS_BETWEEN_LOOKS)

@@ -1,5 +1,6 @@
 """What a person sees: colours where they can be shown, a line that moves while a step works."""
 
+import io
 import os
 import shutil
 import sys
@@ -9,9 +10,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import click
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 STEP_WIDTH = 17
 """Of the names of steps, wherever they are listed."""
@@ -19,6 +23,31 @@ STEP_WIDTH = 17
 _WIDTH = 80
 _SECONDS_BETWEEN_LOOKS = 0.1
 _CLEAR = "\r\x1b[K"
+
+
+class _Outlet(io.FileIO):
+    """What a standard stream writes to; it takes all, also when nobody reads there any more."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Writes, if that can be done; says that it was."""
+        with suppress(OSError):
+            super().write(data)
+        return memoryview(data).nbytes
+
+
+def outlive_the_terminal() -> None:
+    """Lets this process go on when its window or pipe is closed, or its output's disk is full.
+
+    All that matters is written to the runs; that it could not be shown is no reason to fail.
+    """
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:  # it was started with the stream closed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        raw = _Outlet(number, "w", closefd=False)
+        stream = io.TextIOWrapper(
+            io.BufferedWriter(raw), errors="backslashreplace", line_buffering=True
+        )
+        setattr(sys, name, stream)
 
 
 def wants_colour() -> bool | None:
