@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -23,6 +24,13 @@ def wait_until(happened: Callable[[], object], what: str) -> None:
         sleep(0.1)
 
 
+def _take_terminal() -> None:
+    # Tests that were started with nohup, or in the background, ignore what a terminal sends.
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """A command on a terminal of its own."""
 
@@ -39,7 +47,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_terminal,
         )
         os.close(slave)
         self._thread = threading.Thread(target=self._follow, daemon=True)

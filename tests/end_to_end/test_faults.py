@@ -85,9 +85,22 @@ def _target(top, who, deadline):
     return None
 
 
-def _wait_for_log(step):
-    while not any(file.path.endswith(".log") for file in step.open_files()):
+def _has_log(process):
+    try:
+        return any(file.path.endswith(".log") for file in process.open_files())
+    except psutil.Error:
+        return False
+
+
+def _step_with_log(top):
+    """A command that the forkserver runs looks like a step until it is run; it has no log."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in _tree(top):
+            if _is_step(process) and _has_log(process):
+                return process
         time.sleep(0.005)
+    pytest.fail("no step opened its log")
 
 
 def _running(store):
@@ -158,9 +171,7 @@ def test_a_step_whose_run_is_being_made_is_not_forgotten(store, environment):
 def test_a_step_that_is_killed_ends_its_parent_and_keeps_its_log(make_store, start, read_artifact):
     store = make_store()
     with start(store, "main.py") as started:
-        step = _target(psutil.Process(started.pid), "step", time.monotonic() + 60)
-        _wait_for_log(step)
-        step.kill()
+        _step_with_log(psutil.Process(started.pid)).kill()
         assert started.wait(_SECONDS_TO_END) == 1
     parent, child = store.runs()[-2:]
     assert child.data.tags["pipeline.error"] == "the process was killed by SIGKILL"
