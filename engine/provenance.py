@@ -49,9 +49,13 @@ class GitState:
 
 @dataclass(frozen=True)
 class Provenance:
-    """The code, the environment (versions by name, as of the step cache) and the machine (tags)."""
+    """The code, the environment (versions by name, as of the step cache) and the machine (tags).
+
+    no_git says why there is no git, or is empty.
+    """
 
     git: GitState | None
+    no_git: str
     environment: Mapping[str, str]
     machine: Mapping[str, str]
 
@@ -67,7 +71,12 @@ def begin_provenance(project: Path) -> "Future[Provenance]":
 def read_provenance(project: Path) -> Provenance:
     """Finds out where a run of the project, started here and now, would come from."""
     environment = environment_versions(project / "requirements.lock")
-    return Provenance(read_git(project), environment, machine_tags())
+    git, no_git = None, ""
+    try:
+        git = read_git(project)
+    except OSError as error:
+        no_git = str(error)
+    return Provenance(git, no_git, environment, machine_tags())
 
 
 def machine_tags() -> dict[str, str]:
@@ -104,14 +113,16 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def read_git(project: Path) -> GitState | None:
-    """Reads the state of a project; None without git, a repository or a commit."""
-    try:
-        as_read = ["--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"]
-        status = run_git(["status", *as_read, "--", "."], project)
-        folder = run_git(["rev-parse", "--show-prefix"], project).strip("\n").rstrip("/")
-    except OSError:
-        return None
+def read_git(project: Path) -> GitState:
+    """Reads the state of a project.
+
+    Raises:
+        OSError: there is no git, no repository or no commit; or git refuses, as in a repository of
+            another user.
+    """
+    as_read = ["--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"]
+    status = run_git(["status", *as_read, "--", "."], project)
+    folder = run_git(["rev-parse", "--show-prefix"], project).strip("\n").rstrip("/")
     facts: dict[str, str] = {}
     changed: list[str] = []
     untracked: list[str] = []
@@ -125,7 +136,7 @@ def read_git(project: Path) -> GitState | None:
         else:
             changed.append(rest.split(" ", 9 if kind == "u" else 7)[-1])
     if facts.get("branch.oid", "(initial)") == "(initial)":
-        return None
+        raise OSError("the repository has no commit")
     branch = facts.get("branch.head")
     return GitState(
         commit=facts["branch.oid"],
@@ -231,7 +242,7 @@ def run_git(
         words: its standard input.
 
     Raises:
-        OSError: git is not there, or failed; the message is the last line that it printed.
+        OSError: git is not there, or failed; the message is what it printed last.
     """
     # As they stand inside a hook of git, they would mean another repository.
     outer = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
@@ -250,6 +261,12 @@ def run_git(
         capture_output=True,
     )
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise OSError(f"git {arguments[0]}: {without_credentials(said[-1]) if said else 'failed'}")
+        raise OSError(f"git {arguments[0]}: {_problem(done.stderr.decode(errors='replace'))}")
     return done.stdout.decode(errors="surrogateescape")
+
+
+def _problem(said: str) -> str:
+    """What git printed from `fatal:` on, with its advice, or its last line; as one line."""
+    _, is_fatal, problem = said.partition("fatal: ")
+    lines = problem if is_fatal else said.strip().rpartition("\n")[-1]
+    return without_credentials(" ".join(lines.split())) or "failed"

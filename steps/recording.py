@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_NAME,
 )
 
-from engine.provenance import Provenance, write_diff
+from engine.provenance import GitState, Provenance, write_diff
 from engine.secrets import without_credentials
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_path
@@ -53,14 +53,10 @@ def record_provenance(project: Path, provenance: Provenance, seed: int) -> None:
         provenance: of the run.
         seed: of everything random.
     """
-    git, left_out = provenance.git, []
-    if git and git.is_dirty:
-        diff = temporary_path(DIFF_FILE)
-        left_out = write_diff(project, git, diff)
-        if left_out:
-            click.echo(f"main: left out of the recorded diff: {', '.join(left_out)}")
-        if diff.stat().st_size:
-            log_artifact(diff)
+    git = provenance.git
+    if git is None:
+        click.echo(f"main: no commit is recorded, so nobody can reproduce it: {provenance.no_git}")
+    left_out = _record_diff(project, git) if git and git.is_dirty else []
     environment = dict(provenance.environment)
     content = {
         "seed": seed,
@@ -85,3 +81,14 @@ def record_provenance(project: Path, provenance: Provenance, seed: int) -> None:
         if git.remote:
             tags[MLFLOW_GIT_REPO_URL] = git.remote
     mlflow.set_tags(tags)
+
+
+def _record_diff(project: Path, git: GitState) -> list[str]:
+    """Logs the diff; returns what it leaves out, and says so."""
+    diff = temporary_path(DIFF_FILE)
+    left_out = write_diff(project, git, diff)
+    if left_out:
+        click.echo(f"main: left out of the recorded diff: {', '.join(left_out)}")
+    if diff.stat().st_size:
+        log_artifact(diff)
+    return left_out

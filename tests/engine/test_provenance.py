@@ -161,9 +161,17 @@ def test_settings_of_the_user_do_not_change_the_form_of_the_diff(repository, tmp
 
 
 def test_a_folder_without_repository_or_commit_has_no_state(tmp_path):
-    assert read_git(tmp_path) is None
+    with pytest.raises(OSError, match="git status: not a git repository"):
+        read_git(tmp_path)
     git(tmp_path, "init", "-q")
-    assert read_git(tmp_path) is None
+    with pytest.raises(OSError, match="the repository has no commit"):
+        read_git(tmp_path)
+
+
+def test_git_that_refuses_is_told_with_its_advice(repository, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(OSError, match=r"detected dubious ownership .* safe\.directory"):
+        read_git(repository)
 
 
 def test_the_remote_is_told_without_credentials(repository):
