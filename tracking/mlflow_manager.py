@@ -1,5 +1,6 @@
 """The run of a step: where it is kept, how it is opened and closed, its params and metrics."""
 
+import glob
 import hashlib
 import logging
 import math
@@ -157,9 +158,10 @@ def _create_database(database: Path) -> None:
     with store_lock(f"sqlite:///{database}"):
         if database.exists():
             return
-        for left_behind in database.parent.glob(f"{database.name}.[0-9]*"):
+        # Names that nobody would give a copy of it.
+        for left_behind in database.parent.glob(f".{glob.escape(database.name)}.unfinished-*"):
             left_behind.unlink()
-        unfinished = database.with_name(f"{database.name}.{os.getpid()}")
+        unfinished = database.with_name(f".{database.name}.unfinished-{os.getpid()}")
         try:
             MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
             unfinished.rename(database)

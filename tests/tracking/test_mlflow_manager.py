@@ -57,6 +57,17 @@ def test_without_any_name_it_is_a_whole_database_in_the_working_directory(tmp_pa
     assert [path.name for path in tmp_path.glob("*.db*")] == ["mlflow.db"]
 
 
+def test_a_new_database_leaves_copies_of_an_old_one(tmp_path):
+    copies = [tmp_path / f"mlflow.db.{ending}" for ending in ("1", "20261124", "2026-11-24.gz")]
+    left_behind = tmp_path / ".mlflow.db.unfinished-1"
+    for file in (*copies, left_behind):
+        file.write_bytes(b"runs")
+    mlflow.set_tracking_uri(None)
+    init_mlflow()
+    assert all(copy.exists() for copy in copies)
+    assert not left_behind.exists()
+
+
 def test_a_relative_database_is_made_absolute_and_kept_if_it_is_there(tmp_path):
     (tmp_path / "other.db").write_bytes(b"as it was")
     assert init_mlflow("sqlite:///other.db") == f"sqlite:///{tmp_path / 'other.db'}"
