@@ -56,7 +56,8 @@ class DaskTrials:
 
     def free(self) -> int:
         """Returns how many trials can be taken so that no thread waits for one."""
-        return self._threads() * _AT_ONCE_FOR_EACH_THREAD - len(self._under_way)
+        # Those of a worker that was lost are still under way, on the others.
+        return max(0, self._threads() * _AT_ONCE_FOR_EACH_THREAD - len(self._under_way))
 
     def submit(self, trial: Trial) -> None:
         """Sends a trial to the cluster."""
@@ -93,10 +94,10 @@ class DaskTrials:
         return ended
 
     def close(self) -> None:
-        """Lets the cluster forget the trials that are not done, and ends the idle processes."""
+        """Lets the cluster forget the trials that are not done, and ends the sweep's processes."""
         if self._under_way:
             self._client.cancel(list(self._under_way.values()), force=True)
-        self._client.run(end_processes, on_error="ignore")
+        self._client.run(end_processes, self._archive, self._place, on_error="ignore")
         self._client.close()
 
     def _threads(self) -> int:

@@ -12,12 +12,16 @@ import sys
 import tempfile
 import threading
 import zipfile
-from functools import cache
+from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
+_Sweep = tuple[str, bytes]
+"""The ZIP file with a sweep's code, and its place."""
+
 _idle: list["_Process"] = []
+_ended_sweeps: set[_Sweep] = set()
 _lock = threading.Lock()
 
 
@@ -48,16 +52,18 @@ def do_trial(archive: str, place: bytes, trial: bytes) -> bytes:
         how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         raise WorkerLostError(f"its process on {platform.node()} was {how}") from error
     with _lock:
-        _idle.append(process)
+        if process.sweep in _ended_sweeps:
+            process.connection.close()
+        else:
+            _idle.append(process)
     return ended
 
 
-def end_processes() -> None:
-    """Ends the processes that have nothing to do."""
+def end_processes(archive: str, place: bytes) -> None:
+    """Ends a sweep's processes: those that have nothing to do now, the others after their trial."""
     with _lock:
-        ending, _idle[:] = list(_idle), []
-    for process in ending:
-        process.connection.close()
+        _ended_sweeps.add((archive, place))
+        _end_idle(lambda process: process.sweep == (archive, place))
 
 
 def find_obstacle(store: str, versions: dict[str, str]) -> str | None:
@@ -90,9 +96,11 @@ def _version(name: str) -> str | None:
 
 class _Process:
     def __init__(self, archive: str, place: bytes) -> None:
-        self.key = (archive, place)
+        self.sweep: _Sweep = (archive, place)
         self.connection, theirs = Pipe()
-        environment = {**os.environ, "CUVEE_PARENT": _own_id()}
+        # By its name: every worker has what it needs, and a scheduler may lack it.
+        parent = import_module("engine.processes").parent_variable()
+        environment = {**os.environ, **parent}
         environment.pop("MLFLOW_RUN_ID", None)
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "engine.dask_worker", str(theirs.fileno())],
@@ -109,10 +117,7 @@ class _Process:
 def _take(archive: str, place: bytes) -> _Process:
     """A process for this sweep that has nothing to do; those of other sweeps are ended."""
     with _lock:
-        others = [process for process in _idle if process.key != (archive, place)]
-        for process in others:
-            _idle.remove(process)
-            process.connection.close()
+        _end_idle(lambda process: process.sweep != (archive, place))
         while _idle:
             process = _idle.pop()
             if process.popen.poll() is None:
@@ -120,10 +125,10 @@ def _take(archive: str, place: bytes) -> _Process:
     return _Process(archive, place)
 
 
-@cache
-def _own_id() -> str:
-    psutil = import_module("psutil")  # which every worker has, and a scheduler may lack
-    return f"{os.getpid()}:{psutil.Process().create_time():.2f}"
+def _end_idle(is_to_end: Callable[["_Process"], bool]) -> None:
+    for process in [process for process in _idle if is_to_end(process)]:
+        _idle.remove(process)
+        process.connection.close()
 
 
 _unpacking = threading.Lock()

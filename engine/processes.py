@@ -30,7 +30,10 @@ _SECONDS_TO_END = 5.0
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process of this host: its number, and when it started, since numbers come again."""
+    """A process of this host: its number, and when it started, since numbers come again.
+
+    started: in seconds; on Linux since the boot, for the time of day may be set meanwhile.
+    """
 
     pid: int
     started: float
@@ -38,7 +41,8 @@ class ProcessId:
     @classmethod
     def of(cls, process: psutil.Process) -> Self:
         """Returns the identity of a living process."""
-        return cls(process.pid, process.create_time())
+        epoch = psutil.boot_time() if psutil.LINUX else 0.0
+        return cls(process.pid, process.create_time() - epoch)
 
     @classmethod
     def current(cls) -> Self:
@@ -49,7 +53,7 @@ class ProcessId:
         """Says whether this very process still runs."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 0.5
+            same = abs(ProcessId.of(process).started - self.started) < 0.5
             return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False

@@ -6,6 +6,7 @@ import sys
 import time
 
 import psutil
+import pytest
 
 from engine.processes import ProcessId, end_children, process_of, process_tags
 
@@ -21,6 +22,13 @@ def test_a_process_is_known_by_its_start_too():
     own = ProcessId.current()
     assert own.is_alive()
     assert not ProcessId(own.pid, own.started - 100).is_alive()
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="there, the start of a process is not the clock's")
+def test_a_process_lives_on_when_the_clock_is_set(monkeypatch):
+    tags, booted = process_tags(), psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + 3600)
+    assert process_of(tags)[1].is_alive()
 
 
 def test_a_process_that_ended_is_not_alive():
