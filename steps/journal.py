@@ -32,7 +32,8 @@ _NONE = "none"
 class Move:
     """One move of the champion alias.
 
-    when: UTC, ISO 8601; what: `promoted` or `rolled back`; before and after: versions, or `none`.
+    when: UTC, ISO 8601; what: `promoted` or `rolled back`; before and after: versions, or `none`;
+    run_id: of the register or the rollback that moved it.
     """
 
     when: str
@@ -41,6 +42,7 @@ class Move:
     why: str
     before: str
     after: str
+    run_id: str = _NONE
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -50,7 +52,7 @@ class Move:
         return cls(**entry)
 
     def to_json(self) -> str:
-        """Returns the entry with the keys when, who, what, why, from, to."""
+        """Returns the entry with the keys when, who, what, why, from, to, run_id."""
         return json.dumps(
             {
                 "when": self.when,
@@ -59,6 +61,7 @@ class Move:
                 "why": self.why,
                 "from": self.before,
                 "to": self.after,
+                "run_id": self.run_id,
             },
             ensure_ascii=False,
         )
@@ -111,6 +114,7 @@ def move_champion(name: str, version: str, what: str, why: str) -> Move:
         why=why[:_LONGEST_REASON],
         before=str(before.version) if before else _NONE,
         after=str(version),
+        run_id=run.info.run_id if run else _NONE,
     )
     client.set_registered_model_tag(name, _MOVING, move.to_json())
     client.set_registered_model_tag(name, move.tag, move.to_json())
@@ -132,17 +136,24 @@ def move_champion(name: str, version: str, what: str, why: str) -> Move:
     return move
 
 
+def move_under_way(name: str) -> Move | None:
+    """Returns the move that is not complete; its run is at work on it, or was cut off."""
+    found = MlflowClient().search_registered_models(f"name = '{name}'")
+    moving = found[0].tags.get(_MOVING) if found else None
+    return Move.from_json(moving) if moving else None
+
+
 def finish_move(name: str) -> list[str]:
     """Completes a move that was cut off, or takes it back; the caller holds the lock.
 
     Returns:
         What was done, in words.
     """
-    found = MlflowClient().search_registered_models(f"name = '{name}'")
-    if not found or _MOVING not in found[0].tags:
+    move = move_under_way(name)
+    if move is None:
         return []
-    move = Move.from_json(found[0].tags[_MOVING])
-    if str(found[0].aliases.get(CHAMPION)) == move.after:
+    now = find_champion(name)
+    if now and str(now.version) == move.after:
         _complete(name, move)
         return [f"the champion of {name} is version {move.after}: told in its journal"]
     _take_back(name, move)

@@ -8,7 +8,7 @@ deleted, so that it can no more become the champion.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
 import click
@@ -16,7 +16,7 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from modelling.errors import InputError
-from steps.journal import finish_move
+from steps.journal import finish_move, move_under_way
 from steps.registry import UNFINISHED
 from steps.unfinished import find_unfinished, is_over, settle
 
@@ -62,14 +62,26 @@ def wait_for_others(name: str, before: int | None = None) -> None:
         before: only versions before this one count.
     """
     until: dict[str, float] = {}
+    given_up: set[str] = set()
     while unfinished := find_unfinished(name, before):
         first = unfinished[0]
         number, run_id = str(first.version), first.tags[UNFINISHED]
         if is_over(run_id) or time.monotonic() > until.get(number, math.inf):
             settle(name, number)
+            given_up.add(run_id)
             continue
         if number not in until:
             until[number] = time.monotonic() + _LONGEST_TURN
             click.echo(f"waits while run {run_id} registers version {number} of {name}")
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    _wait_for_move(name, given_up)
+
+
+def _wait_for_move(name: str, given_up: Collection[str]) -> None:
+    """Waits until nobody moves the champion, as a rollback does without a version of its own."""
+    end = time.monotonic() + _LONGEST_TURN
+    while move := move_under_way(name):
+        if move.run_id in given_up or is_over(move.run_id) or time.monotonic() > end:
+            break
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     finish_move(name)

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from engine.processes import process_of
-from steps.journal import finish_move
+from steps.journal import finish_move, move_under_way
 from steps.registry import REPLACED_BY_VERSION, REPLACED_VERSION, UNFINISHED, get_version
 
 _ABSENT = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
@@ -47,8 +47,10 @@ def finish_or_undo(name: str) -> list[str]:
     """
     unfinished = find_unfinished(name)
     over = [version for version in unfinished if is_over(version.tags[UNFINISHED])]
+    move = move_under_way(name)
     # A move that somebody is at work on is not cut off.
-    did = finish_move(name) if len(over) == len(unfinished) else []
+    is_cut_off = len(over) == len(unfinished) and move is not None and is_over(move.run_id)
+    did = finish_move(name) if is_cut_off else []
     return did + [settle(name, str(version.version)) for version in over]
 
 

@@ -7,6 +7,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from engine.processes import process_tags
 from steps.journal import move_champion, read_journal
 from steps.registry import UNFINISHED, find_champion
 from steps.unfinished import finish_or_undo
@@ -59,6 +60,24 @@ def said(client, name):
         str(found.version): (read_journal(found.tags), found.description, found.aliases)
         for found in client.search_model_versions(f"name = '{name}'")
     } | {"model": (dict(model.tags), dict(model.aliases))}
+
+
+def test_a_move_that_a_rollback_is_at_work_on_is_left_alone(client, tmp_path):
+    name = "under way"
+    client.create_registered_model(name)
+    for _ in range(2):
+        client.create_model_version(name, tmp_path.as_uri())
+    move_champion(name, "2", "promoted", "the first")
+    with mlflow.start_run(experiment_id="0", tags=process_tags()) as run:
+        assert not cut_off_before_write(2, lambda: move_champion(name, "1", "rolled back", "slow"))
+    client.update_run(run.info.run_id, status="RUNNING")
+    before = said(client, name)
+    assert finish_or_undo(name) == []
+    assert said(client, name) == before
+    client.set_terminated(run.info.run_id, "KILLED")
+    assert finish_or_undo(name) == [
+        f"the champion of {name} never became version 1: no entry in its journal"
+    ]
 
 
 def test_a_move_of_the_champion_is_made_or_not_made(client, tmp_path):
