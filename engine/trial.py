@@ -26,6 +26,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from engine.failures import end_run_unless_ended, one_line
 from engine.processes import Guard, process_tags
+from engine.secrets import hide_secrets
 from engine.tags import ERROR
 
 _LONGEST_TEXT = 5000
@@ -230,8 +231,8 @@ class _Log:
         """Adds a text, and logs the file as an artifact of the trial's run."""
         sys.stdout.flush()
         sys.stderr.flush()
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(text)
+        printed = self._path.read_text(encoding="utf-8", errors="replace")
+        self._path.write_text(hide_secrets(printed + text), encoding="utf-8")
         repository = get_artifact_repository(run.info.artifact_uri)
         repository.log_artifact(str(self._path), "logs")
 

@@ -34,6 +34,7 @@ from engine.local_trials import LocalTrials
 from engine.processes import process_tags, when_interrupted
 from engine.provenance import begin_provenance
 from engine.reaper import reap
+from engine.secrets import without_credentials
 from engine.trial import Place, Trials
 from modelling.errors import InputError
 from modelling.metrics import metrics_of
@@ -275,7 +276,8 @@ def _place(plan: Plan, prepare: Step, run: ActiveRun) -> Place:
             MLFLOW_PARENT_RUN_ID: run.info.run_id,
             MLFLOW_PROJECT_ENTRY_POINT: "train",
             MLFLOW_PROJECT_BACKEND: "warm",
-            MLFLOW_SOURCE_NAME: tags.get(MLFLOW_SOURCE_NAME, str(PROJECT)),
+            # As it was when the run was opened; its credentials have been taken out since.
+            MLFLOW_SOURCE_NAME: without_credentials(tags.get(MLFLOW_SOURCE_NAME, str(PROJECT))),
             MLFLOW_SOURCE_TYPE: "PROJECT",
             "pipeline.recipe": plan.recipe.name,
             **{name: tags[name] for name in inherited if name in tags},

@@ -136,7 +136,7 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def written(root, project, tracking, table, environment, type_command):
-    """Types a pipeline and one that fails; gives the terminals' words and the command lines."""
+    """Types a pipeline, a sweep, and a step that fails; gives their words and command lines."""
     variables = {
         "MLFLOW_TRACKING_URI": f"http://ana:{SECRETS['the tracking URI']}@{tracking}",
         "WINES": f"http://ana:{SECRETS['the URI of the table']}@{table}",
@@ -151,9 +151,11 @@ def written(root, project, tracking, table, environment, type_command):
     run = [sys.executable, "-m", "mlflow", "run", str(project), "--env-manager", "local"]
     with Watch() as watch:
         good = type_command([*run, "-P", "data=$WINES"], root / "user", variables)
+        sweep = [*run, "-e", "sweep", "-P", "data=$WINES", "-P", "alpha=0.01,0.1"]
+        swept = type_command(sweep, root / "user", variables)
         prepare = [*run, "-e", "prepare", "-P", "data=$BROKEN"]
         bad = type_command(prepare, root / "user", variables)
-    return good, bad, watch.seen
+    return (good, swept, bad), watch.seen
 
 
 @pytest.fixture
@@ -162,9 +164,10 @@ def client(tracking):
 
 
 def test_the_pipeline_runs_on_a_server_with_a_table_behind_a_password(written, client):
-    good, bad, _ = written
+    (good, swept, bad), _ = written
     assert good.returncode == 0, good.stdout
     assert "verdict  promoted" in good.stdout
+    assert swept.returncode == 0, swept.stdout
     assert client.get_model_version_by_alias("wine_quality", "champion").version == "1"
     assert bad.returncode != 0
     assert "prepare: table $BROKEN cannot be downloaded: the server answered 404" in bad.stdout
@@ -172,7 +175,7 @@ def test_the_pipeline_runs_on_a_server_with_a_table_behind_a_password(written, c
 
 def test_what_was_left_out_of_the_diff_is_said(written, client):
     said = "main: left out of the recorded diff: data/README.md (may hold a secret, by its content)"
-    assert f"{said}, .env (may hold secrets, by its name)" in written[0].stdout
+    assert f"{said}, .env (may hold secrets, by its name)" in written[0][0].stdout
     (run,) = client.search_runs(["0"], "tags.`mlflow.project.entryPoint` = 'main'")
     assert run.data.tags["mlflow.source.git.repoURL"] == "https://example.org/cuvee.git"
     diff = Path(client.download_artifacts(run.info.run_id, "git_diff.txt")).read_text()
@@ -181,10 +184,10 @@ def test_what_was_left_out_of_the_diff_is_said(written, client):
 
 @pytest.mark.parametrize("planted", SECRETS)
 def test_no_secret_is_written(written, root, planted):
-    good, bad, command_lines = written
+    typed, command_lines = written
     secret = SECRETS[planted]
-    for said in (good.stdout, bad.stdout):
-        assert secret not in said
+    for done in typed:
+        assert secret not in done.stdout
     assert not [line for line in command_lines if secret.encode() in line]
     files = [file for file in root.rglob("*") if file.is_file()]
     assert len(files) > 50
@@ -193,6 +196,6 @@ def test_no_secret_is_written(written, root, planted):
 
 def test_the_search_would_find_one(written, root):
     """What is known to be written is found by the same search."""
-    assert any(b"$WINES" in line for line in written[2])
+    assert any(b"$WINES" in line for line in written[1])
     files = [file for file in root.rglob("*") if file.is_file()]
     assert any(b"example.org/cuvee.git" in file.read_bytes() for file in files)
