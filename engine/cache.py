@@ -59,10 +59,20 @@ class StepCache:
             return None, f"of run {run.info.run_id}, {damage}"
         return run, _origin(run)
 
-    def store(self, step: str, dependencies: Dependencies, run: Run, reason: str) -> None:
-        """Makes a finished run findable, as the last thing that happens to it."""
+    def store(
+        self, step: str, dependencies: Dependencies, run: Run, reason: str, is_findable: bool
+    ) -> None:
+        """Says why a finished run ran and makes it findable, as the last thing that happens to it.
+
+        Args:
+            step: its name in the pipeline.
+            dependencies: what its result depends on.
+            run: the step's.
+            reason: why it ran, in words.
+            is_findable: whether it may stand for the step another time.
+        """
         tags = {RERUN_REASON: reason[:_LONGEST_TAG]}
-        if self._mode != "off":
+        if is_findable and self._mode != "off":
             self._client.log_text(run.info.run_id, dependencies.to_json(), _DEPENDENCIES_FILE)
             tags |= {
                 CACHE_KEY: dependencies.key,

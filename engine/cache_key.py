@@ -120,6 +120,23 @@ def code_digests(project: Path, module: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def edited_files(project: Path, digests: Mapping[str, str]) -> list[str]:
+    """Names the files whose code is not what it was when this process first read it.
+
+    Args:
+        project: the folder that imports start from.
+        digests: as `code_digests` gave them.
+    """
+    return [name for name, digest in digests.items() if _digest_now(project / name) != digest]
+
+
+def _digest_now(file: Path) -> str | None:
+    try:
+        return _read_code.__wrapped__(file)[0]
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
 @cache
 def _files_of(project: Path, module: str) -> tuple[Path, ...]:
     """The module's file, if the project has it, and those of the packages around it."""

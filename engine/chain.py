@@ -15,7 +15,7 @@ from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.exceptions import ExecutionException
 
 from engine.cache import StepCache
-from engine.cache_key import Dependencies
+from engine.cache_key import Dependencies, edited_files, in_words
 from engine.failures import StepError, end_run_unless_ended
 from engine.processes import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE, read_log
@@ -96,13 +96,20 @@ class Chain:
         say(cut(line))  # all of the reason is on the run
         if run is None:
             run = self._run(entry_point, parameters, name, reason)
-            self._cache.store(name, depends_on(), run, reason)
+            self._store(name, depends_on(), run, reason)
         step = Step(name, run, time.monotonic() - started, status, reason)
         self._note(name, run.info.run_id, status, reason, step.seconds)
         self.steps.append(step)
         if self._on_step:
             self._on_step(step)
         return step
+
+    def _store(self, name: str, dependencies: Dependencies, run: Run, reason: str) -> None:
+        """Makes the run findable, unless nobody can say which code it ran."""
+        edited = edited_files(self._project, dependencies.code)
+        if edited:
+            say(f"{name:<{STEP_WIDTH}} will run again: {in_words(edited)} was edited meanwhile")
+        self._cache.store(name, dependencies, run, reason, is_findable=not edited)
 
     def _run(
         self, entry_point: str, parameters: Mapping[str, object], name: str, reason: str

@@ -20,6 +20,7 @@ from engine.failures import (
     one_line,
 )
 from engine.leftovers import remove_what_mlflow_leaves
+from engine.memory import survive_without_home
 from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.secrets import hide_secrets
 from engine.step_log import StepLog
@@ -54,6 +55,7 @@ def run_command(
         note_run(run_id)
     else:
         os.environ.pop(_RUN_VARIABLE, None)
+    survive_without_home()
     remove_what_mlflow_leaves()
     outlive_the_terminal()
     process = _Process(command.name or "step", keep_log, at_end)
@@ -93,7 +95,9 @@ class _Process:
             if self._log:
                 self._log.stop()
             if error is None:
-                self._keep_log("")
+                self._in_bounded_time(
+                    lambda: self._keep_log(""), "its log is not kept", _SECONDS_TO_REPORT
+                )
             else:
                 self._fail(error)
             self._is_recorded = True

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
+from engine.cache_key import code_digests
+from engine.memory import survive_without_home
 from engine.preload import MODULES_VARIABLE
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -24,6 +26,9 @@ def start_forkserver(modules: Sequence[str]) -> None:
     """Starts the process that imports these modules of the project; returns at once."""
     if not can_fork():
         return
+    survive_without_home()
+    for module in modules:  # the code that it imports now is the code that the step cache knows
+        code_digests(PROJECT, module)
     before = dict(os.environ)
     # The only way to tell it what to import, and from where whatever the working directory is.
     os.environ[MODULES_VARIABLE] = " ".join(modules)

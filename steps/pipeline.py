@@ -21,7 +21,14 @@ from modelling.values import parse_value
 from steps.dependencies import StepDependencies
 from steps.recording import record_provenance, record_request
 from steps.registry import find_champion, unfit_columns
-from steps.step import DATA_SHA256, MODEL_DIGEST, MODEL_VERSION, VERDICT, VERDICT_REASON
+from steps.step import (
+    DATA_SHA256,
+    MODEL_DIGEST,
+    MODEL_VERSION,
+    VERDICT,
+    VERDICT_REASON,
+    freeze_recipe,
+)
 from steps.table_source import check_source, fetch_table
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
@@ -91,6 +98,7 @@ def run_prepare(chain: Chain, request: Request) -> Step:
     Raises:
         InputError: the table changed meanwhile.
     """
+    freeze_recipe(request.recipe)
     depends = StepDependencies(PROJECT, request.recipe)
     data_sha256 = _data_sha256(request.data)
     prepare = chain.run(

@@ -1,6 +1,7 @@
 """What all steps share: their run, and the runs that they read from."""
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -11,6 +12,7 @@ import click
 import mlflow
 import pandas as pd
 import pyarrow
+import yaml
 from mlflow import ActiveRun, MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -27,7 +29,7 @@ from modelling.recipe import Recipe, load_recipe, only_parts
 from steps.reads import READS
 from steps.recording import hide_credentials
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
-from tracking.output_manager import temporary_folder
+from tracking.output_manager import temporary_folder, temporary_path
 from tracking.system_logger import log_system_metrics
 
 DATA_SHA256 = "pipeline.data_sha256"
@@ -36,11 +38,20 @@ TEST_ROW_NUMBERS = "test_row_numbers.parquet"
 PREPARE_RUN_ID = "pipeline.prepare_run_id"
 DRIFT = "pipeline.drift"
 ALERT = "pipeline.alert"
+_FROZEN_RECIPE = "CUVEE_RECIPE"
 MODEL_ID = "pipeline.model_id"
 MODEL_DIGEST = "pipeline.model_digest"
 MODEL_VERSION = "pipeline.model_version"
 VERDICT = "pipeline.verdict"
 VERDICT_REASON = "pipeline.verdict_reason"
+
+
+def freeze_recipe(recipe: Recipe) -> None:
+    """Lets the steps below this process read the recipe as it is now, whoever edits its file."""
+    frozen = temporary_path("recipe.yaml")
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
+    frozen.write_text(text, encoding="utf-8")
+    os.environ[_FROZEN_RECIPE] = str(frozen)
 
 
 def load_parts(recipe: str, step: str) -> Recipe:
@@ -49,7 +60,8 @@ def load_parts(recipe: str, step: str) -> Recipe:
     Raises:
         InputError: the recipe cannot be read, or is none.
     """
-    return cast("Recipe", only_parts(load_recipe(recipe), READS[step]))
+    path = os.environ.get(_FROZEN_RECIPE, recipe)
+    return cast("Recipe", only_parts(load_recipe(path), READS[step]))
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """The step cache by `python main.py`: in a copy of the project that is changed between commands."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.conftest import clean_environment
 from tests.end_to_end.git_daemon import copy_project, git
 
 STEPS = ("prepare", "train", "evaluate", "register")
@@ -209,3 +211,27 @@ def _artifacts(client, run_id, folder):
             yield from _artifacts(client, run_id, found.path)
         else:
             yield found.path
+
+
+@pytest.mark.slow
+def test_what_is_edited_while_the_pipeline_runs_counts_the_next_time(make_store, tmp_path):
+    copy = Copy(tmp_path / "project", make_store())
+    command = [sys.executable, str(copy.folder / "main.py")]
+    with subprocess.Popen(
+        command,
+        cwd=copy.store.folder,
+        env={**clean_environment(), **copy.variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as started:
+        said = next(line for line in started.stdout if line.startswith("train "))
+        copy.change("modelling/metrics.py", "np.sum(targets) / 2", "np.sum(targets) * 0.5")
+        copy.change("recipes/wine_quality.yaml", "relative_change: 0.05", "relative_change: 0.99")
+        said += started.stdout.read()
+    assert started.returncode == 0, said
+    assert "evaluate          will run again: modelling/metrics.py was edited meanwhile" in said
+    assert "verdict  promoted" in said  # by the recipe as it was
+    outcome = copy.main()
+    assert statuses(outcome) == {**REUSED, "evaluate": "ran", "register": "ran"}
+    assert outcome.parent.data.tags["pipeline.verdict"] == "rejected"
