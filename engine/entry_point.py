@@ -20,7 +20,7 @@ from engine.failures import (
     one_line,
 )
 from engine.leftovers import remove_what_mlflow_leaves
-from engine.memory import survive_without_home
+from engine.no_account import survive_without_account
 from engine.processes import PARENT_VARIABLE, Guard, end_children, end_servers
 from engine.secrets import hide_secrets
 from engine.step_log import StepLog
@@ -55,7 +55,7 @@ def run_command(
         note_run(run_id)
     else:
         os.environ.pop(_RUN_VARIABLE, None)
-    survive_without_home()
+    survive_without_account()
     remove_what_mlflow_leaves()
     outlive_the_terminal()
     process = _Process(command.name or "step", keep_log, at_end)

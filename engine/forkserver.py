@@ -11,7 +11,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 from engine.cache_key import code_digests
-from engine.memory import survive_without_home
+from engine.no_account import survive_without_account
 from engine.preload import MODULES_VARIABLE
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -26,7 +26,7 @@ def start_forkserver(modules: Sequence[str]) -> None:
     """Starts the process that imports these modules of the project; returns at once."""
     if not can_fork():
         return
-    survive_without_home()
+    survive_without_account()
     for module in modules:  # the code that it imports now is the code that the step cache knows
         code_digests(PROJECT, module)
     before = dict(os.environ)

@@ -2,8 +2,6 @@
 
 import json
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +9,6 @@ from typing import Any
 def user_cache() -> Path:
     """Returns the folder for what can be computed again; it need not be there."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "cuvee")
-
-
-def survive_without_home() -> None:
-    """Lets XDG_CACHE_HOME name a temporary folder, where a user's own cannot be written.
-
-    So it is in containers whose user is a bare number. What runs below this process uses it too.
-    """
-    with suppress(OSError, RuntimeError):  # RuntimeError: nobody knows where it would be
-        user_cache().mkdir(parents=True, exist_ok=True)
-        if os.access(user_cache(), os.W_OK):
-            return
-    folder = Path(tempfile.gettempdir(), f"cuvee_of_user_{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.lstat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} is another user's: set XDG_CACHE_HOME to one of yours")
-    os.environ["XDG_CACHE_HOME"] = str(folder)
 
 
 def writable_cache(name: str) -> Path | None:

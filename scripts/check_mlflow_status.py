@@ -29,7 +29,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.failures import one_line
-from engine.memory import survive_without_home
+from engine.no_account import survive_without_account
 from engine.terminal import folded, say, say_error
 from modelling.errors import InputError
 from steps.store_status import Status, best_runs, compare_runs, look, open_store
@@ -56,7 +56,7 @@ def check_mlflow_status(
 ) -> None:
     """Says whether all is well with the store, what ran last and which versions are in use."""
     try:
-        survive_without_home()
+        survive_without_account()
         if compare:
             open_store()
             _print(compare_runs(*compare), as_json, _print_comparison)

@@ -60,10 +60,10 @@ fi
 # server and a pipeline that make it at once would break it.
 read -r is_new store < <(PYTHONPATH=$project MLFLOW_LOGGING_LEVEL=ERROR "${python[@]}" -c '
 from engine.failures import one_line
-from engine.memory import survive_without_home
+from engine.no_account import survive_without_account
 from tracking.mlflow_manager import database_file, init_mlflow, locate_store
 try:
-    survive_without_home()
+    survive_without_account()
     database = database_file(locate_store())
     is_new = database and not database.exists()
     print("new" if is_new else "known", init_mlflow())

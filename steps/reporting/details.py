@@ -1,6 +1,7 @@
 """What a report shows and nothing else needs: computed once, when the step has run."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ def _write_data(run: Run) -> None:
     rows = {side: sample for side, (sample, _) in samples.items()}
     totals = {side: total for side, (_, total) in samples.items()}
     target = RunFiles.of(run).config()["data"]["target"]
+    # skrub makes one when it is imported: in the user's home, if it is not told where.
+    os.environ.setdefault("SKB_DATA_DIRECTORY", str(temporary_folder("skrub")))
     _log(run_id, "data.json", json.dumps(compare_sides(rows, totals, target, run.data.metrics)))
     for side, frame in rows.items():
         page = table_report(frame.drop(columns=ROW_KEY), f"{side} rows")
