@@ -23,7 +23,7 @@ from mlflow.store.db.utils import Base, _get_schema_version, create_sqlalchemy_e
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
-from settings import artifacts_destination, setting
+from settings import FAILURES, artifacts_destination, one_line, setting
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -61,10 +61,10 @@ def move_to_server(source: str, artifacts: str | None) -> None:
     """Moves the store SOURCE, such as sqlite:////home/ana/cuvee/mlflow.db, to the server."""
     database = Path(source.removeprefix("sqlite:///"))
     served = Path(artifacts) if artifacts else database.parent / "mlartifacts"
-    if not source.startswith("sqlite:///") or not database.is_file():
-        raise click.ClickException(f"{source} is not the URI of an SQLite database that is there")
-    target, destination = setting("BACKEND_STORE_URI"), artifacts_destination()
     try:
+        if not source.startswith("sqlite:///") or not database.is_file():
+            raise ValueError(f"{source} is not the URI of an SQLite database that is there")
+        target, destination = setting("BACKEND_STORE_URI"), artifacts_destination()
         SqlAlchemyStore(target, _SERVED)  # makes the tables of a database that has none
         theirs, ours = create_sqlalchemy_engine(source), create_sqlalchemy_engine(target)
         with theirs.connect() as reading, ours.begin() as writing:
@@ -75,9 +75,8 @@ def move_to_server(source: str, artifacts: str | None) -> None:
             _compare(reading, writing)
             if ours.dialect.name == "postgresql":
                 _set_sequences(writing)
-    except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
-        line = " ".join(str(error).partition("[SQL:")[0].split())
-        raise click.ClickException(f"nothing was moved: {line}") from error
+    except (MlflowException, SQLAlchemyError, *FAILURES) as error:
+        raise click.ClickException(f"nothing was moved: {one_line(error)}") from error
     with ours.connect() as reading:
         for name in ("experiments", "runs", "logged_models", "model_versions"):
             table = Base.metadata.tables[name]

@@ -1,15 +1,26 @@
 """The settings of deploy/serve.sh, for the scripts beside it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
 import click
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+# What a setting, a file or the store answers with; it is for people, who need no traceback.
+FAILURES = (Boto3Error, BotoCoreError, ClientError, OSError, ValueError)
+
+
+def one_line(error: BaseException) -> str:
+    """Returns what an error says, in one line and without the passwords of URLs."""
+    line = " ".join(str(error).partition("[SQL:")[0].split())
+    return re.sub(r"(?<=://)[^/@\s'\"]+@", "", line)
 
 
 def setting(name: str) -> str:
@@ -53,5 +64,5 @@ def artifacts_destination() -> str:
 if __name__ == "__main__":
     try:
         artifacts_destination()
-    except click.ClickException as error:
-        sys.exit(f"serve.sh: {error.format_message()}")
+    except (click.ClickException, *FAILURES) as error:
+        sys.exit(f"serve.sh: {one_line(error)}")

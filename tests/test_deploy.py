@@ -1,18 +1,24 @@
-"""The container's setting fits the files beside it."""
+"""The container's setting fits the files beside it; the scripts there answer in one line."""
 
+import os
 import re
 import shutil
 import stat
 import subprocess
+import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.docs.pages import commands
+
 PROJECT = Path(__file__).parent.parent
 DEPLOY = PROJECT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
+STARTED = {name: each for name, each in SERVICES.items() if "profiles" not in each}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +63,7 @@ def test_what_a_service_is_given_is_known():
 
 def test_every_service_is_pinned_watched_and_started_again():
     health_of_the_image = "HEALTHCHECK" in (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
-    for name, service in SERVICES.items():
+    for name, service in STARTED.items():
         assert re.search(r":\d+\.\d+", service["image"]), name
         assert service["restart"] == "unless-stopped"
         assert "healthcheck" in service or ("build" in service and health_of_the_image), name
@@ -83,3 +89,82 @@ def test_only_nginx_can_be_reached():
     assert COMPOSE["networks"]["inside"]["internal"] is True
     outside = [name for name, service in SERVICES.items() if "outside" in service["networks"]]
     assert outside == ["nginx"]
+
+
+def test_a_command_on_the_stores_is_the_server_s_image_beside_a_running_server():
+    server, admin = SERVICES["server"], SERVICES["admin"]
+    assert set(SERVICES) - set(STARTED) == {"admin"}
+    for same in ("image", "environment", "secrets", "depends_on", "read_only"):
+        assert admin[same] == server[same]
+    # `run` would ask for the address that the server holds, and start the server.
+    assert admin["networks"] == ["inside"]
+    assert admin["entrypoint"] == []
+    others = ip_network(COMPOSE["networks"]["inside"]["ipam"]["config"][0]["ip_range"])
+    assert ip_address(server["networks"]["inside"]["ipv4_address"]) not in others
+
+
+def test_a_command_on_the_stores_reaches_the_server_and_can_read_its_secrets(made):
+    folder, _ = made
+    assert "server:5000" in SERVICES["server"]["environment"]["ALLOWED_HOSTS"].split(",")
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o644}
+
+
+def test_the_documented_commands_name_what_the_containers_have():
+    typed = [each for each in commands("docs/production.md") if each.startswith("docker compose")]
+    scripts = {file.name for file in DEPLOY.glob("*.py")}
+    for words in (each.split() for each in typed if " run " in each):
+        assert "admin" in words
+        assert set(filter(re.compile(r"\S+\.py").fullmatch, words)) <= scripts
+        # A folder of the host may be closed to everybody but its owner.
+        assert ("--volume" in words) == ("--user" in words)
+
+
+SETTINGS = {
+    "BACKEND_STORE_URI": "postgresql+psycopg2://mlflow:hidden@127.0.0.1:1/mlflow",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "hidden",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@pytest.fixture
+def deploy(tmp_path):
+    """Runs a script of deploy/ with a pg_dump that does what it is told, and stores here."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "store").mkdir()
+    settings = {"ARTIFACTS_DESTINATION": str(tmp_path / "store"), **SETTINGS}
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+    def deploy(script, *words, pg_dump="true", **variables):
+        program = tmp_path / "bin" / "pg_dump"
+        program.write_text(f"#!/bin/sh\n{pg_dump}\n")
+        program.chmod(0o755)
+        return subprocess.run(
+            [sys.executable, DEPLOY / script, *words],
+            env={**os.environ, "PATH": path, **settings, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return deploy
+
+
+def said_in_one_line(done):
+    """What a command said that failed as it should."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "hidden" not in done.stderr
+    return done.stderr
+
+
+def test_a_source_that_cannot_be_looked_at_is_no_traceback(deploy):
+    # As a home that may not be entered, which root always may.
+    source = f"sqlite:////{'long' * 100}/mlflow.db"
+    assert "nothing was moved: " in said_in_one_line(deploy("move_to_server.py", source))
+
+
+def test_a_source_that_is_no_sqlite_is_named_without_its_password(deploy):
+    source = "postgresql://ana:hidden@host/mlflow"
+    said = said_in_one_line(deploy("move_to_server.py", source))
+    assert "postgresql://host/mlflow is not the URI of an SQLite database" in said
