@@ -10,13 +10,14 @@ back first, and then all rows in one transaction.
 """
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import click
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from settings import artifacts_destination, setting
+from settings import FAILURES, artifacts_destination, one_line, setting
 from sqlalchemy import create_engine, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,14 +36,28 @@ def backup(folder: Path) -> None:
     if folder.exists():
         raise click.ClickException(f"{folder} is there already")
     unfinished = folder.with_name(f"{folder.name}.unfinished")
-    (unfinished / _FILES).mkdir(parents=True)
-    rows = unfinished / _ROWS
+    try:
+        unfinished.mkdir(parents=True)
+    except FileExistsError as error:
+        raise click.ClickException(
+            f"{unfinished} is there: another backup is writing it, or was killed; then remove it"
+        ) from error
+    try:
+        _write(unfinished)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    click.echo(f"backed up to {folder}")
+
+
+def _write(folder: Path) -> None:
+    rows, files = folder / _ROWS, folder / _FILES
+    files.mkdir()
     _postgres("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={rows}")
     store = get_artifact_repository(artifacts_destination())
     for found in store.list_artifacts():
-        store.download_artifacts(found.path, str(unfinished / _FILES))
-    unfinished.rename(folder)
-    click.echo(f"backed up to {folder}")
+        store.download_artifacts(found.path, str(files))
 
 
 @cli.command()
@@ -51,10 +66,7 @@ def restore(folder: Path) -> None:
     """Reads what `backup` wrote; the database must have no tables."""
     if not (folder / _ROWS).is_file():
         raise click.ClickException(f"{folder} is no backup: it has no {_ROWS}")
-    try:
-        tables = inspect(create_engine(setting("BACKEND_STORE_URI"))).get_table_names()
-    except SQLAlchemyError as error:
-        raise click.ClickException(" ".join(str(error).split())) from error
+    tables = inspect(create_engine(setting("BACKEND_STORE_URI"))).get_table_names()
     if tables:
         raise click.ClickException(f"the database is not empty: it has the table {tables[0]}")
     get_artifact_repository(artifacts_destination()).log_artifacts(str(folder / _FILES))
@@ -76,14 +88,16 @@ def _postgres(*command: str) -> None:
         "PGDATABASE": url.database,
     }
     variables = {name: str(value) for name, value in known.items() if value is not None}
-    try:
-        subprocess.run(command, env=os.environ | variables, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise click.ClickException(f"{command[0]}: {error}") from error
+    done = subprocess.run(
+        command, env=os.environ | variables, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        said = " ".join(done.stderr.split())
+        raise click.ClickException(said or f"{command[0]} ended with {done.returncode}")
 
 
 if __name__ == "__main__":
     try:
         cli(standalone_mode=True)
-    except MlflowException as error:
-        raise SystemExit(f"Error: {error.message}") from error
+    except (MlflowException, SQLAlchemyError, *FAILURES) as error:
+        raise SystemExit(f"Error: {one_line(error)}") from error

@@ -6,8 +6,10 @@ import shutil
 import stat
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -168,3 +170,61 @@ def test_a_source_that_is_no_sqlite_is_named_without_its_password(deploy):
     source = "postgresql://ana:hidden@host/mlflow"
     said = said_in_one_line(deploy("move_to_server.py", source))
     assert "postgresql://host/mlflow is not the URI of an SQLite database" in said
+
+
+@pytest.mark.parametrize(
+    ("pg_dump", "why"),
+    [("echo 'pg_dump: error: no\nroute' >&2; exit 1", "no route"), ("kill -9 $$", "-9")],
+    ids=["fails", "is killed"],
+)
+def test_a_backup_that_failed_is_made_by_the_same_command(deploy, tmp_path, pg_dump, why):
+    folder = tmp_path / "backups" / "today"
+    failed = deploy("backup.py", "backup", folder, pg_dump=pg_dump)
+    assert why in said_in_one_line(failed)
+    assert list(folder.parent.iterdir()) == []
+    again = deploy("backup.py", "backup", folder)
+    assert again.returncode == 0, again.stderr
+    assert [each.name for each in folder.parent.iterdir()] == ["today"]
+
+
+def test_what_a_killed_backup_left_is_named_and_not_touched(deploy, tmp_path):
+    left = tmp_path / "today.unfinished"
+    left.mkdir()
+    refused = deploy("backup.py", "backup", tmp_path / "today")
+    assert f"{left} is there" in said_in_one_line(refused)
+    assert left.exists()
+
+
+def test_a_backup_where_nothing_can_be_written_is_no_traceback(deploy, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    said_in_one_line(deploy("backup.py", "backup", file / "today"))
+    said_in_one_line(deploy("backup.py", "backup", tmp_path / ("long" * 100)))
+
+
+class _Vanishing(BaseHTTPRequestHandler):
+    """A store of S3 that has the bucket, and is gone when it is asked what is in it."""
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_GET(self):
+        """Hangs up."""
+
+    def log_message(self, *_words):
+        pass
+
+
+def test_a_store_that_vanishes_is_told_in_one_line(deploy, tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Vanishing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        store = {
+            "ARTIFACTS_DESTINATION": "s3://mlflow",
+            "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+            "AWS_MAX_ATTEMPTS": "1",
+        }
+        failed = deploy("backup.py", "backup", tmp_path / "today", **store)
+        server.shutdown()
+    assert "Connection was closed" in said_in_one_line(failed)
+    assert not (tmp_path / "today.unfinished").exists()
