@@ -16,8 +16,10 @@ import psutil
 import pytest
 import requests
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from benchmarks.faults import look_through
+from tests.docs.pages import commands
 from tests.end_to_end.forked import run_forked
 from tests.team_server import PARTS, TeamServer, answers, free_ports, missing, pipeline
 
@@ -431,6 +433,37 @@ def test_what_comes_after_the_pipeline_goes_through_the_server_too(
     assert drafted.exists()
     assert client.get_model_version_by_alias("wine_quality", "champion").version != before
     assert look_through(server, "wine_quality", set()) == []
+
+
+def test_the_documented_commands_upgrade_and_remove_by_settings_in_files(
+    server, client, environment, tmp_path
+):
+    documented = list(commands("docs/production.md"))
+    (upgrade,) = [each for each in documented if each.startswith("mlflow db upgrade ")]
+    (remove,) = [each for each in documented if " mlflow gc " in each and "docker" not in each]
+    run_id = client.create_run("0").info.run_id
+    client.log_text(run_id, "text", "text.txt")
+    client.delete_run(run_id)
+    settings = server.settings()
+    uri = tmp_path / "backend_store_uri"
+    uri.write_text(settings.pop("BACKEND_STORE_URI"))
+    told = {**settings, **server.variables(), "BACKEND_STORE_URI_FILE": str(uri)}
+    told.pop("MLFLOW_TRACKING_URI")
+    now = remove.replace("30d", "0d").replace("https://mlflow.example.com", server.uri)
+    for command in (upgrade, now):
+        done = subprocess.run(
+            ["bash", "-ec", command],
+            cwd=tmp_path,
+            env={**environment, **told},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{run_id} has been permanently deleted" in done.stdout
+    with pytest.raises(MlflowException, match="not found"):
+        client.get_run(run_id)
+    assert client.search_model_versions()
 
 
 def test_a_backup_is_restored(server, client, deploy, run, tmp_path):
