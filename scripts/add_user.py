@@ -6,7 +6,7 @@
 A reader sees everything and changes nothing; a trainer runs pipelines: makes experiments, runs and
 models, registers versions and moves aliases, and deletes no one's experiment or run. Whoever
 calls this is an administrator: MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and
-MLFLOW_TRACKING_PASSWORD say where and who.
+MLFLOW_TRACKING_PASSWORD say where and who. It needs the packages of requirements-server.lock.
 """
 
 import sys
@@ -15,11 +15,18 @@ from getpass import getpass
 
 warnings.filterwarnings("ignore", "starlette.middleware.wsgi is deprecated")
 
-import click
-import mlflow
-from mlflow.exceptions import MlflowException
-from mlflow.server import get_app_client
-from mlflow.server.auth.client import AuthServiceClient
+try:
+    import click
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.server import get_app_client
+    from mlflow.server.auth.client import AuthServiceClient
+except ImportError as error:
+    raise SystemExit(
+        "add_user: this Python lacks packages of requirements-server.lock; type `uv run "
+        "--no-project --python 3.11 --with-requirements requirements-server.lock python "
+        "scripts/add_user.py …`"
+    ) from error
 
 _WORKSPACE = "default"
 # What a role may do to every experiment and registered model of the server. Only MANAGE takes an

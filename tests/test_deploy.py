@@ -228,3 +228,14 @@ def test_a_store_that_vanishes_is_told_in_one_line(deploy, tmp_path):
         server.shutdown()
     assert "Connection was closed" in said_in_one_line(failed)
     assert not (tmp_path / "today.unfinished").exists()
+
+
+@pytest.mark.parametrize("package", ["mlflow", "flask_wtf"])
+def test_a_user_is_not_made_without_the_packages_of_a_server(package):
+    script = PROJECT / "scripts" / "add_user.py"
+    code = (
+        f"import runpy, sys; sys.modules[{package!r}] = None; sys.argv = ['', 'ana', 'reader'];"
+        f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "--with-requirements requirements-server.lock" in said_in_one_line(done)
