@@ -78,7 +78,7 @@ STYLE: Any = {
 }
 mpl.rcParams.update(STYLE)
 _MOST_GROUPS = 12
-_MOST_SAMPLED = 20_000
+_MOST_SHUFFLED = 2_000
 _MOST_SHUFFLED_OFTEN = 50
 _LONGEST_LABEL = 32
 _LONGEST_TITLE = 40
@@ -217,34 +217,34 @@ def compute_importance(
     targets: Values,
     metric: Metric,
     seed: int,
+    is_classes: bool = False,
 ) -> pd.DataFrame:
     """Measures by how much a metric gets worse when a raw column is shuffled.
 
     Permutation importance (Breiman: Random forests, 2001), five shuffles a column (two of more
-    than 50 columns, or it would take minutes), each on 2,000 of at most 20,000 rows.
+    than 50 columns, or it would take minutes), of the same rows, at most 2,000.
 
     Args:
         answer: the model, of (n, columns) raw rows.
         features: (n, columns) test rows.
         targets: (n,) true values, in the numbers that metrics take.
         metric: the recipe's primary one.
-        seed: of the shuffles.
+        seed: of the rows and the shuffles.
+        is_classes: whether the targets are classes.
 
     Returns:
         column, importance (mean) and deviation, in the metric's units, most important first.
     """
     sign = 1 if metric.greater_is_better else -1
-    if len(features) > _MOST_SAMPLED:
-        rows = np.random.default_rng(seed).choice(len(features), _MOST_SAMPLED, replace=False)
-        features, targets = features.iloc[rows], targets[rows]
+    # Not by scikit-learn's max_samples, which leaves out rows of the shuffled figures only.
+    rows = _draw_rows(targets, is_classes, seed)
     result = permutation_importance(
         _Fitted(answer),
-        features,
-        targets,
+        features.iloc[rows],
+        targets[rows],
         scoring=lambda fitted, X, y: sign * metric(fitted.answer(X), np.asarray(y)),
         n_repeats=5 if features.shape[1] <= _MOST_SHUFFLED_OFTEN else 2,
         random_state=seed,
-        max_samples=min(len(features), 2000),
     )
     table = pd.DataFrame(
         {
@@ -254,6 +254,16 @@ def compute_importance(
         }
     )
     return table.sort_values("importance", ascending=False, ignore_index=True)
+
+
+def _draw_rows(targets: Values, is_classes: bool, seed: int) -> npt.NDArray[np.intp]:
+    """Places of at most 2,000 rows; of each class its share of them, and at least one."""
+    rows = np.random.default_rng(seed).permutation(len(targets))
+    if is_classes:
+        classes = pd.Series(rows).groupby(targets[rows])
+        order = classes.cumcount() / classes.transform("size")
+        rows = rows[np.argsort(order, kind="stable")]
+    return np.sort(rows[:_MOST_SHUFFLED])
 
 
 def plot_importance(importance: pd.DataFrame, metric: str) -> Figure:

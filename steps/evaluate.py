@@ -277,6 +277,7 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
             evaluation.targets,
             metric,
             recipe.split.seed,
+            evaluation.classes is not None,
         )
         figure = plots.plot_importance(table, recipe.metrics.primary)
         return _save({"permutation_importance": figure}, folder) | {"importance": table}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from modelling.answers import Answers
-from modelling.metrics import REGRESSION_METRICS
+from modelling.metrics import MULTICLASS_METRICS, REGRESSION_METRICS
 from modelling.plots import (
     compute_importance,
     plot_calibration,
@@ -123,6 +123,35 @@ def test_many_columns_are_shuffled_less_often(columns, shuffles):
 
     compute_importance(answer, features, features["0"].to_numpy(), REGRESSION_METRICS["rmse"], 0)
     assert len(asked) == 1 + columns * shuffles
+
+
+def test_of_many_rows_a_column_that_does_not_matter_has_no_importance():
+    features = pd.DataFrame(RNG.normal(size=(2500, 2)), columns=["a", "b"])
+    table = compute_importance(
+        lambda rows: Answers(rows["a"].to_numpy()),
+        features,
+        features["a"].to_numpy() + RNG.normal(size=2500),
+        REGRESSION_METRICS["rmse"],
+        0,
+    ).set_index("column")
+    assert table.loc["b", "importance"] == 0
+    assert table.loc["a", "importance"] > 0.5
+
+
+def test_of_many_rows_no_class_is_left_out():
+    targets = np.zeros(30_000)
+    targets[[100, 20_000]] = 1, 2
+    seen = []
+
+    def answer(rows):
+        seen.append(len(rows))
+        return Answers(targets[rows.index], np.full((len(rows), 3), 1 / 3))
+
+    features = pd.DataFrame({"a": RNG.normal(size=30_000)})
+    metric = MULTICLASS_METRICS["roc_auc"]
+    table = compute_importance(answer, features, targets, metric, 0, is_classes=True)
+    assert table["importance"].tolist() == [0]
+    assert set(seen) == {2000}
 
 
 def test_error_by_target_names_its_ranges_briefly():
