@@ -183,9 +183,14 @@ def _bin_name(bins: Mapping[str, Any], number: int) -> str:
     if "values" in bins:
         values = bins["values"]
         return repr(values[number]) if number < len(values) else "another value"
-    edges = [f"{edge:g}" for edge in bins["edges"]]
+    if not bins["edges"]:
+        return "a value"
+    below, *others = bins["edges"]
+    lowest = np.nextafter(below, np.inf) + 0.0  # not -0
+    edges = [f"{edge:.10g}" for edge in (lowest, *others)]
     if number == 0:
-        return f"below {edges[1] if len(edges) > 1 else edges[0]}" if edges else "a value"
+        return f"below {edges[0]}"
     if number == len(edges):
         return f"above {edges[-1]}"
-    return f"{edges[number - 1]} to {edges[number]}"
+    low, high = edges[number - 1], edges[number]
+    return high if low == high else f"{low} to {high}"

@@ -430,8 +430,9 @@ def plot_drift(table: pd.DataFrame, limit: float) -> Figure:
     """Draws the population stability index of each column, of the 30 with the largest.
 
     Args:
-        table: a row a column, the largest index first: column, psi, drifted.
-        limit: from which on a column has drifted.
+        table: a row a column, the largest index first: column, psi, limit (that was applied),
+            drifted.
+        limit: of the recipe.
     """
     shown = table.head(_MOST_BARS)[::-1]
     figure = _figure("Drift against the training rows", height=max(3.0, 1.4 + 0.3 * len(shown)))
@@ -439,6 +440,11 @@ def plot_drift(table: pd.DataFrame, limit: float) -> Figure:
     colours = [_PALETTE[1] if drifted else _COLOUR for drifted in shown["drifted"]]
     _bars(axes, shown["column"], shown["psi"], color=colours)
     axes.axvline(limit, color=_INK, linestyle="--", label=f"limit {limit:g}")
+    higher = np.flatnonzero(shown["limit"] > limit)
+    if len(higher):
+        ends = shown["limit"].iloc[higher]
+        label = "higher limit: the rows are few"
+        axes.scatter(ends, higher, 200, _INK, marker="|", label=label)
     axes.legend(loc="lower right")
     axes.set(xlabel="population stability index", xlim=(0, None))
     return figure

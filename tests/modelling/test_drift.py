@@ -106,6 +106,21 @@ def test_numbers_that_moved_are_found_and_the_bin_is_told(after, where, now):
     assert table.loc["x", "now"] == pytest.approx(now, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "name"),
+    [
+        (np.linspace(0, 2, 1000), -7.0, "below 0"),
+        (np.linspace(0, 2, 1000), 0.1, "0 to 0.1981981982"),
+        (np.linspace(5, 6, 1000), 5.001, "5 to 5.099099099"),
+        ([0.0] * 900 + [20240115.0] * 100, 0.0, "0 to 20240115"),
+        ([0.0] * 100 + [20240115.0] * 900, 5.0, "0"),
+        ([7.0] * 1000, 6.9, "below 7"),
+    ],
+)
+def test_a_bin_is_named_by_the_values_that_it_counts(before, after, name):
+    assert compare(column(before), column([after] * 500)).loc["x", "bin"] == name
+
+
 def test_a_constant_column_drifts_when_it_changes_and_only_then():
     constant = column([7.0] * 300)
     assert not compare(constant, column([7.0] * 200)).loc["x", "drifted"]
@@ -162,3 +177,12 @@ def test_the_plot_shows_a_bar_a_column_and_the_limit():
     colours = {patch.get_facecolor() for patch in axes.patches}
     assert len(colours) == 2
     assert axes.lines[0].get_xdata()[0] == LIMIT
+    assert not axes.collections
+
+
+def test_the_plot_shows_the_limit_of_a_column_that_has_a_higher_one():
+    table = compare(column(np.arange(500.0)), column(np.arange(5.0))).reset_index()
+    applied = table.loc[0, "limit"]
+    assert applied > LIMIT
+    (marks,) = plot_drift(table, LIMIT).axes[0].collections
+    assert marks.get_offsets().tolist() == [[applied, 0]]
