@@ -82,6 +82,7 @@ _MOST_SHUFFLED = 2_000
 _MOST_SHUFFLED_OFTEN = 50
 _LONGEST_LABEL = 32
 _LONGEST_TITLE = 40
+_NO_LETTER = "(no letter)"  # in place of a name of underscores
 _MOST_COUNTS = 30
 _FEW_CLASSES = 5
 _LONGEST_INSIDE = 48
@@ -112,7 +113,7 @@ def _legend(figure: Figure, place: Any, title: str | None = None) -> None:
     """Explains the lines: in the picture where they are few, and below it where they are not."""
     axes = figure.axes[0]
     handles, labels = axes.get_legend_handles_labels()
-    if len(labels) <= _MOST_INSIDE and max(map(len, labels)) <= _LONGEST_INSIDE:
+    if len(labels) <= _MOST_INSIDE and max(map(len, labels), default=0) <= _LONGEST_INSIDE:
         axes.legend(loc=place, title=title)
         return
     if inside := axes.get_legend():
@@ -476,7 +477,8 @@ def _curves(scores: Scores) -> Iterator[tuple[str, Values, Values, str]]:
 
 def _short(name: object, longest: int = _LONGEST_LABEL) -> str:
     """Cuts a long name in its middle, since both ends tell names apart."""
-    text = " ".join(str(name).split()).removeprefix("_")  # which would hide it from a legend
+    # An underscore in front would hide it from a legend.
+    text = " ".join(str(name).split()).lstrip("_ ") or _NO_LETTER
     if len(text) <= longest:
         return text
     end = longest // 3

@@ -222,6 +222,21 @@ def test_a_curve_is_drawn_for_each_class(plot):
     assert png_of(plot(SCORES, "churned")) == png_of(plot(SCORES, "churned"))
 
 
+@pytest.mark.parametrize("plot", [plot_roc, plot_precision_recall, plot_calibration])
+@pytest.mark.parametrize(("name", "shown"), [("__y = 1", "y = 1"), ("___", "(no letter)")])
+def test_a_name_that_begins_with_underscores_is_in_the_legend(plot, name, shown):
+    (axes,) = plot({name: (IS_CLASS, SCORE)}, name).axes
+    legend = " ".join(text.get_text() for text in axes.get_legend().get_texts())
+    assert shown in legend
+    assert "_" not in legend
+
+
+@pytest.mark.parametrize("plot", [plot_roc, plot_precision_recall, plot_calibration])
+@pytest.mark.filterwarnings("ignore:No artists with labels")
+def test_no_curve_is_no_reason_to_fail(plot):
+    assert plot({}, "y").axes
+
+
 def test_the_lift_begins_high_and_ends_at_one():
     line = plot_lift(IS_CLASS, SCORE, "churned = 1").axes[0].lines[0]
     share, lift = line.get_data()
