@@ -4,17 +4,31 @@ from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+_OF_LOG_ODDS = ("LinearDiscriminantAnalysis", "LogisticRegression", "LogisticRegressionCV")
+# By what is done with the inputs, the step that a coefficient is of.
+_STEPS = {
+    "numbers": "one unit of a number more",
+    "flags": "a flag that is set",
+    "few": "a category that is there",
+    "many": "one standard deviation of a category's mean target more",
+}
 
-def describe_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+
+def describe_pipeline(pipeline: Pipeline, positive: Any = None) -> dict[str, Any]:
     """Describes a fitted Pipeline.
+
+    Args:
+        pipeline: of the model.
+        positive: the positive class of a binary classification; the second, if not said.
 
     Returns:
         chosen: names of the parameters that are not scikit-learn's defaults; weights: title, unit
-        and values by input, or None where there is not one for each. Plain JSON values.
+        and values, each with the name of its input, or None where there is not one for each. Plain
+        JSON values.
     """
     estimator = pipeline["estimator"]
     defaults = {
@@ -25,16 +39,14 @@ def describe_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         for name, value in estimator.get_params(deep=False).items()
         if defaults.get(name, Parameter.empty) != value
     ]
-    return {"chosen": chosen, "weights": _weights(pipeline)}
+    return {"chosen": chosen, "weights": _weights(pipeline, positive)}
 
 
-def _weights(pipeline: Pipeline) -> dict[str, Any] | None:
+def _weights(pipeline: Pipeline, positive: Any) -> dict[str, Any] | None:
     estimator = pipeline["estimator"]
     if hasattr(estimator, "coef_") and np.ndim(np.squeeze(estimator.coef_)) <= 1:
-        values, title = np.ravel(estimator.coef_), "Coefficients"
-        what = "log-odds" if is_classifier(estimator) else "prediction"
-        step = "standard deviation" if _is_scaled(pipeline) else "unit"
-        unit = f"change of the {what} for one {step} of the column more"
+        values, what = _coefficients(estimator, positive)
+        title, unit = "Coefficients", f"change of the {what} for {_step(pipeline)}"
     elif hasattr(estimator, "feature_importances_"):
         values, title = estimator.feature_importances_, "Importance in the trees"
         unit = "share of the gain of all splits; the whole is 1"
@@ -43,8 +55,37 @@ def _weights(pipeline: Pipeline) -> dict[str, Any] | None:
     names = _names(pipeline)
     if len(names) != len(values):
         return None
-    by_name = dict(zip(names, map(float, values), strict=True))
-    return {"title": title, "unit": unit, "values": by_name}
+    pairs = list(zip(names, map(float, values), strict=True))
+    return {"title": title, "unit": unit, "values": pairs}
+
+
+def _coefficients(estimator: BaseEstimator, positive: Any) -> tuple[Any, str]:
+    """The coefficients, and what they add up to; scikit-learn's are of the second class."""
+    values = np.ravel(estimator.coef_)
+    if not is_classifier(estimator):
+        return values, "logarithm of the prediction" if _has_log_link(estimator) else "prediction"
+    first, second = estimator.classes_[0], estimator.classes_[-1]
+    what = "log-odds" if type(estimator).__name__ in _OF_LOG_ODDS else "score"
+    if str(positive) == str(first):
+        return -values, f"{what} of the class {first}"
+    return values, f"{what} of the class {second}"
+
+
+def _has_log_link(estimator: BaseEstimator) -> bool:
+    name = type(estimator).__name__
+    if name != "TweedieRegressor":
+        return name in ("GammaRegressor", "PoissonRegressor")
+    return estimator.link == "log" or (estimator.link == "auto" and estimator.power > 0)
+
+
+def _step(pipeline: Pipeline) -> str:
+    """From where to where a coefficient's input goes; not all are scaled where numbers are."""
+    unit = "one standard deviation" if _is_scaled(pipeline) else "one unit"
+    if "columns" not in pipeline.named_steps:
+        return f"{unit} of the column more"
+    parts = pipeline["columns"].named_transformers_
+    steps = [step for part, step in _STEPS.items() if part in parts]
+    return ", or ".join(steps).replace("one unit", unit)
 
 
 def _is_scaled(pipeline: Pipeline) -> bool:
@@ -59,7 +100,10 @@ def _names(pipeline: Pipeline) -> list[str]:
     if len(before):
         for encoder in _encoders(pipeline):
             encoder.feature_name_combiner = _category
-        return [_readable(name.split("__", 1)[-1]) for name in before.get_feature_names_out()]
+        names = before.get_feature_names_out()
+        if "columns" in pipeline.named_steps:  # which puts the name of the part in front
+            names = [name.split("__", 1)[1] for name in names]
+        return [_readable(name) for name in names]
     return list(getattr(pipeline["estimator"], "feature_names_in_", []))
 
 

@@ -50,10 +50,13 @@ def _write_model(run: Run) -> None:
     model = mlflow.MlflowClient().get_logged_model(model_id)
     files = RunFiles(model.artifact_location)
     names = [name for name in files.names("artifacts") if name.endswith(".skops")]
+    features = files.json("artifacts/features.json") or {}
+    positive = (features.get("decision") or {}).get("positive_class")
     card: dict[str, Any] = {}
     if names and (content := files.read(names[0])):  # another file would run what it says
-        card = describe_pipeline(skops.io.loads(content, trusted=sklearn_wrapper.TRUSTED_TYPES))
-    card["columns"] = list((files.json("artifacts/features.json") or {}).get("columns", ()))
+        pipeline = skops.io.loads(content, trusted=sklearn_wrapper.TRUSTED_TYPES)
+        card = describe_pipeline(pipeline, positive)
+    card["columns"] = list(features.get("columns", ()))
     _log(run.info.run_id, "model.json", json.dumps(card))
 
 

@@ -367,6 +367,8 @@ def _as_table(table: pd.DataFrame | None, most: int = 50) -> Table | None:
 def _bars(chart: Mapping[str, Any] | None) -> Bars | None:
     if not chart:
         return None
-    bars = sorted(chart["values"].items(), key=lambda bar: -abs(bar[1]))
+    values = chart["values"]  # by name, as an older version left them, or in pairs
+    pairs = values.items() if isinstance(values, Mapping) else values
+    bars = sorted(pairs, key=lambda bar: -abs(bar[1]))
     shown = tuple(Bar(name, value) for name, value in bars[:_MOST_BARS])
     return Bars(chart["title"], chart["unit"], shown, max(0, len(bars) - _MOST_BARS))
