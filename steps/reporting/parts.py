@@ -14,6 +14,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from engine.tags import PLATFORM, PYTHON
+from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.metrics import BASELINE_PREFIX, OUTCOMES
 from modelling.reporting.report import (
     Bar,
@@ -154,23 +155,34 @@ def _plot(runs: PipelineRuns, path: str, content: bytes | None) -> Plot | None:
 def read_worst(runs: PipelineRuns) -> Table | None:
     """The rows that the model was furthest off, with the columns that matter most."""
     files = runs.files("evaluate")
-    table = files.table("worst_predictions") if files else None
+    table = files.table("worst_predictions", _text_columns(runs)) if files else None
     if table is None or table.empty:
         return None
     importance = _importance(runs)
     own = [name for name in (ROW_KEY,) if name in table]
     place = list(table.columns).index("error") + 1 if "error" in table else len(table.columns)
-    front = [name for name in table.columns[:place] if name not in own][:_MOST_COLUMNS]
+    front = [name for name in table.columns[:place] if name not in own]
+    front.sort(key=lambda name: name.startswith(PROBABILITY_PREFIX))  # to be cut, if any
     rest = [name for name in table.columns[place:]]
     if importance is not None:
         order = {name: number for number, name in enumerate(importance["column"])}
         rest.sort(key=lambda name: order.get(name, len(order)))
-    shown = [*own, *front, *rest[:_MOST_COLUMNS]]
-    left_out = len(rest) - len(rest[:_MOST_COLUMNS])
+    shown = [*own, *front[:_MOST_COLUMNS], *rest[:_MOST_COLUMNS]]
+    left_out = len(table.columns) - len(shown)
     note = f"With the columns that matter most; {left_out} are left out." if left_out else ""
     rows = _by_number(runs, table[shown].head(_WORST_ROWS))
     values = tuple(tuple(_plain(value) for value in row) for row in rows.itertuples(index=False))
     return Table(tuple(map(str, rows.columns)), values, note=note)
+
+
+def _text_columns(runs: PipelineRuns) -> list[str]:
+    """The columns of the worst predictions that hold text, as far as the recipe says so."""
+    if runs.recipe is None:
+        return [ROW_KEY]
+    data = runs.recipe.data
+    categories = [name for name, check in data.columns.items() if check.type == "category"]
+    is_class = runs.recipe.task == "classification"
+    return [ROW_KEY, *categories, *([data.target, PREDICTION] if is_class else [])]
 
 
 def _by_number(runs: PipelineRuns, rows: pd.DataFrame) -> pd.DataFrame:
@@ -187,7 +199,7 @@ def _by_number(runs: PipelineRuns, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _importance(runs: PipelineRuns) -> pd.DataFrame | None:
     files = runs.files("evaluate")
-    return files.table("importance") if files else None
+    return files.table("importance", ["column"]) if files else None
 
 
 def read_data(runs: PipelineRuns) -> DataPage | None:

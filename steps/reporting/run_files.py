@@ -1,7 +1,10 @@
 """The artifacts of a run that may lack some: a report shows what is there."""
 
 import json
+import math
+from collections.abc import Collection
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -74,12 +77,35 @@ class RunFiles:
             return {}
         return dict(yaml.load(self.text(names[0]), _Loader))  # noqa: S506 - it is a safe one
 
-    def table(self, name: str) -> pd.DataFrame | None:
-        """Returns a table that was logged as `<name>.json` or `<name>.csv`; None if none was."""
+    def table(self, name: str, text: Collection[str] = ()) -> pd.DataFrame | None:
+        """Returns a table that was logged as `<name>.json` or `<name>.csv`; None if none was.
+
+        Args:
+            name: without its ending.
+            text: columns of a CSV that hold text, whatever it looks like.
+        """
         if content := self.json(f"{name}.json"):
             return pd.DataFrame(content["data"], columns=content["columns"])
         if content := self.read(f"{name}.csv"):
-            from io import BytesIO
-
-            return pd.read_csv(BytesIO(content))
+            return _read_csv(content, text)
         return None
+
+
+def _read_csv(content: bytes, text: Collection[str]) -> pd.DataFrame:
+    """Reads what pandas wrote: only an empty cell is missing, and 007, NA or None are text."""
+    table = pd.read_csv(BytesIO(content), dtype="str", keep_default_na=False, na_values=[""])
+    return table.apply(lambda column: column if column.name in text else _as_numbers(column))
+
+
+def _as_numbers(column: pd.Series) -> pd.Series:
+    """A column of text as the numbers that it spells, if each is written as pandas does."""
+    known = column.dropna()
+    return pd.to_numeric(column) if len(known) and known.map(_is_number).all() else column
+
+
+def _is_number(text: str) -> bool:
+    for kind in (int, float):
+        with suppress(ValueError):
+            if str(kind(text)) == text:
+                return math.isfinite(float(text))
+    return False
