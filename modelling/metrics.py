@@ -147,6 +147,8 @@ CUSTOM_METRICS = {
 BASELINE_PREFIX = "dummy_"
 OUTCOMES = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 """Metrics that are counts of rows."""
+OF_A_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
+"""Metrics that say nothing without a row of the class, or of each class, that they are of."""
 
 
 def metrics_of(recipe: Recipe) -> dict[str, Metric]:

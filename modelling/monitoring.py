@@ -11,7 +11,7 @@ import pandas as pd
 from modelling.answers import Answers, Classes, Values
 from modelling.errors import InputError, unknown_name
 from modelling.gate import resample
-from modelling.metrics import Metric
+from modelling.metrics import OF_A_CLASS, Metric
 from modelling.recipe import Promotion
 from modelling.sklearn_wrapper import is_missing, read_column
 
@@ -83,6 +83,31 @@ def hold_against(
     return Kept(
         name, now, float(low), float(high), promised, limit, metric.greater_is_better, known
     )
+
+
+def check_classes(metric: str, targets: Values, classes: Classes | None, source: str) -> None:
+    """Checks that each class is there without which a metric says nothing of n rows.
+
+    That is the positive class; for ROC AUC the other too; without a positive class, each.
+
+    Args:
+        metric: its name.
+        targets: (n,) true values, encoded.
+        classes: of the model; None for a regression.
+        source: the table's path or URI, for messages.
+
+    Raises:
+        InputError: one has no row.
+    """
+    if classes is None or metric not in OF_A_CLASS:
+        return
+    is_of_one = classes.positive is not None and metric != "roc_auc"
+    needed = (classes.positive,) if is_of_one else classes.labels
+    for label, number in zip(needed, classes.encode(needed), strict=True):
+        if number not in targets:
+            raise InputError(
+                f"table {source} has no row of the class {label}: {metric} cannot be measured"
+            )
 
 
 def read_targets(column: pd.Series, classes: Classes | None, source: str) -> pd.Series:

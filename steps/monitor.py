@@ -17,11 +17,11 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from engine.file_digests import file_sha256
-from modelling.answers import Answers, Values, find_classes, read_answers
+from modelling.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.drift import profiled_answers
 from modelling.errors import InputError, unknown_name
 from modelling.metrics import Metric, compute_metrics, metrics_of
-from modelling.monitoring import Kept, hold_against, read_targets
+from modelling.monitoring import Kept, check_classes, hold_against, read_targets
 from modelling.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.table import read_table
@@ -154,13 +154,14 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
     measured = valid[known[valid]]
     if not len(measured):
         raise InputError(f"table {data} has no row with a target that the model can predict")
+    true = encode_targets(targets.iloc[measured].to_numpy(), classes)
+    check_classes(recipe.metrics.primary, true, classes, data)
     drift.add(profiled_answers(said, model.features))
     answers = read_answers(said, classes).of_rows(np.flatnonzero(known[valid]))
-    true = targets.iloc[measured].to_numpy()
     first = min(problems, default=None)
     return Measured(
         answers,
-        np.asarray(true, dtype=float) if classes is None else classes.encode(true),
+        true,
         len(table),
         int((~known).sum()),
         None if first is None else f"row {first + 1}: {problems[first]}",

@@ -8,7 +8,7 @@ import pytest
 
 from modelling.answers import Answers, Classes
 from modelling.metrics import BINARY_METRICS, REGRESSION_METRICS
-from modelling.monitoring import hold_against, read_targets
+from modelling.monitoring import check_classes, hold_against, read_targets
 from modelling.recipe import Promotion
 
 PROMOTION = Promotion(resamples=400)
@@ -62,6 +62,42 @@ def test_a_metric_that_these_rows_do_not_have_is_an_alarm():
         )
     assert math.isnan(kept.now)
     assert kept.is_broken
+
+
+BINARY, THREE = Classes(("no", "yes"), "no"), Classes(("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "classes", "targets", "lacking"),
+    [
+        ("roc_auc", BINARY, ["yes", "yes"], "no"),
+        ("roc_auc", BINARY, ["no", "no"], "yes"),
+        ("average_precision", BINARY, ["yes"], "no"),
+        ("recall", BINARY, ["yes"], "no"),
+        ("f1", THREE, ["a", "c"], "b"),
+    ],
+)
+def test_a_metric_of_a_class_without_a_row_cannot_be_measured(
+    refusal, metric, classes, targets, lacking
+):
+    targets = classes.encode(targets)
+    assert refusal(check_classes, metric, targets, classes, "new.csv") == (
+        f"table new.csv has no row of the class {lacking}: {metric} cannot be measured"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "classes", "targets"),
+    [
+        ("roc_auc", BINARY, ["no", "yes"]),
+        ("precision", BINARY, ["no"]),
+        ("log_loss", BINARY, ["yes"]),
+        ("accuracy", THREE, ["a"]),
+        ("roc_auc", THREE, ["a", "b", "c"]),
+    ],
+)
+def test_a_metric_that_has_its_classes_can_be_measured(metric, classes, targets):
+    check_classes(metric, classes.encode(targets), classes, "new.csv")
 
 
 @pytest.mark.parametrize(
