@@ -16,6 +16,7 @@ from sklearn import config_context
 from modelling.answers import Answers, Values
 from modelling.metrics import BASELINE_PREFIX, Metric
 from modelling.recipe import Promotion, Threshold
+from modelling.words import show_figure
 
 _MOST_RESAMPLED = 10_000
 _FEWEST_OF_A_CLASS = 1_000  # in a resample, of a table that has as many
@@ -41,9 +42,8 @@ class Comparison:
     high: float = math.nan
 
     def __str__(self) -> str:
-        return (
-            f"{self.metric} {self.candidate:.4f} is {'' if self.passed else 'not '}{self.required}"
-        )
+        candidate = show_figure(self.candidate)
+        return f"{self.metric} {candidate} is {'' if self.passed else 'not '}{self.required}"
 
 
 def check_finite(names: Iterable[str], metrics: Mapping[str, float]) -> list[Comparison]:
@@ -82,11 +82,11 @@ def check_thresholds(
             rows.append(_row(name, "threshold", candidate, math.nan, required, passed))
         if threshold.min_absolute_change is not None:
             least = threshold.min_absolute_change
-            required = f"better than the baseline's {baseline:.4f} by {least:g}"
+            required = f"better than the baseline's {show_figure(baseline)} by {least:g}"
             rows.append(_row(name, "baseline", candidate, baseline, required, gain >= least))
         if threshold.min_relative_change is not None:
             share = threshold.min_relative_change
-            required = f"better than the baseline's {baseline:.4f} by {100 * share:g}%"
+            required = f"better than the baseline's {show_figure(baseline)} by {100 * share:g}%"
             passed = gain > 0 and gain >= share * abs(baseline)
             rows.append(_row(name, "baseline", candidate, baseline, required, passed))
     return rows

@@ -14,6 +14,7 @@ from modelling.gate import resample
 from modelling.metrics import OF_A_CLASS, Metric
 from modelling.recipe import Promotion
 from modelling.sklearn_wrapper import is_missing, read_column
+from modelling.words import show_figure
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Kept:
     limit: float
     greater_is_better: bool
     resampled: Values
+
+    def __str__(self) -> str:
+        now, low, high = map(show_figure, (self.now, self.low, self.high))
+        return f"{self.metric} {now} [{low}, {high}]"
 
     @property
     def is_broken(self) -> bool:

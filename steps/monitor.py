@@ -25,6 +25,7 @@ from modelling.monitoring import Kept, check_classes, hold_against, read_targets
 from modelling.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.table import read_table
+from modelling.words import show_figure
 from steps.drift import drift_counts, in_words, log_drift
 from steps.registry import get_champion
 from steps.step import (
@@ -189,8 +190,8 @@ def _alerts(kept: Kept, measured: Measured, recipe: Recipe) -> list[str]:
     alerts = []
     if kept.is_broken:
         alerts.append(
-            f"{kept.metric} {kept.now:.4f} [{kept.low:.4f}, {kept.high:.4f}] is worse than the "
-            f"limit {kept.limit:.4f}: its evaluation promised {kept.promised:.4f}"
+            f"{kept} is worse than the limit {show_figure(kept.limit)}: its evaluation promised "
+            f"{show_figure(kept.promised)}"
         )
     if len(measured.drifted):
         alerts.append(f"drift above {recipe.monitor.drift_limit:g}: {in_words(measured.drifted)}")
@@ -231,8 +232,7 @@ def _tell(
     lines = [
         f"version {champion.version} of {champion.name} on {len(measured.targets):,} of "
         f"{measured.rows:,} rows of {data}{left_out}",
-        f"{kept.metric} {kept.now:.4f} [{kept.low:.4f}, {kept.high:.4f}], promised "
-        f"{kept.promised:.4f}, limit {kept.limit:.4f}; "
+        f"{kept}, promised {show_figure(kept.promised)}, limit {show_figure(kept.limit)}; "
         f"drifted columns: {in_words(measured.drifted) or 'none'}",
     ]
     mlflow.set_tags(

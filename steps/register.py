@@ -31,6 +31,7 @@ from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
 from modelling.split import ROW_KEY
+from modelling.words import show_figure
 from steps.journal import move_champion, registry_lock
 from steps.registry import (
     CHALLENGER,
@@ -202,11 +203,11 @@ def _read_predictions(run: Run) -> pd.DataFrame:
 
 
 def _compared(row: Comparison, champion: ModelVersion) -> Verdict:
-    difference = row.candidate - row.reference
-    interval = f"[{row.low:+.4f}, {row.high:+.4f}]"
+    differences = (row.candidate - row.reference, row.low, row.high)
+    difference, low, high = (show_figure(figure, "+") for figure in differences)
     reason = (
-        f"{row.metric} {row.candidate:.4f} against {row.reference:.4f} of the champion, version "
-        f"{champion.version}: {difference:+.4f}, interval {interval}"
+        f"{row.metric} {show_figure(row.candidate)} against {show_figure(row.reference)} of the "
+        f"champion, version {champion.version}: {difference}, interval [{low}, {high}]"
     )
     if row.passed:
         return Verdict("promoted", f"{row.required} than the champion: {reason}")
@@ -293,8 +294,8 @@ def _version_tags(recipe: Recipe, candidate: Run) -> dict[str, str]:
         "pipeline.git_commit": facts["git_commit"],
         "pipeline.train_run_id": facts["train_run_id"],
         "pipeline.evaluate_run_id": candidate.info.run_id,
-        primary: f"{metrics[primary]:.4f}",
-        BASELINE_PREFIX + primary: f"{metrics[BASELINE_PREFIX + primary]:.4f}",
+        primary: show_figure(metrics[primary]),
+        BASELINE_PREFIX + primary: show_figure(metrics[BASELINE_PREFIX + primary]),
     }
 
 

@@ -13,6 +13,7 @@ from engine.forkserver import PROJECT
 from engine.secrets import without_credentials
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.metrics import BASELINE_PREFIX
+from modelling.words import show_figure
 from steps.pipeline import Request
 from steps.reporting.advice import advise
 from steps.reporting.report import REPORT
@@ -82,4 +83,5 @@ def _figures(step: Step, request: Request) -> str:
     if step.name == "register":
         return tags[VERDICT]
     primary = request.recipe.metrics.primary
-    return f"{primary} {metrics[primary]:.4f} (naive {metrics[BASELINE_PREFIX + primary]:.4f})"
+    figure, naive = (show_figure(metrics[name]) for name in (primary, BASELINE_PREFIX + primary))
+    return f"{primary} {figure} (naive {naive})"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import click
 import numpy as np
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from engine.step_log import open_terminal
 from modelling.search import Tried, as_optuna, best_of
 from modelling.search_space import Point
+from modelling.words import show_figure
 from steps.sweep_trials import Plan
 from tracking.artifacts_logger import log_plot, log_report, log_table
 from tracking.output_manager import temporary_path
@@ -73,7 +74,8 @@ class Progress:
         if not any(one.score is not None for one in tried):
             return "no score yet"
         best = best_of(tried, self._plan.greater_is_better)
-        return f"best {self._plan.recipe.metrics.primary} {best.score:.4f}: {best.point}"
+        metric = self._plan.recipe.metrics.primary
+        return f"best {metric} {show_figure(cast(float, best.score))}: {best.point}"
 
 
 def _counts(tried: Sequence[Tried], running: int) -> str:
@@ -128,7 +130,8 @@ def print_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
         if pd.isna(row[metric]):
             break
         deviation = row[f"{metric}_std"]
-        score = f"{row[metric]:.4f}" + ("" if pd.isna(deviation) else f" ± {deviation:.4f}")
+        spread = "" if pd.isna(deviation) else f" ± {show_figure(deviation)}"
+        score = f"{show_figure(row[metric])}{spread}"
         line = f"{row['rank']:>4.0f} {row['trial']:>5}  {score:<17} {points[row['trial']]}"
         click.echo(line[:_WIDTH])
     states = [one.state for one in tried]

@@ -17,6 +17,7 @@ from modelling.cross_validation import CrossValidation
 from modelling.errors import InputError
 from modelling.recipe import Recipe, only_parts
 from modelling.split import ROW_KEY
+from modelling.words import show_figure
 from steps.reads import READS
 from steps.step import TRAIN_TIMES, find_run, load_parts, read_rows, step_run
 from tracking.mlflow_manager import log_metrics
@@ -84,7 +85,7 @@ def score_on_folds(
         for figure, value, step in score_figures(metric, scores):
             log_metrics({figure: value}, step)
         mean = sum(scores) / len(scores)
-        click.echo(f"train: {metric} {mean:.4f} on {folds} folds, and no model")
+        click.echo(f"train: {metric} {show_figure(mean)} on {folds} folds, and no model")
 
 
 def read_folds(recipe: Recipe, prepare_run_id: str, folds: int) -> CrossValidation:

@@ -39,6 +39,12 @@ def test_a_metric_that_is_not_finite_is_refused(bad):
     assert "is not a finite number" in str(rows[1])
 
 
+def test_figures_of_a_small_scale_are_told_apart():
+    figures = {"rmse": 0.00021, "dummy_rmse": 0.00032}
+    (row,) = check_thresholds({"rmse": Threshold(min_relative_change=0.5)}, figures, METRICS)
+    assert str(row) == "rmse 0.00021 is not better than the baseline's 0.00032 by 50%"
+
+
 def test_a_missing_metric_is_refused():
     assert [row.passed for row in check_finite(["rmse", "r2"], {"rmse": 0.5})] == [True, False]
 

@@ -1,6 +1,7 @@
 """New rows against a promise: an alarm needs a drop that is large, and larger than chance."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,11 @@ def test_a_large_drop_that_chance_may_have_made_is_no_alarm():
     assert kept.now > kept.limit
     assert kept.low < kept.promised
     assert not kept.is_broken
+
+
+def test_a_figure_of_a_small_scale_is_written_with_what_it_says():
+    kept = replace(held(100, promised=1.0), now=0.00021, low=0.000198765, high=0.25)
+    assert str(kept) == "rmse 0.00021 [0.0001988, 0.2500]"
 
 
 def test_the_limit_is_on_the_bad_side_of_a_negative_figure_too():
