@@ -9,6 +9,7 @@ time, and a step that is reused keeps the one that it has.
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 
@@ -68,8 +69,9 @@ class StepReports:
         if self._later:
             # Together in one process, which must first import what a step has imported already.
             words = [sys.executable, "-m", _MODULE, *self._later]
-            subprocess.run(words, cwd=PROJECT, check=False, timeout=_SECONDS_TO_WAIT)
             self._later.clear()
+            with suppress(subprocess.TimeoutExpired):  # the pipeline's own report is still to come
+                subprocess.run(words, cwd=PROJECT, check=False, timeout=_SECONDS_TO_WAIT)
         for process in self._processes:
             process.join(max(0.0, until - time.monotonic()))
         self._processes.clear()
