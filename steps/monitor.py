@@ -24,6 +24,7 @@ from modelling.metrics import Metric, compute_metrics, metrics_of
 from modelling.monitoring import Kept, check_classes, hold_against, read_targets
 from modelling.plots import plot_resampled
 from modelling.recipe import Recipe
+from modelling.reporting.markdown import escape, paragraphs
 from modelling.table import read_table
 from modelling.words import show_figure
 from steps.drift import drift_counts, in_words, log_drift
@@ -239,7 +240,9 @@ def _tell(
         {
             ALERT: "; ".join(alerts)[:_LONGEST_TAG] or "none",
             DRIFT: in_words(measured.drifted)[:_LONGEST_TAG] or "none",
-            MLFLOW_RUN_NOTE: "\n\n".join([*lines, *(f"**ALERT**: {alert}" for alert in alerts)]),
+            MLFLOW_RUN_NOTE: "\n\n".join(
+                [paragraphs(lines), *(f"**ALERT**: {escape(alert)}" for alert in alerts)]
+            ),
         }
     )
     for line in lines:

@@ -30,6 +30,7 @@ from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.drift import DriftCounts, profiled_answers
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import Recipe
+from modelling.reporting.markdown import paragraphs
 from modelling.table_stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
 from steps.drift import drift_counts, in_words, log_drift
 from steps.registry import get_champion
@@ -377,7 +378,7 @@ def _report(
     )
     words = in_words(drifted)
     lines = _summary(request, recipe, result, version, drifted, words)
-    mlflow.set_tags({DRIFT: words[:5000] or "none", MLFLOW_RUN_NOTE: "\n\n".join(lines)})
+    mlflow.set_tags({DRIFT: words[:5000] or "none", MLFLOW_RUN_NOTE: paragraphs(lines)})
     for line in lines:
         click.echo(f"score: {line}")
 

@@ -15,6 +15,11 @@ def escape(text: object) -> str:
     return "".join(f"&#{ord(letter)};" if letter in _SPECIAL else letter for letter in line)
 
 
+def paragraphs(lines: Iterable[object]) -> str:
+    """Returns lines of text as Markdown that shows these very lines, each a paragraph."""
+    return "\n\n".join(map(escape, lines))
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Returns a table of cells that are Markdown already."""
     lines = [columns, ["---"] * len(columns), *rows]

@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from modelling.answers import Answers
 from modelling.errors import InputError
+from modelling.monitoring import Kept
 from modelling.recipe import load_recipe
-from steps.monitor import _measure
+from steps.monitor import Measured, _measure, _tell
 
 PROJECT = Path(__file__).parents[2]
 CHURN = load_recipe("recipes/customer_churn.yaml", PROJECT)
@@ -33,3 +37,16 @@ def test_rows_of_one_class_have_no_roc_auc(tmp_path):
     )
     with pytest.raises(InputError, match="no row of the class 1: roc_auc cannot be measured"):
         _measure(table, trained, recipe, "new.csv")
+
+
+def test_the_data_means_nothing_in_the_description(monkeypatch):
+    tags = {}
+    monkeypatch.setattr(mlflow, "set_tags", tags.update)
+    none = np.zeros(1)
+    drifted = pd.DataFrame({"column": ["<b>[a](b)*_"], "psi": [1.0]})
+    measured = Measured(Answers(none), none, 2, 0, "row 1: '<i>'", drifted)
+    kept = Kept("within_half_point", 0.5, 0.4, 0.6, 0.7, 0.63, True, none)
+    champion = SimpleNamespace(version="1", name="wine_quality")
+    _tell(measured, kept, champion, ["drift above 0.25: <b>[a](b)*_ 1.00"], "new_rows.csv")
+    assert not set(tags[MLFLOW_RUN_NOTE].replace("**ALERT**", "")) & set("*[]<>_`")
+    assert tags[MLFLOW_RUN_NOTE].count("**ALERT**: ") == 1
