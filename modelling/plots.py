@@ -26,6 +26,7 @@ from sklearn.metrics import (
 )
 
 from modelling.answers import Answers, Values
+from modelling.fonts import OTHER_FONTS
 from modelling.metrics import Metric
 
 mpl.use("agg")
@@ -34,17 +35,6 @@ mpl.use("agg")
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _COLOUR = _PALETTE[0]
 _INK, _SOFT = "#1d1b1a", "#5f5a57"
-# For names in scripts that matplotlib's own font lacks: those of these that are installed.
-_OTHER_FONTS = (
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "WenQuanYi Micro Hei",
-    "Hiragino Sans",
-    "Microsoft YaHei",
-    "Noto Sans Arabic",
-    "Noto Sans Hebrew",
-    "Noto Sans Devanagari",
-)
 STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": _SOFT,
@@ -62,7 +52,7 @@ STYLE: Any = {
     "figure.titleweight": "bold",
     "font.family": [
         "DejaVu Sans",
-        *(name for name in _OTHER_FONTS if name in font_manager.get_font_names()),
+        *(name for name in OTHER_FONTS if name in font_manager.get_font_names()),
     ],
     "font.size": 10.5,
     "grid.alpha": 0.3,

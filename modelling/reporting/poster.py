@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 from PIL import Image, ImageDraw, ImageFont
 
+from modelling.fonts import OTHER_FONTS
 from modelling.reporting.report import Bars, Fact, Report, shorten, show_number, show_seconds
 
 WIDTH, HEIGHT = 1920, 1080
@@ -25,6 +26,7 @@ _INK, _SOFT, _LINE, _PAPER, _CARD = "#1d1b1a", "#5f5a57", "#dedad6", "#ffffff", 
 _ACCENT, _BAR, _MINUS = "#7b1e3a", "#3d6fa5", "#b34700"
 _TONES = {"good": "#0b6b4b", "note": "#7a5200", "bad": "#a3211b"}
 _STATES = {"ran": _TONES["good"], "failed": _TONES["bad"], "killed": _TONES["bad"]}
+_LAST_CYRILLIC = "\u052f"  # DejaVu Sans has all letters before
 _SMOOTH = 2  # shapes are drawn this many times larger, so that curves have no stairs
 
 
@@ -181,17 +183,43 @@ def _fitted(
 
 
 def _width(words: str, size: float, bold: bool) -> float:
-    return float(_font(size, bold).getlength(words))
+    return float(_font(words, size, bold).getlength(words))
+
+
+def _font(words: str, size: float, bold: bool) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, or where it lacks letters, the first font that lacks the fewest of them."""
+    if not any(letter.isalpha() and letter > _LAST_CYRILLIC for letter in words):
+        return _load(_dejavu(bold), size)
+    fonts, letters = _fonts(bold), set(map(ord, words))
+    return _load(min(fonts, key=lambda file: len(letters - fonts[file])), size)
 
 
 @cache
-def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
+def _load(file: Path, size: float) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
+
+
+@cache
+def _fonts(bold: bool) -> dict[Path, frozenset[int]]:
+    """The letters of DejaVu Sans, and of each other font that is installed."""
+    # Here, since it takes longer to import than most posters need.
+    from matplotlib import font_manager, ft2font
+
+    installed = [name for name in OTHER_FONTS if name in font_manager.get_font_names()]
+    weight = "bold" if bold else "normal"
+    wanted = [font_manager.FontProperties(family=[name], weight=weight) for name in installed]
+    files = [_dejavu(bold), *(Path(font_manager.findfont(font)) for font in wanted)]
+    return {file: frozenset(ft2font.FT2Font(file).get_charmap()) for file in files}
+
+
+@cache
+def _dejavu(bold: bool) -> Path:
     """DejaVu Sans, which comes with matplotlib and is as wide as Verdana, at least."""
     package = find_spec("matplotlib")
     if package is None or package.origin is None:
         raise FileNotFoundError("matplotlib is not installed, whose font the poster needs")
     folder = Path(package.origin).parent / "mpl-data" / "fonts" / "ttf"
-    return ImageFont.truetype(folder / f"DejaVuSans{'-Bold' if bold else ''}.ttf", size)
+    return folder / f"DejaVuSans{'-Bold' if bold else ''}.ttf"
 
 
 def as_svg(shapes: Sequence[Shape]) -> str:
@@ -222,7 +250,7 @@ def as_png(shapes: Sequence[Shape]) -> bytes:
     anchors = {"start": "ls", "middle": "ms", "end": "rs"}
     for shape in shapes:
         if isinstance(shape, Text):
-            font = _font(shape.size, shape.bold)
+            font = _font(shape.words, shape.size, shape.bold)
             place = (shape.x, shape.y)
             pen.text(place, shape.words, shape.colour, font, anchors[shape.anchor])
     content = io.BytesIO()

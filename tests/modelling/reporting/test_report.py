@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from modelling.data_profile import compare_sides
+from modelling.reporting import poster
 from modelling.reporting.graph import StepState, lay_out_graph
 from modelling.reporting.markdown import escape
 from modelling.reporting.poster import (
@@ -173,6 +174,21 @@ def test_long_names_stay_in_their_place_on_the_poster():
             assert shape.x + _width(shape.words, shape.size, shape.bold) <= WIDTH - 60
         assert shape.y <= HEIGHT
     assert as_png(shapes).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "installed", "name"),
+    [
+        ("の品", ["STIXGeneral", "DejaVu Serif"], "STIXGeneral"),
+        ("の品", ["not installed"], "DejaVu Sans"),
+        ("wine · größe…", ["STIXGeneral"], "DejaVu Sans"),
+    ],
+)
+def test_letters_that_dejavu_lacks_are_of_another_font(monkeypatch, words, installed, name):
+    monkeypatch.setattr(poster, "OTHER_FONTS", installed)
+    poster._fonts.cache_clear()
+    assert poster._font(words, 20, bold=False).getname()[0] == name
+    poster._fonts.cache_clear()
 
 
 def test_html_is_text_on_the_poster():
