@@ -13,6 +13,7 @@ from modelling.recipe import ColumnCheck, ColumnType
 from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import ROW_KEY
 from modelling.table import shown_type
+from modelling.words import counted
 
 _LONGEST_NAME = 1000  # YAML takes no longer key
 _FEWEST_IN_ORDER = 20  # fewer numbers may be in order by chance
@@ -161,7 +162,8 @@ def _almost_dates(values: pd.Series) -> str:
 def _most_often(values: pd.Series, distinct: int) -> str:
     shares = values.value_counts(normalize=True)
     encoded = "; encoded by the mean of the target" if distinct > _MANY_VALUES else ""
-    return f"{distinct} values, most often {show(shares.index[0])} ({shares.iloc[0]:.0%}){encoded}"
+    most = f"most often {show(shares.index[0])} ({shares.iloc[0]:.0%})"
+    return f"{counted(distinct, 'value')}, {most}{encoded}"
 
 
 def _look_at_numbers(values: pd.Series, decimals: bool) -> tuple[ColumnCheck, str]:

@@ -13,6 +13,7 @@ import pyarrow.parquet as parquet
 
 from modelling.drift import DriftCounts, profile_rows
 from modelling.split import ROW_KEY
+from modelling.words import counted
 
 Rows = Mapping[str, pd.DataFrame]
 """The same columns of both sides, `train` and `test`."""
@@ -254,7 +255,7 @@ def _check_duplicates(counts: Mapping[str, float], total: int) -> Check:
 
 def _check_across(counts: Mapping[str, float]) -> Check:
     number = int(counts.get("duplicates_across_split", 0))
-    text = f"{number:,} test rows stand among the training rows too" if number else "none"
+    text = f"{counted(number, 'test row')} among the training rows too" if number else "none"
     return Check("Rows on both sides of the split", "bad" if number else "good", text)
 
 

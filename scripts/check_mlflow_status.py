@@ -113,7 +113,7 @@ def _print_runs(status: Status) -> None:
     if status["last_runs"]:
         _head(f"{'last runs':<17} {'run':<8} {'recipe, model':<32} verdict")
     for run in status["last_runs"]:
-        what = _cut(f"{run['recipe']}, {run['model']}", 32)
+        what = _cut(", ".join(filter(None, (run["recipe"], run["model"]))) or None, 32)
         word = run["verdict"] or run["status"]
         say(f"{run['started'][:16]:<17} {run['run_id'][:8]} {what:<32} {_coloured(word)}")
 

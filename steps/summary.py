@@ -1,5 +1,6 @@
 """What a pipeline says on the terminal at its end."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from engine.forkserver import PROJECT
 from engine.secrets import without_credentials
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.metrics import BASELINE_PREFIX
-from modelling.words import show_figure
+from modelling.words import counted, show_figure
 from steps.pipeline import Request
 from steps.reporting.advice import advise
 from steps.reporting.report import REPORT
@@ -71,7 +72,7 @@ def _where_to_look(run: Run) -> str:
         return f"{without_credentials(uri).rstrip('/')}/{where}?workflowType=machine_learning"
     if uri == f"sqlite:///{PROJECT / 'mlflow.db'}" or "@" in uri:
         return "scripts/launch_mlflow.sh"
-    return f"mlflow ui --backend-store-uri {uri}"
+    return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
 def _figures(step: Step, request: Request) -> str:
@@ -79,7 +80,7 @@ def _figures(step: Step, request: Request) -> str:
     if step.name == "prepare":
         return f"{metrics['train_rows']:.0f} training, {metrics['test_rows']:.0f} test rows"
     if step.name == "train":
-        return f"{tags['pipeline.model']}, {metrics['features']:.0f} features"
+        return f"{tags['pipeline.model']}, {counted(metrics['features'], 'feature')}"
     if step.name == "register":
         return tags[VERDICT]
     primary = request.recipe.metrics.primary

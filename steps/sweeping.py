@@ -41,6 +41,7 @@ from modelling.metrics import metrics_of
 from modelling.recipe import only_parts
 from modelling.search import Tried, best_of, choose_sampler, count_trials
 from modelling.search_space import build_space
+from modelling.words import counted
 from steps.dependencies import StepDependencies
 from steps.pipeline import (
     Request,
@@ -215,9 +216,8 @@ def _try_all(
     continued = _continued(plan, facts, run, resumed)
     known = find_known(plan, run.info.experiment_id, continued, asked.cache == "use")
     if known.by_number:
-        click.echo(
-            f"sweep             continues {continued[0]}: {len(known.by_number)} trials known"
-        )
+        so_far = counted(len(known.by_number), "trial")
+        click.echo(f"sweep             continues {continued[0]}: {so_far} known")
         _adopt(known.by_number.values(), run, resumed)
     given = {
         "recipe": asked.request.recipe_path,

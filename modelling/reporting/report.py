@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 
 from modelling.reporting.graph import StepState, lay_out_graph
+from modelling.words import counted
 
 _FOLDER = Path(__file__).parent / "templates"
 _LARGEST_TABLE_REPORTS = 1_500_000
@@ -295,6 +296,7 @@ def _environment(compiled: Path | None) -> jinja2.Environment:
     environment.filters |= {
         "number": show_number,
         "brief": show_brief,
+        "counted": counted,
         "seconds": show_seconds,
         "shorten": shorten,
     }

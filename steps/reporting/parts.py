@@ -29,6 +29,7 @@ from modelling.reporting.report import (
     Table,
 )
 from modelling.split import ROW_KEY
+from modelling.words import counted
 from steps.recording import GIT_DIRTY, LOCK_SHA256
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
@@ -295,7 +296,7 @@ def _sweep(runs: PipelineRuns) -> Section | None:
         if (content := files.read(f"plots/{name}.png"))
     ]
     shown = table.drop(columns="run_id").replace("", None).dropna(axis="columns", how="all")
-    text = f"{len(table)} trials: {states}. Scores are of folds of the training rows."
+    text = f"{counted(len(table), 'trial')}: {states}. Scores are of folds of the training rows."
     return Section("sweep", "Sweep", text, table=_as_table(shown, _TRIALS), plots=tuple(plots))
 
 

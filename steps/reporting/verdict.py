@@ -7,6 +7,7 @@ from engine.tags import ERROR, RERUN_REASON
 from modelling.metrics import BASELINE_PREFIX
 from modelling.reporting.graph import StepState
 from modelling.reporting.report import Fact, Failure, show_number
+from modelling.words import counted
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns, place
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON
@@ -89,7 +90,7 @@ def _done(runs: PipelineRuns, name: str) -> str:
         rows = f"{metrics['train_rows']:,.0f} training and {metrics['test_rows']:,.0f} test rows"
         return f"The table is split into {rows}"
     if runs.entry_point == "train" and "features" in metrics:
-        features = f"{metrics['features']:,.0f} features"
+        features = counted(metrics["features"], "feature")
         return f"{name} is trained on {metrics['train_rows']:,.0f} rows with {features}"
     if runs.entry_point == "evaluate" and (primary := runs.primary()):
         return f"{name} reaches {primary} {show_number(metrics[primary])} on the test rows"
@@ -207,7 +208,7 @@ def _figures(runs: PipelineRuns, name: str, run: Run) -> str:
     if name == "prepare" and "train_rows" in metrics:
         return f"{metrics['train_rows']:,.0f} training, {metrics['test_rows']:,.0f} test rows"
     if name == "train" and "features" in metrics:
-        return f"{run.data.tags.get('pipeline.model')}, {metrics['features']:.0f} features"
+        return f"{run.data.tags.get('pipeline.model')}, {counted(metrics['features'], 'feature')}"
     if name.startswith("evaluate") and (primary := runs.primary()) and primary in metrics:
         return f"{primary} {show_number(metrics[primary])}"
     return str(run.data.tags.get(VERDICT, ""))

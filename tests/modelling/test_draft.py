@@ -360,3 +360,8 @@ def test_any_table_is_drafted_so_that_prepare_takes_it_or_refused(tmp_path_facto
     checked = check_table(table, recipe, "table.csv")
     assert checked.left_out == []
     split_table(checked.frame, target, recipe.split)
+
+
+def test_one_value_is_no_plural():
+    seen = look_at_column(pd.Series(["red", "red", None], name="colour")).seen
+    assert seen == "1 value, most often red (100%), 33.3% missing"

@@ -28,6 +28,7 @@ from modelling.reporting.report import (
     DataPage,
     Fact,
     Failure,
+    ModelCard,
     Report,
     Table,
     render_report,
@@ -100,6 +101,17 @@ def test_two_hundred_columns_stay_small():
     page = render_report(replace(REPORT, data=DataPage(compare(sides(200)), None)))
     assert page.count('class="mini"') == 201
     assert len(page) < 1_000_000
+
+
+def test_one_is_no_plural():
+    rows = sides(60)
+    profile = compare(rows, {"duplicates_across_split": 1})
+    (check,) = (one for one in profile["checks"] if one["state"] == "bad")
+    assert check["text"] == "1 test row among the training rows too"
+    model = ModelCard("ridge", "Ridge", (), (), (), ("alcohol",))
+    page = render_report(replace(REPORT, data=DataPage(profile, None), model=model))
+    assert "<summary>1 more column</summary>" in page
+    assert "1 column as it is: alcohol" in page
 
 
 def test_skrubs_pages_are_left_out_when_they_are_too_large():
