@@ -331,9 +331,10 @@ def _description(
         f"| {name} | {metrics[name]:.4g} | {metrics[BASELINE_PREFIX + name]:.4g} |"
         for name in metrics_of(recipe)
     )
-    gate = "\n".join(f"- {row}" for row in rows if row.check != "finite")
+    gate = "\n".join(f"- {escape(row)}" for row in rows if row.check != "finite")
     return (
-        f"**{facts['model']}** of the recipe {recipe.name}: {verdict.word}, {verdict.reason}.\n\n"
+        f"**{facts['model']}** of the recipe {recipe.name}: {verdict.word}, "
+        f"{escape(verdict.reason)}.\n\n"
         f"| metric (test rows) | model | naive baseline |\n|---|---|---|\n{figures}\n\n"
         f"What it had to pass:\n{gate}\n\n"
         f"Trained by run {facts['train_run_id']}, evaluated by run {candidate.info.run_id}, on the "

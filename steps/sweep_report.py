@@ -124,7 +124,7 @@ def print_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
     """Prints the best trials in 80 columns."""
     metric = plan.recipe.metrics.primary
     table = leaderboard(plan, tried)
-    click.echo(f"\n{'rank':>4} {'trial':>5}  {metric:<17.17} hyperparameters")
+    click.echo(f"\n{'rank':>4} {'trial':>5}  {metric:<20.20} hyperparameters")
     points = {one.number: one.point for one in tried}
     for row in table.head(_SHOWN).to_dict("records"):
         if pd.isna(row[metric]):
@@ -132,7 +132,7 @@ def print_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
         deviation = row[f"{metric}_std"]
         spread = "" if pd.isna(deviation) else f" ± {show_figure(deviation)}"
         score = f"{show_figure(row[metric])}{spread}"
-        line = f"{row['rank']:>4.0f} {row['trial']:>5}  {score:<17} {points[row['trial']]}"
+        line = f"{row['rank']:>4.0f} {row['trial']:>5}  {score:<20} {points[row['trial']]}"
         click.echo(line[:_WIDTH])
     states = [one.state for one in tried]
     others = len(tried) - min(_SHOWN, states.count("complete"))
