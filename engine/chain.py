@@ -15,7 +15,8 @@ from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.exceptions import ExecutionException
 
 from engine.cache import StepCache
-from engine.cache_key import Dependencies, edited_files, in_words
+from engine.cache_key import Dependencies, in_words
+from engine.code_digests import edited_files
 from engine.failures import StepError, end_run_unless_ended
 from engine.processes import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE, read_log

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
-from engine.cache_key import code_digests
+from engine.code_digests import code_digests
 from engine.no_account import survive_without_account
 from engine.preload import MODULES_VARIABLE
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.cache_key import Dependencies, code_digests, environment_versions
+from engine.cache_key import Dependencies, environment_versions
+from engine.code_digests import code_digests
 from engine.file_digests import file_sha256
 from modelling.recipe import Recipe, only_parts
 from modelling.values import as_value

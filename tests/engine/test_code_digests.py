@@ -1,0 +1,113 @@
+"""The code that a step runs: what counts, and what does not."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from engine import code_digests as module
+from engine.code_digests import code_digests
+
+PROJECT = Path(__file__).parents[2]
+
+CODE = '''"""What it does."""
+from pack import other
+
+def double(x):
+    """Twice as much."""
+    return 2 * x  # really
+'''
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack/__init__.py").write_text("")
+    (tmp_path / "pack/step.py").write_text(CODE)
+    (tmp_path / "pack/other.py").write_text("import json\nimport pack.deep\nVALUE = 1\n")
+    (tmp_path / "pack/deep.py").write_text("LIMIT = 1\n")
+    (tmp_path / "pack/unused.py").write_text("LIMIT = 1\n")
+    return tmp_path
+
+
+def digests_after(project, file, text):
+    # A new place, since a file's digest is remembered within a process.
+    moved = project.with_name(project.name + "-moved")
+    project.rename(moved)
+    (moved / file).write_text(text)
+    return code_digests(moved, "pack.step")
+
+
+def test_code_is_the_files_that_are_imported(project):
+    assert list(code_digests(project, "pack.step")) == [
+        "pack/__init__.py",
+        "pack/deep.py",
+        "pack/other.py",
+        "pack/step.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CODE.replace("really", "truly"),
+        CODE.replace("Twice as much", "Two times"),
+        CODE.replace("What it does", "What it did"),
+        CODE.replace("2 * x", "2*x"),
+        CODE.replace("def double", "\n\n\ndef double"),
+        CODE.replace("def double", '"""Of the name above."""\n\n\ndef double'),
+    ],
+    ids=["comment", "docstring", "module docstring", "spaces", "blank lines", "text below a name"],
+)
+def test_what_is_no_code_does_not_count(project, text):
+    before = code_digests(project, "pack.step")
+    assert digests_after(project, "pack/step.py", text) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pack/step.py", CODE.replace("2 *", "3 *")),
+        ("pack/deep.py", "LIMIT = 2\n"),
+        ("pack/step.py", CODE.replace("return 2 * x", 'return "Twice"')),
+    ],
+    ids=["own", "imported", "text that is returned"],
+)
+def test_code_counts(project, file, text):
+    before = code_digests(project, "pack.step")
+    after = digests_after(project, file, text)
+    assert [name for name in before if before[name] != after[name]] == [file]
+
+
+def test_other_code_does_not_count(project):
+    before = code_digests(project, "pack.step")
+    assert digests_after(project, "pack/unused.py", "LIMIT = 2\n") == before
+
+
+def test_each_step_of_the_project_depends_on_its_own_code():
+    code = {
+        name: set(code_digests(PROJECT, f"steps.{name}"))
+        for name in ("prepare", "train", "evaluate", "register")
+    }
+    assert all("modelling/recipe.py" in files for files in code.values())
+    assert all("README.md" not in files and "main.py" not in files for files in code.values())
+    metrics = [name for name, files in code.items() if "modelling/metrics.py" in files]
+    assert metrics == ["evaluate", "register"]
+    assert [name for name, files in code.items() if "modelling/table.py" in files] == ["prepare"]
+
+
+def test_code_that_another_process_has_read_is_not_parsed_again(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def digests():
+        module._read_code.cache_clear()
+        module._known_code.cache_clear()
+        return code_digests(project, "pack.step")
+
+    before = digests()
+    with monkeypatch.context() as patched:
+        patched.setattr(ast, "parse", lambda content: pytest.fail("it was parsed"))
+        assert digests() == before
+    (project / "pack/deep.py").write_text("LIMIT = 2\n")
+    after = digests()
+    assert {name for name in after if after[name] != before[name]} == {"pack/deep.py"}
