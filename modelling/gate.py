@@ -4,6 +4,7 @@ Every comparison is a row that is written down, whether it passed or not.
 """
 
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ def check_finite(names: Iterable[str], metrics: Mapping[str, float]) -> list[Com
     """Compares each expected metric with nothing but finiteness: a missing one fails too."""
     values = {name: metrics.get(name, math.nan) for name in names}
     return [
-        Comparison(name, "finite", value, math.nan, "a finite number", math.isfinite(value))
+        Comparison(name, "finite", value, math.nan, "a finite number", _is_finite(value))
         for name, value in values.items()
     ]
 
@@ -96,8 +97,13 @@ def _row(
     metric: str, check: str, candidate: float, reference: float, required: str, passed: bool
 ) -> Comparison:
     references = [] if check == "threshold" else [reference]
-    finite = all(math.isfinite(value) for value in [candidate, *references])
+    finite = all(_is_finite(value) for value in [candidate, *references])
     return Comparison(metric, check, candidate, reference, required, passed and finite)
+
+
+def _is_finite(value: float) -> bool:
+    """Whether a figure is a finite one; the largest of all is how MLflow's store keeps infinity."""
+    return abs(value) < sys.float_info.max
 
 
 def compare_with_champion(
@@ -135,9 +141,9 @@ def compare_with_champion(
     sign = 1 if score.greater_is_better else -1
     low = high = figures[0] - figures[1]
     if not candidate.equals(champion):
-        with _no_warnings():
-            is_sum = any(_adds_up(score, given, targets) for given in (candidate, champion))
-        drawn = _rows_to_draw(targets, is_classes=candidate.probabilities is not None)
+        with no_warnings():
+            is_sum = any(adds_up(score, given, targets) for given in (candidate, champion))
+        drawn = rows_to_draw(targets, is_classes=candidate.probabilities is not None)
         low, high, _ = resample(difference, len(targets), promotion, seed, drawn)
     if promotion.rule == "better":
         passed, required = sign * (figures[0] - figures[1]) > 0, "better"
@@ -147,8 +153,11 @@ def compare_with_champion(
     return Comparison(name, "champion", *figures, required, bool(passed), low=low, high=high)
 
 
-def _rows_to_draw(targets: Values, is_classes: bool) -> int:
-    """How many rows a resample has: all, or of many as many as show every class often enough."""
+def rows_to_draw(targets: Values, is_classes: bool) -> int:
+    """Returns how many of the rows with these (n,) targets a resample has.
+
+    All, or of many as many as show every class often enough.
+    """
     share = _MOST_RESAMPLED / len(targets)
     if is_classes:
         rarest = int(np.unique(targets, return_counts=True)[1].min())
@@ -156,15 +165,15 @@ def _rows_to_draw(targets: Values, is_classes: bool) -> int:
     return math.ceil(len(targets) * min(share, 1))
 
 
-def _adds_up(score: Metric, answers: Answers, targets: Values) -> bool:
+def adds_up(score: Metric, answers: Answers, targets: Values) -> bool:
     """Says whether a metric is a sum over the rows, as a count is: each row twice, it doubles."""
     twice = np.repeat(np.arange(len(targets)), 2)
     return abs(score(answers.of_rows(twice), targets[twice])) > 1.5 * abs(score(answers, targets))
 
 
 @contextmanager
-def _no_warnings() -> Iterator[None]:
-    """For resamples: one without a row of some class has no figure for some metrics."""
+def no_warnings() -> Iterator[None]:
+    """Silences the metrics: a resample without a row of some class has no figure for some."""
     with warnings.catch_warnings(), config_context(assume_finite=True):
         warnings.simplefilter("ignore")
         yield
@@ -183,6 +192,9 @@ def resample(
     1997) a function of means scatters more than of n, by the root of n / m: the distances from the
     mean of the resamples are shrunk by that, and laid around its value of all rows.
 
+    A resample that has no figure, as ROC AUC without a row of some class, is left out; if more
+    than half have none, nothing is known.
+
     Args:
         statistic: of the rows with these places, of which some may stand there more than once.
         rows: n.
@@ -192,14 +204,17 @@ def resample(
 
     Returns:
         The ends of the percentile interval (Efron, Tibshirani: An Introduction to the Bootstrap,
-        1993, chapter 13), and the (resamples,) figures.
+        1993, chapter 13), NaN if nothing is known; and the figures of at most `resamples`.
     """
     drawn = drawn or rows
     rng = np.random.default_rng(seed)
-    with _no_warnings():
+    with no_warnings():
         values = np.array(
             [statistic(rng.integers(rows, size=drawn)) for _ in range(promotion.resamples)]
         )
+        values = values[np.isfinite(values)]
+        if 2 * len(values) < promotion.resamples:
+            return math.nan, math.nan, values
         if drawn < rows:
             shrunk = math.sqrt(drawn / rows) * (values - values.mean())
             values = statistic(np.arange(rows)) + shrunk

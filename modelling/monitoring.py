@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from modelling.answers import Answers, Classes, Values
 from modelling.errors import InputError, unknown_name
-from modelling.gate import resample
+from modelling.gate import Rows, adds_up, no_warnings, resample, rows_to_draw
 from modelling.metrics import OF_A_CLASS, Metric
 from modelling.recipe import Promotion
 from modelling.sklearn_wrapper import is_missing, read_column
@@ -69,25 +68,44 @@ def hold_against(
         metric: the metric.
         answers: the model's.
         targets: (n,) true values.
-        promised: what the evaluation found.
+        promised: by the evaluation, for as many rows.
         max_drop: by which share of that it may be worse.
         promotion: the confidence and the number of resamples.
         seed: of the resampling.
     """
+    with no_warnings():
+        is_sum = adds_up(metric, answers, targets)
 
-    def figure(rows: npt.NDArray[np.intp]) -> float:
-        return metric(answers.of_rows(rows), targets[rows])
+    def figure(rows: Rows) -> float:
+        return metric(answers.of_rows(rows), targets[rows]) * (
+            len(targets) / len(rows) if is_sum else 1
+        )
 
-    _, _, resampled = resample(figure, len(targets), promotion, seed)
-    known = resampled[np.isfinite(resampled)]
-    tail = (1 - promotion.confidence) / 2
-    low, high = np.quantile(known, [tail, 1 - tail]) if len(known) else (math.nan, math.nan)
+    drawn = rows_to_draw(targets, is_classes=answers.probabilities is not None)
+    low, high, resampled = resample(figure, len(targets), promotion, seed, drawn)
     worse = -1 if metric.greater_is_better else 1
     limit = promised + worse * max_drop * abs(promised)
     now = metric(answers, targets)
-    return Kept(
-        name, now, float(low), float(high), promised, limit, metric.greater_is_better, known
-    )
+    return Kept(name, now, low, high, promised, limit, metric.greater_is_better, resampled)
+
+
+def promise_for(
+    metric: Metric, answers: Answers, targets: Values, promised: float, promised_rows: float
+) -> float:
+    """Returns what an evaluation promises for as many rows as there are now.
+
+    That is what it found, unless the metric is a sum over the rows.
+
+    Args:
+        metric: the metric.
+        answers: the model's for n new rows.
+        targets: (n,) their true values.
+        promised: what the evaluation found.
+        promised_rows: of how many rows.
+    """
+    with no_warnings():
+        is_sum = adds_up(metric, answers, targets)
+    return promised * (len(targets) / promised_rows if is_sum else 1)
 
 
 def check_classes(metric: str, targets: Values, classes: Classes | None, source: str) -> None:

@@ -1,9 +1,11 @@
 """The table: read, checked against the recipe, described and digested."""
 
+import codecs
 import csv
 import gzip
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,6 +29,7 @@ _SEPARATORS = ",;\t|"
 _MOST_CLASSES = 100
 _MOST_COUNTED = 1_000_000
 _CODE = r"\s*[+-]?0\d"  # digits that are no quantity
+_DECIMAL = re.compile(r"\s*[+-]?\d*([.,])\d+([eE][+-]?\d+)?\s*")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def read_table(path: Path) -> pd.DataFrame:
         if not magic:
             raise InputError(f"table {path} is empty")
         table = _read_parquet(path) if magic == b"PAR1" else _read_csv(path, magic)
-    except (arrow.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
     names = pd.Index(table.column_names)
     if not names.is_unique:
@@ -80,7 +83,27 @@ def _read_parquet(path: Path) -> arrow.Table:
 
 
 def _read_csv(path: Path, magic: bytes) -> arrow.Table:
+    """The table with times of day as they are written, since scoring reads text too."""
     form = sniff_csv(path, magic)
+    table = _read_columns(path, form)
+    for name, kind in zip(table.column_names, table.schema.types, strict=True):
+        if arrow.types.is_binary(kind):
+            raise InputError(f"table {path} is not UTF-8 text: column {name!r}; save it as UTF-8")
+    times = [field.name for field in table.schema if _is_time(field.type)]
+    if not times or len(set(table.column_names)) < table.num_columns:
+        return table
+    as_written = _read_columns(path, form, times)
+    for name in times:
+        table = table.set_column(table.column_names.index(name), name, as_written[name])
+    return table
+
+
+def _is_time(kind: arrow.DataType) -> bool:
+    return arrow.types.is_time(kind) or arrow.types.is_timestamp(kind)
+
+
+def _read_columns(path: Path, form: "CsvForm", as_text: Sequence[str] = ()) -> arrow.Table:
+    """All columns, each as what it shows; or only some, as text."""
     with form.open(path) as stream:
         return arrow_csv.read_csv(
             stream,
@@ -88,7 +111,10 @@ def _read_csv(path: Path, magic: bytes) -> arrow.Table:
             read_options=arrow_csv.ReadOptions(use_threads=False),
             parse_options=arrow_csv.ParseOptions(delimiter=form.separator),
             convert_options=arrow_csv.ConvertOptions(
-                strings_can_be_null=True, decimal_point="," if form.decimal_comma else "."
+                include_columns=as_text,
+                column_types=dict.fromkeys(as_text, arrow.string()),
+                strings_can_be_null=True,
+                decimal_point="," if form.decimal_comma else ".",
             ),
         )
 
@@ -121,20 +147,28 @@ def sniff_csv(path: Path, magic: bytes) -> CsvForm:
         head = file.read(_SNIFFED_BYTES)
     if b"\0" in head:
         raise InputError(f"table {path} is binary, neither CSV nor Parquet")
-    try:
-        text = head.decode("utf-8-sig", errors="strict" if len(head) < _SNIFFED_BYTES else "ignore")
+    is_whole = len(head) < _SNIFFED_BYTES
+    try:  # the last character may be cut
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=is_whole)
     except UnicodeDecodeError as error:
-        raise InputError(f"table {path} is not UTF-8 text: {error.reason}") from error
+        line = head.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"table {path} is not UTF-8 text: {error.reason} in line {line}; save it as UTF-8"
+        ) from error
     lines = text.strip().splitlines()
     if not lines:
         raise InputError(f"table {path} is empty")
-    if len(lines) == 1 and len(head) < _SNIFFED_BYTES:
+    if len(lines) == 1 and is_whole:
         raise InputError(f"table {path} has a header, but no rows")
     separator = _separator(text)
-    decimal_comma = (
-        separator == ";" and re.search(r"\d,\d", text) and not re.search(r"\d\.\d", text)
-    )
-    return CsvForm(separator, bool(decimal_comma), gzipped)
+    rows = lines[1:] if is_whole else lines[1:-1]
+    return CsvForm(separator, separator == ";" and _has_decimal_comma(rows), gzipped)
+
+
+def _has_decimal_comma(rows: Sequence[str]) -> bool:
+    """Whether some cell is a number with a comma, and none is one with a point."""
+    cells = (cell for row in csv.reader(rows, delimiter=";") for cell in row)
+    return {found[1] for cell in cells if (found := _DECIMAL.fullmatch(cell))} == {","}
 
 
 def _separator(text: str) -> str:

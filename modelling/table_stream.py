@@ -98,7 +98,7 @@ def open_stream(path: Path) -> TableStream:
         if not magic:
             raise InputError(f"table {path} is empty")
         return _open_parquet(path, (path,)) if magic == b"PAR1" else _open_csv(path, magic)
-    except (arrow.ArrowException, OSError, EOFError) as error:
+    except (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
 
 

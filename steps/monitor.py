@@ -21,7 +21,7 @@ from modelling.answers import Answers, Values, encode_targets, find_classes, rea
 from modelling.drift import profiled_answers
 from modelling.errors import InputError, unknown_name
 from modelling.metrics import Metric, compute_metrics, metrics_of
-from modelling.monitoring import Kept, check_classes, hold_against, read_targets
+from modelling.monitoring import Kept, check_classes, hold_against, promise_for, read_targets
 from modelling.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
@@ -94,6 +94,7 @@ def monitor(recipe: str, data: str) -> None:
         promised = _promised(champion, settings)
         trained = _load(champion, settings)
         measured = _measure(table, trained, settings, data)
+        promised = _for_as_many_rows(promised, measured, metrics)
         kept = _hold_to_promise(measured, promised, metrics, settings)
         alerts = _alerts(kept, measured, settings)
         _log(measured, kept, promised, metrics, settings)
@@ -169,6 +170,18 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
         None if first is None else f"row {first + 1}: {problems[first]}",
         log_drift(drift, recipe.monitor.drift_limit, recipe.name),
     )
+
+
+def _for_as_many_rows(
+    promised: dict[str, float], measured: Measured, metrics: dict[str, Metric]
+) -> dict[str, float]:
+    """The promises of these metrics; those that are sums over the rows, for the rows of now."""
+    rows = promised.get("example_count", len(measured.targets))  # MLflow's own
+    return {
+        name: promise_for(metric, measured.answers, measured.targets, promised[name], rows)
+        for name, metric in metrics.items()
+        if name in promised
+    }
 
 
 def _hold_to_promise(

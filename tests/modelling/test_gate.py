@@ -1,6 +1,7 @@
 """The gate lets through what is finite and good enough, and nothing else."""
 
 import math
+import sys
 from dataclasses import astuple
 
 import numpy as np
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from modelling.answers import Answers
-from modelling.gate import check_finite, check_thresholds, compare_with_champion
+from modelling.gate import check_finite, check_thresholds, compare_with_champion, resample
 from modelling.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
 from modelling.recipe import Promotion, Threshold
 
-BAD = [math.nan, math.inf, -math.inf]
+BAD = [math.nan, math.inf, -math.inf, sys.float_info.max, -sys.float_info.max]
 
 limits = st.floats(-1e6, 1e6)
 least = st.none() | st.floats(0, 1e6)
@@ -277,3 +278,23 @@ def test_a_resample_of_many_rows_shows_a_rare_class():
     row = compare_with_champion(*given, good, fair, Promotion(resamples=100), 0)
     assert math.isfinite(row.low)
     assert math.isfinite(row.high)
+
+
+def test_resamples_without_a_row_of_the_rare_class_do_not_save_the_champion():
+    targets = np.repeat([0.0, 1.0], [95, 5])
+    rng = np.random.default_rng(0)
+    good, fair = (Answers(targets, targets + scale * rng.normal(size=100)) for scale in (0.1, 5))
+    given = "roc_auc", BINARY_METRICS["roc_auc"], targets
+    promotion = Promotion(resamples=1000)
+    assert compare_with_champion(*given, good, fair, promotion, 0).passed
+    assert not compare_with_champion(*given, fair, good, promotion, 0).passed
+
+
+def test_where_most_resamples_have_no_figure_nothing_is_known():
+    def statistic(rows):
+        return 1.0 if 0 in rows and 1 in rows else math.nan  # of four resamples in ten
+
+    low, high, values = resample(statistic, 1000, Promotion(resamples=200), 0)
+    assert math.isnan(low)
+    assert math.isnan(high)
+    assert 0 < len(values) < 100

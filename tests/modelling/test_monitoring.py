@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from modelling.answers import Answers, Classes
-from modelling.metrics import BINARY_METRICS, REGRESSION_METRICS
-from modelling.monitoring import check_classes, hold_against, read_targets
+from modelling.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
+from modelling.monitoring import check_classes, hold_against, promise_for, read_targets
 from modelling.recipe import Promotion
 
 PROMOTION = Promotion(resamples=400)
@@ -57,6 +57,32 @@ def test_the_limit_is_on_the_bad_side_of_a_negative_figure_too():
     assert held(100, promised=0.5, metric="r2", noise=0.1).limit == pytest.approx(0.45)
     assert not held(100, promised=0.5, metric="r2", noise=0.1).is_broken
     assert held(1000, promised=0.9, metric="r2", noise=2.0).is_broken
+
+
+@pytest.mark.parametrize(
+    ("metric", "error", "is_broken"),
+    [
+        ("squared_diff_plus_one", 1.0, False),
+        ("rmse", 1.0, False),
+        ("squared_diff_plus_one", 1.5, True),
+        ("rmse", 1.5, True),
+    ],
+)
+def test_a_sum_over_the_rows_is_promised_for_as_many_rows(metric, error, is_broken):
+    rng = np.random.default_rng(0)
+    score = (REGRESSION_METRICS | CUSTOM_METRICS)[metric]
+
+    def measured(rows, error):
+        targets = rng.normal(size=rows)
+        return Answers(targets + error * rng.normal(size=rows)), targets
+
+    before = measured(20_000, 1.0)
+    for rows in (1_000, 40_000):  # the second, more than are drawn at a time
+        now = measured(rows, error)
+        promised = promise_for(score, *now, score(*before), 20_000)
+        kept = hold_against(metric, score, *now, promised, 0.1, PROMOTION, 0)
+        assert kept.is_broken == is_broken
+        assert kept.low < kept.now < kept.high
 
 
 def test_a_metric_that_these_rows_do_not_have_is_an_alarm():

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from modelling.digest import table_digest
 from modelling.errors import InputError
+from modelling.sklearn_wrapper import read_column
 from modelling.table import check_table, profile_table, read_table, shown_type
+from modelling.table_stream import as_frame, open_stream
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0, 3.25], "b": [1.0, 0.0, 1.0], "y": [5.0, 6.0, 7.0]})
 
@@ -62,6 +64,29 @@ def test_a_quoted_name_may_hold_the_separator(file_of):
 
 def test_a_semicolon_file_with_points_keeps_them(file_of):
     assert list(read_table(file_of("a;b\n1.5;2\n"))["a"]) == [1.5]
+
+
+def test_dates_with_points_are_no_decimals(file_of):
+    table = read_table(file_of("day;price\n01.02.2020;3,50\n03.04.2020;4\n"))
+    assert list(table["price"]) == [3.5, 4.0]
+
+
+def test_a_character_may_be_cut_where_the_look_ends(file_of):
+    table = read_table(file_of("a;b\n" + "é;1,5\n" * 20_000))
+    assert set(table["a"]) == {"é"}
+    assert set(table["b"]) == {1.5}
+
+
+def test_a_time_is_what_is_written_as_score_reads_it(file_of):
+    path = file_of("time,when\n08:30,2026-01-02 08:30\n09:00,2026-01-02T09:00Z\n")
+    table = read_table(path)
+    kinds = {"time": "category", "when": "category"}
+    stream = open_stream(path)
+    (batch,) = stream.batches(list(kinds), 10)
+    frame, _ = as_frame(batch, kinds, stream)
+    for name in kinds:
+        assert list(read_column(table[name], "category")) == list(frame[name])
+    assert list(read_column(table["when"], "date").dt.hour) == [8, 9]
 
 
 def test_parquet_is_the_same_table(tmp_path):
@@ -118,7 +143,13 @@ def test_a_missing_table_says_where_it_was_looked_up(tmp_path, refusal):
         (zipped(b"a,y\n" + b"1,2\n" * 999)[:-20], " cannot be read: Compressed file ended"),
         (zipped(b"a,y\n" + b"1,2\n" * 99999)[:-20], " cannot be read: "),
         (b"PAR1" + b"?" * 99, " cannot be read: Could not open Parquet"),
-        ("a,\xe9\n1,2\n".encode("latin-1"), " is not UTF-8 text: "),
+        ("a,\xe9\n1,2\n".encode("latin-1"), " is not UTF-8 text: invalid continuation byte in li"),
+        (
+            b"a,b\n" + b"\xe9,2\n" * 20_000,
+            " is not UTF-8 text: invalid continuation byte in line 2;",
+        ),
+        (b"a,b\n" + b"1,2\n" * 20_000 + b"\xe9,2\n", " is not UTF-8 text: column 'a'"),
+        (b"a" * 70_000 + b",\xe9\n1,2\n", " cannot be read: 'utf-8' codec can't decode"),
     ],
 )
 def test_a_broken_file_is_refused(content, says, file_of, refusal):
