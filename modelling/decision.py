@@ -56,7 +56,7 @@ def fit_with_threshold(
     try:
         with threadpool_limits(limits=1, user_api="blas"):
             tuned = TunedThresholdClassifierCV(
-                sampling_pipeline(pipeline, sampling, seed),
+                sampling_pipeline(pipeline, sampling, seed, targets),
                 scoring=make_scorer(score, pos_label=classes.positive),
                 response_method="predict_proba",
                 cv=list(folds.split(features, targets, groups)),

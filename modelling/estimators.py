@@ -1,5 +1,6 @@
 """From a recipe's model to a fitted scikit-learn Pipeline."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -201,7 +202,7 @@ def fit_pipeline(
         InputError: scikit-learn or imbalanced-learn refuses a hyperparameter or the data; the
             message is its own.
     """
-    resampling = sampling_pipeline(pipeline, sampling, seed)
+    resampling = sampling_pipeline(pipeline, sampling, seed, targets)
     try:
         with threadpool_limits(limits=1, user_api="blas"):
             resampling.fit(features, targets)
@@ -218,12 +219,17 @@ class _WeightedPipeline(Pipeline):
         return self
 
 
-def sampling_pipeline(pipeline: Pipeline, sampling: Sampling | None, seed: int) -> Pipeline:
-    """Returns the Pipeline as it is to be fitted, with what the recipe says about sampling.
+def sampling_pipeline(
+    pipeline: Pipeline, sampling: Sampling | None, seed: int, targets: pd.Series
+) -> Pipeline:
+    """Returns the Pipeline as it is to be fitted on targets, with what the recipe says of sampling.
 
     Raises:
         InputError: the estimator takes no weights, and they are asked for.
     """
+    weights = pipeline["estimator"].get_params(deep=False).get("class_weight")
+    if isinstance(weights, dict):
+        pipeline["estimator"].set_params(class_weight=_by_label(weights, targets))
     if sampling is None or sampling.method == "none":
         return pipeline
     if sampling.method == "class_weight":
@@ -239,9 +245,19 @@ def sampling_pipeline(pipeline: Pipeline, sampling: Sampling | None, seed: int) 
     from imblearn.under_sampling import RandomUnderSampler
 
     sampler = {"over": RandomOverSampler, "under": RandomUnderSampler}[sampling.method]
-    step = sampler(sampling_strategy=sampling.sampling_strategy, random_state=seed)
+    strategy = sampling.sampling_strategy
+    if isinstance(strategy, dict):
+        strategy = _by_label(strategy, targets)
+    step = sampler(sampling_strategy=strategy, random_state=seed)
     *before, last = pipeline.steps
     return SamplingPipeline([*before, ("sample", step), last])
+
+
+def _by_label(values: Mapping[Any, Any], targets: pd.Series) -> dict[Any, Any]:
+    """The same, by the labels themselves: JSON has `"0"` and `"true"` for 0 and True."""
+    labels = targets.drop_duplicates().tolist()
+    spelled = {text: label for label in labels for text in (str(label), json.dumps(label))}
+    return {spelled.get(str(key), key): value for key, value in values.items()}
 
 
 def without_sampling(pipeline: Pipeline) -> Pipeline:

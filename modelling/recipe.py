@@ -153,7 +153,7 @@ class Split(Section):
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Of everything that is random, the estimators included."""
     time_column: str | None = None
-    """The column of `method: time`."""
+    """The column of `method: time`: numbers, or dates such as 2026-11-21."""
 
     @model_validator(mode="after")
     def _time_has_a_column(self) -> Self:

@@ -277,6 +277,20 @@ def _read(column: pd.Series, kind: str, source: str) -> pd.Series:
     return values
 
 
+def read_time(column: pd.Series, source: str) -> pd.Series:
+    """Reads (n,) values that put the rows in order: dates or numbers, missing where a cell is.
+
+    Args:
+        column: of the table as read.
+        source: the table's path or URI, for messages.
+
+    Raises:
+        InputError: a value is text that is neither, whose order would be that of the alphabet.
+    """
+    kind = shown_type(column)
+    return _read(column, "number" if kind == "number" else "date", source)
+
+
 def _read_target(column: pd.Series, recipe: Recipe, source: str) -> pd.Series:
     """The target of a regression as numbers; the labels of a classification as they are."""
     missing = is_missing(column)

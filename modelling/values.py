@@ -27,3 +27,10 @@ def parse_value(text: str) -> Any:
             continue
     quoted = len(word) > 1 and word[0] == word[-1] == "'"
     return word[1:-1] if quoted else text
+
+
+def spell(value: Any) -> str:
+    """Returns the text that `parse_value` turns into this value."""
+    if isinstance(value, str):
+        return value if parse_value(value) == value else f"'{value}'"
+    return json.dumps(value) if isinstance(value, list | tuple | dict) else str(value)

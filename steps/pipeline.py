@@ -17,7 +17,7 @@ from engine.tags import CACHE_KEY
 from modelling.errors import InputError
 from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
 from modelling.recipe import Recipe, load_recipe
-from modelling.values import parse_value
+from modelling.values import parse_value, spell
 from steps.dependencies import StepDependencies
 from steps.recording import record_provenance, record_request
 from steps.registry import find_champion, unfit_columns
@@ -117,9 +117,10 @@ def run_steps_after_prepare(chain: Chain, request: Request, prepare: Step) -> di
     """Runs the others that were asked for, as `run_steps` does."""
     depends = StepDependencies(PROJECT, request.recipe)
     prepared = {"recipe": request.recipe_path, "prepare_run_id": prepare.run_id}
+    hyperparameters = {name: spell(value) for name, value in request.hyperparameters.items()}
     train = chain.run(
         "train",
-        {**prepared, "model": request.model, **request.hyperparameters},
+        {**prepared, "model": request.model, **hyperparameters},
         lambda: depends.of_train(request.model, request.hyperparameters, prepare.output_digest),
     )
     if request.until == "train":

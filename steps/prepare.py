@@ -17,7 +17,7 @@ from engine.tags import OUTPUT_DIGEST
 from modelling.digest import table_digest
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table
-from modelling.table import check_table, profile_table, read_table
+from modelling.table import check_table, profile_table, read_table, read_time
 from steps.step import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_TIMES, load_parts, run_step, step_run
 from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
@@ -46,7 +46,8 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     checked = check_table(table, recipe, source)
     if checked.left_out:
         click.echo(f"prepare: left out, not in the recipe: {', '.join(map(str, checked.left_out))}")
-    time = table[recipe.split.time_column] if recipe.split.time_column else None
+    time_column = recipe.split.time_column
+    time = read_time(table[time_column], source) if time_column else None
     split = split_table(checked.frame, recipe.data.target, recipe.split, time)
     digests = [
         _write_side(getattr(split, name), name, source, recipe.data.target)

@@ -253,6 +253,29 @@ def test_sampling_makes_the_rare_class_more_probable(estimator, method):
     assert means[1] > means[0]
 
 
+@pytest.mark.parametrize(
+    ("labels", "keys"),
+    [
+        ([0, 1], [0, 1]),
+        ([0, 1], ["0", "1"]),
+        ([False, True], ["false", "true"]),
+        (["no", "yes"], ["no", "yes"]),
+    ],
+)
+@pytest.mark.parametrize("what", ["class_weight", "sampling_strategy"])
+def test_classes_are_named_by_their_label_or_its_text(labels, keys, what):
+    targets = LABELS.map({"no": labels[0], "yes": labels[1]})
+    plain, _, inputs = fit_mixed(CLASSIFIERS[0], targets)
+    if what == "class_weight":
+        changed = {"parameters": {what: dict(zip(keys, [1, 9], strict=True))}}
+    else:
+        counts = dict(zip(keys, [ROWS, ROWS], strict=True))
+        changed = {"sampling": Sampling(method="over", sampling_strategy=counts)}
+    weighted = fit_mixed(CLASSIFIERS[0], targets, **changed)[0]
+    means = [one.predict_proba(inputs)[:, 1].mean() for one in (plain, weighted)]
+    assert means[1] > means[0]
+
+
 def test_a_ratio_that_cannot_be_is_refused_in_a_line(refusal):
     sampling = Sampling(method="over", sampling_strategy=0.01)
     message = refusal(fit_mixed, CLASSIFIERS[0], sampling=sampling)

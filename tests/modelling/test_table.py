@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modelling.digest import table_digest
 from modelling.errors import InputError
 from modelling.sklearn_wrapper import read_column
-from modelling.table import check_table, profile_table, read_table, shown_type
+from modelling.table import check_table, profile_table, read_table, read_time, shown_type
 from modelling.table_stream import as_frame, open_stream
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0, 3.25], "b": [1.0, 0.0, 1.0], "y": [5.0, 6.0, 7.0]})
@@ -484,3 +484,25 @@ def test_the_digest_minds_text_gaps_and_their_place(recipe_with):
     ]
     assert digest not in {table_digest(other.astype(frame.dtypes)) for other in others}
     assert len({table_digest(other.astype(frame.dtypes)) for other in others}) == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "order"),
+    [
+        ([10, 9, 100], [2, 1, 3]),
+        (["10", "9", "100"], [2, 1, 3]),
+        (["2026-11-21", "2026-02-01T08:00Z", None], [2, 1, None]),
+        (pd.to_datetime(["2026-11-21", "2026-02-01"]), [2, 1]),
+    ],
+)
+def test_a_time_has_the_order_of_its_values(values, order):
+    ranks = read_time(pd.Series(values), "t.csv").rank()
+    assert [None if pd.isna(rank) else rank for rank in ranks] == order
+
+
+def test_a_time_that_would_be_sorted_by_the_alphabet_is_refused(refusal):
+    column = pd.Series(["3/14/2021", "11/2/2020"], name="day")
+    assert refusal(read_time, column, "t.csv") == (
+        "table t.csv: column 'day', row 1: '3/14/2021' is not a date (and 1 more row); "
+        "a date is written 2026-11-21"
+    )

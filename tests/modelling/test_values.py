@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.values import parse_value
+from modelling.values import parse_value, spell
 
 NOT_TEXT = {"none", "null", "true", "false", "nan", "inf", "infinity"}
 
@@ -72,3 +72,13 @@ def test_text_in_quotes_stays_text(text):
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
 def test_huge_nesting_stays_text(opening):
     assert parse_value(opening * 100_000) == opening * 100_000
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
+@given(VALUES | st.lists(VALUES, max_size=3) | st.dictionaries(st.text(), VALUES, max_size=3))
+def test_a_value_comes_back_from_the_command_line_of_a_step(value):
+    parsed = parse_value(spell(value))
+    assert parsed == value
+    assert type(parsed) is type(value)
