@@ -1,6 +1,6 @@
 """The score of a model on folds of the training rows, by which the trials of a sweep compete."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ from modelling.errors import InputError
 from modelling.estimators import fit_pipeline
 from modelling.metrics import Metric, metrics_of, threshold_metric
 from modelling.recipe import Recipe
-from modelling.sklearn_wrapper import answer, apply_features
-from modelling.training import Fitting, fit_inputs, unfitted_pipeline
+from modelling.sklearn_wrapper import answer
+from modelling.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
 
 Rows = npt.NDArray[np.intp]
 
@@ -38,19 +38,22 @@ def split_folds(
         targets: (n,) numbers or labels.
         folds: how many; each is scored by a model of the others or, given times, of those before.
         seed: of the shuffling.
-        stratify: whether each fold is to have as much of each label.
+        stratify: whether each fold is to have as much of each label; given times, some of each.
         times: (n,) what to order the rows by.
 
     Returns:
         For each fold the places of the rows to fit and of those to score. Equal rows stay together.
 
     Raises:
-        InputError: there are too few rows, or too few of a class.
+        InputError: there are too few rows, or too few of a class, or none yet before a fold.
     """
     if times is not None:
         order = np.argsort(times.to_numpy(), kind="stable")
         _check_count(len(order) - 1, folds, "rows")
-        return [(order[fit], order[score]) for fit, score in TimeSeriesSplit(folds).split(order)]
+        rows = [(order[fit], order[score]) for fit, score in TimeSeriesSplit(folds).split(order)]
+        if stratify:
+            _check_all_classes(rows, targets)
+        return rows
     hashes = pd.util.hash_pandas_object(raw, index=False).to_numpy()
     _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
     _check_count(len(first), folds, "different rows")
@@ -70,6 +73,17 @@ def split_folds(
 def _check_count(count: int, folds: int, what: str) -> None:
     if count < folds:
         raise InputError(f"{folds} folds need as many {what} among the training rows, got {count}")
+
+
+def _check_all_classes(rows: Sequence[tuple[Rows, Rows]], targets: pd.Series) -> None:
+    """In the order of time, a class may begin late."""
+    for number, (fit, _) in enumerate(rows):
+        absent = sorted(set(targets) - set(targets.iloc[fit]))
+        if absent:
+            raise InputError(
+                f"fold {number + 1} of {len(rows)} is trained on rows without the class "
+                f"{absent[0]!r}: take fewer folds, or another split.method"
+            )
 
 
 @dataclass(frozen=True)
@@ -178,7 +192,7 @@ class CrossValidation:
     def _make_fold(self, number: int) -> _Fold:
         fit, score = self._rows[number]
         fitting = fit_inputs(self._recipe, self._raw.iloc[fit].reset_index(drop=True))
-        unseen = apply_features(self._raw.iloc[score].reset_index(drop=True), fitting.features)
+        unseen = unseen_inputs(self._raw.iloc[score].reset_index(drop=True), fitting.features)
         true = encode_targets(self._targets.iloc[score], self._classes)
         return _Fold(fitting, self._targets.iloc[fit].reset_index(drop=True), unseen, true)
 

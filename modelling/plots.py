@@ -189,10 +189,13 @@ def plot_error_by_target(targets: Values, predictions: Values, target: str) -> F
     return figure
 
 
+Answering = Callable[[pd.DataFrame], tuple[Answers, npt.NDArray[np.intp]]]
+
+
 class _Fitted(BaseEstimator):
     """A function that answers with the face of an estimator, for scikit-learn's inspection."""
 
-    def __init__(self, answer: Callable[[pd.DataFrame], Answers]) -> None:
+    def __init__(self, answer: Answering) -> None:
         self.answer = answer
 
     def fit(self, X: pd.DataFrame, y: Values) -> "_Fitted":
@@ -203,7 +206,7 @@ class _Fitted(BaseEstimator):
 
 
 def compute_importance(
-    answer: Callable[[pd.DataFrame], Answers],
+    answer: Answering,
     features: pd.DataFrame,
     targets: Values,
     metric: Metric,
@@ -216,7 +219,8 @@ def compute_importance(
     than 50 columns, or it would take minutes), of the same rows, at most 2,000.
 
     Args:
-        answer: the model, of (n, columns) raw rows.
+        answer: the model, of (n, columns) raw rows; with the places of the rows that it answers, as
+            a shuffle makes rows that there cannot be.
         features: (n, columns) test rows.
         targets: (n,) true values, in the numbers that metrics take.
         metric: the recipe's primary one.
@@ -227,13 +231,18 @@ def compute_importance(
         column, importance (mean) and deviation, in the metric's units, most important first.
     """
     sign = 1 if metric.greater_is_better else -1
+
+    def score(fitted: _Fitted, X: pd.DataFrame, y: Values) -> float:
+        answers, places = fitted.answer(X)
+        return sign * metric(answers, np.asarray(y)[places])
+
     # Not by scikit-learn's max_samples, which leaves out rows of the shuffled figures only.
     rows = _draw_rows(targets, is_classes, seed)
     result = permutation_importance(
         _Fitted(answer),
         features.iloc[rows],
         targets[rows],
-        scoring=lambda fitted, X, y: sign * metric(fitted.answer(X), np.asarray(y)),
+        scoring=score,
         n_repeats=5 if features.shape[1] <= _MOST_SHUFFLED_OFTEN else 2,
         random_state=seed,
     )

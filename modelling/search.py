@@ -4,7 +4,6 @@ Every choice depends on the seed, the trial's number and the trials that are kno
 else: the same sweep can be done again, or go on after it was cut off.
 """
 
-import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from modelling.errors import InputError
 from modelling.search_space import Choices, Integers, Point, Range, Space, check_grid_size
+from modelling.values import spell
 
 _USUAL_TRIALS = 20
 # Optuna's TPE takes at most so many trials for good ones; of the others, a sample is as good as
@@ -194,16 +194,10 @@ def _name(space: Space, model: str, name: str) -> str:
 
 def _distribution(found: Range) -> BaseDistribution:
     if isinstance(found, Choices):
-        return CategoricalDistribution(tuple(_label(value) for value in found.values))
+        return CategoricalDistribution(tuple(map(spell, found.values)))
     if isinstance(found, Integers):
         return IntDistribution(found.start, found.values[-1], step=found.step)
     return FloatDistribution(found.low, found.high, log=found.log)
-
-
-def _label(value: Any) -> Any:
-    """A value as Optuna takes it: a list, say, as text."""
-    plain = value is None or isinstance(value, str | int | float | bool)
-    return value if plain else json.dumps(value)
 
 
 def _point(space: Space, model: str, values: Mapping[str, Any]) -> Point:
@@ -216,14 +210,22 @@ def _point(space: Space, model: str, values: Mapping[str, Any]) -> Point:
 
 def _value(found: Range, label: Any) -> Any:
     if isinstance(found, Choices):
-        return next(value for value in found.values if _label(value) == label)
+        return next(value for value in found.values if _label(found, value) == label)
     return label
+
+
+def _label(found: Range, value: Any) -> Any:
+    """A value as Optuna takes it: a choice as text, since 1, 1.0 and True are one to Python."""
+    return spell(value) if isinstance(found, Choices) else value
 
 
 def _params(space: Space, point: Point) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
     kinds = dict(_distributions(space)[point.model])
+    ranges = space.models[point.model]
     params = {
-        _name(space, point.model, name): _label(value)
+        _name(space, point.model, name): spell(value)
+        if isinstance(ranges[name], Choices)
+        else value
         for name, value in point.hyperparameters.items()
     }
     if len(space.models) > 1:

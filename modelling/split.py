@@ -97,7 +97,9 @@ def _hash_rows(frame: pd.DataFrame) -> np.ndarray:
     numbers = frame.select_dtypes("float64").columns
 
     def hashes(rows: pd.DataFrame) -> np.ndarray:
-        rows = rows.assign(**{name: rows[name] + 0.0 for name in numbers})
+        rows = rows.copy(deep=False)
+        for name in numbers:
+            rows[name] = rows[name] + 0.0
         return pd.util.hash_pandas_object(rows[names], index=False).to_numpy()
 
     # Some rows at a time, since it takes a copy of them.

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from modelling.errors import InputError
 from modelling.estimators import build_pipeline, describe_inputs
 from modelling.features import column_kinds, fit_features
 from modelling.recipe import Recipe
-from modelling.sklearn_wrapper import apply_features
+from modelling.sklearn_wrapper import apply_features, find_problems
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,22 @@ def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
     # Numbers in one block go to the estimator as they are, not as another copy of them.
     inputs = pd.DataFrame(dict(apply_features(raw, features).items()), copy=True)
     return Fitting(features, inputs)
+
+
+def unseen_inputs(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:
+    """Applies features to (n, raw columns) rows that they were not fitted on.
+
+    Raises:
+        InputError: a row cannot be predicted, since a formula has no value for it.
+    """
+    inputs = apply_features(raw, features)
+    problems = find_problems(raw, inputs, features)
+    if problems:
+        raise InputError(
+            f"{len(problems)} of {len(raw)} rows that are not trained on cannot be predicted: "
+            f"{problems[min(problems)]}"
+        )
+    return inputs
 
 
 def _may_miss(recipe: Recipe) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 import mlflow
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.models import EvaluationMetric, EvaluationResult, make_metric
@@ -266,9 +267,10 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
     # The rows were seen to fit MLflow's schema: of many columns, that takes longer than the model.
     wrapper = model.unwrap_python_model()
 
-    def answers_for(rows: pd.DataFrame) -> Answers:
-        answers = wrapper.predict(None, rows, {"method": "predict_all"})
-        return read_answers(answers, evaluation.classes)
+    def answers_for(rows: pd.DataFrame) -> tuple[Answers, npt.NDArray[np.intp]]:
+        _, answers, problems = wrapper.predict_valid(rows)
+        places = np.delete(np.arange(len(rows)), list(problems))
+        return read_answers(answers, evaluation.classes), places
 
     def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
         table = plots.compute_importance(

@@ -31,7 +31,7 @@ from modelling.model_files import check_trusted, model_digest
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer, apply_features
 from modelling.split import ROW_KEY
-from modelling.training import fit_inputs, unfitted_pipeline
+from modelling.training import fit_inputs, unfitted_pipeline, unseen_inputs
 from steps.model_digests import record_digests
 from steps.step import (
     DATA_SHA256,
@@ -102,7 +102,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         if decision:
             facts |= decision
         unseen = sample_rows(read_rows(prepare_run_id, "test.parquet"))
-        answers = answer(pipeline, apply_features(unseen, features), features)
+        answers = answer(pipeline, unseen_inputs(unseen, features), features)
         profile = profile_rows(sample_rows(inputs)[profiled_columns(features)])
         # Of rows that it was not fitted on: it is too sure of those that it was.
         profile |= profile_rows(profiled_answers(answers, features))

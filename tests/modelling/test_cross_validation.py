@@ -52,6 +52,16 @@ def test_too_few_rows_are_refused(labels, stratify, words):
         split_folds(_rows(len(labels)), pd.Series(labels), 5, 0, stratify)
 
 
+def test_a_class_that_begins_late_is_named(refusal):
+    labels = pd.Series(["no"] * 70 + ["no", "yes"] * 15)
+    message = refusal(split_folds, _rows(100), labels, 5, 0, True, pd.Series(range(100)))
+    assert message == (
+        "fold 1 of 5 is trained on rows without the class 'yes': take fewer folds, or another "
+        "split.method"
+    )
+    assert split_folds(_rows(100), labels.sample(frac=1), 5, 0, True, pd.Series(range(100)))
+
+
 def test_the_threshold_is_the_best_one():
     recipe = load_recipe("recipes/customer_churn.yaml", PROJECT)
     accuracy = metrics_of(recipe)["accuracy"]

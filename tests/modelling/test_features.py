@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelling.features import fit_features
 from modelling.recipe import Features
 from modelling.sklearn_wrapper import apply_features
+from modelling.training import unseen_inputs
 
 values = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50)
 bins = st.integers(2, 20)
@@ -118,3 +119,13 @@ def test_without_features_the_raw_columns_come_back():
 def test_what_cannot_be_computed_is_refused(features, says, refusal):
     frame = pd.DataFrame({"alcohol": [9.0, 10.0, 11.0], "pH": [3.0, 3.0, 4.0]})
     assert refusal(fit_features, frame, Features(**features)).startswith(says)
+
+
+def test_a_row_without_a_value_of_a_formula_is_refused_before_it_is_predicted(refusal):
+    frame = pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [1.0, 3.0, 5.0]})
+    fitted = fit_features(frame, Features(formulas={"f": "1 / (b - a)"}))
+    assert len(unseen_inputs(frame, fitted)) == 3
+    assert refusal(unseen_inputs, frame.assign(b=[1.0, 1.0, 1.0]), fitted) == (
+        "1 of 3 rows that are not trained on cannot be predicted: feature 'f' has no finite value: "
+        "a division by zero?"
+    )

@@ -83,12 +83,16 @@ def test_drawing_changes_no_setting_of_matplotlib():
     assert mpl.get_backend() == "agg"
 
 
+def to_all(*answers):
+    return Answers(*answers), np.arange(len(answers[0]))
+
+
 @pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
 def test_the_one_column_that_matters_is_the_most_important(metric):
     features = pd.DataFrame(RNG.normal(size=(100, 3)), columns=["a", "b", "c"])
     targets = 2 * features["b"].to_numpy()
     table = compute_importance(
-        lambda rows: Answers(2 * rows["b"].to_numpy()),
+        lambda rows: to_all(2 * rows["b"].to_numpy()),
         features,
         targets,
         REGRESSION_METRICS[metric],
@@ -104,7 +108,7 @@ def test_importance_is_the_same_for_the_same_seed():
     features = pd.DataFrame({"a": RNG.normal(size=50)})
 
     def importance(seed):
-        answer = lambda rows: Answers(rows["a"].to_numpy())  # noqa: E731
+        answer = lambda rows: to_all(rows["a"].to_numpy())  # noqa: E731
         rmse = REGRESSION_METRICS["rmse"]
         return compute_importance(answer, features, features["a"].to_numpy(), rmse, seed)
 
@@ -119,7 +123,7 @@ def test_many_columns_are_shuffled_less_often(columns, shuffles):
 
     def answer(rows):
         asked.append(len(rows))
-        return Answers(rows["0"].to_numpy())
+        return to_all(rows["0"].to_numpy())
 
     compute_importance(answer, features, features["0"].to_numpy(), REGRESSION_METRICS["rmse"], 0)
     assert len(asked) == 1 + columns * shuffles
@@ -128,7 +132,7 @@ def test_many_columns_are_shuffled_less_often(columns, shuffles):
 def test_of_many_rows_a_column_that_does_not_matter_has_no_importance():
     features = pd.DataFrame(RNG.normal(size=(2500, 2)), columns=["a", "b"])
     table = compute_importance(
-        lambda rows: Answers(rows["a"].to_numpy()),
+        lambda rows: to_all(rows["a"].to_numpy()),
         features,
         features["a"].to_numpy() + RNG.normal(size=2500),
         REGRESSION_METRICS["rmse"],
@@ -138,6 +142,19 @@ def test_of_many_rows_a_column_that_does_not_matter_has_no_importance():
     assert table.loc["a", "importance"] > 0.5
 
 
+def test_a_row_that_a_shuffle_makes_impossible_is_left_out():
+    features = pd.DataFrame({"a": np.arange(50.0)}).assign(b=lambda rows: rows["a"] + 1)
+    targets = 1 / (features["b"] - features["a"]).to_numpy()
+
+    def answer(rows):
+        places = np.flatnonzero(rows["a"] != rows["b"])
+        said = 1 / (rows["b"] - rows["a"]).to_numpy()[places]
+        return Answers(said), places
+
+    table = compute_importance(answer, features, targets, REGRESSION_METRICS["rmse"], 0)
+    assert (table["importance"] > 0).all()
+
+
 def test_of_many_rows_no_class_is_left_out():
     targets = np.zeros(30_000)
     targets[[100, 20_000]] = 1, 2
@@ -145,7 +162,7 @@ def test_of_many_rows_no_class_is_left_out():
 
     def answer(rows):
         seen.append(len(rows))
-        return Answers(targets[rows.index], np.full((len(rows), 3), 1 / 3))
+        return to_all(targets[rows.index], np.full((len(rows), 3), 1 / 3))
 
     features = pd.DataFrame({"a": RNG.normal(size=30_000)})
     metric = MULTICLASS_METRICS["roc_auc"]

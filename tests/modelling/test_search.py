@@ -102,6 +102,14 @@ def test_points_are_in_their_ranges_and_belong_to_their_model():
             assert 0 <= one.point.hyperparameters["x"] <= 1
 
 
+@pytest.mark.parametrize("sampler", ["grid", "random", "qmc", "tpe"])
+def test_choices_that_are_one_to_python_are_tried_each(sampler):
+    values = (1, 1.0, True, "1", None)  # max_features=1 is one column, 1.0 is all
+    space = Space({"m": {"x": Choices(values)}})
+    tried = _sweep(space, sampler, 5 if sampler == "grid" else 40, score=lambda _: 0.0)
+    assert {repr(one.point.hyperparameters["x"]) for one in tried} == set(map(repr, values))
+
+
 def test_tpe_takes_failed_and_pruned_trials():
     point = Point("m", {"x": 0.1, "y": 0.5})
     before = [

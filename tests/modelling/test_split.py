@@ -164,3 +164,9 @@ def test_a_class_too_rare_to_stratify_is_refused(refusal):
 def test_a_column_with_the_name_of_the_key_is_refused(refusal):
     message = refusal(split_table, many(50).rename(columns={"a": ROW_KEY}), "y", Split())
     assert message == "no column may be named 'row_key': the split gives each row its key there"
+
+
+def test_a_column_may_have_the_name_of_a_parameter():
+    frame = many().rename(columns={"a": "self", "b": "func"})
+    split = split_table(frame, "y", Split())
+    assert {"self", "func"} < set(split.train.columns)
