@@ -19,6 +19,7 @@ from modelling.metrics import BASELINE_PREFIX, Metric
 from modelling.recipe import Promotion, Threshold
 from modelling.words import show_figure
 
+_LAST_DIGITS = 1e-12
 _MOST_RESAMPLED = 10_000
 _FEWEST_OF_A_CLASS = 1_000  # in a resample, of a table that has as many
 
@@ -139,14 +140,17 @@ def compare_with_champion(
 
     figures = score(candidate, targets), score(champion, targets)
     sign = 1 if score.greater_is_better else -1
-    low = high = figures[0] - figures[1]
+    gap = low = high = figures[0] - figures[1]
     if not candidate.equals(champion):
         with no_warnings():
             is_sum = any(adds_up(score, given, targets) for given in (candidate, champion))
         drawn = rows_to_draw(targets, is_classes=candidate.probabilities is not None)
         low, high, _ = resample(difference, len(targets), promotion, seed, drawn)
+    # Sums in another order differ in their last digits, and nobody is better by those.
+    digits = _LAST_DIGITS * max(map(abs, figures))
+    gap, low, high = (0.0 if abs(end) <= digits else end for end in (gap, low, high))
     if promotion.rule == "better":
-        passed, required = sign * (figures[0] - figures[1]) > 0, "better"
+        passed, required = sign * gap > 0, "better"
     else:
         passed = min(sign * low, sign * high) > 0
         required = f"better with {100 * promotion.confidence:g}% confidence"

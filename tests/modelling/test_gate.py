@@ -298,3 +298,11 @@ def test_where_most_resamples_have_no_figure_nothing_is_known():
     assert math.isnan(low)
     assert math.isnan(high)
     assert 0 < len(values) < 100
+
+
+@pytest.mark.parametrize("rule", ["better", "significant"])
+def test_nobody_is_better_by_the_last_digits_of_a_sum(rule):
+    shifted = TARGETS + np.where(np.arange(len(TARGETS)) % 2, 0.3, -0.3)
+    nearly = compare(shifted * (1 - 1e-16) + 1e-16, shifted, "mae", rule=rule)
+    assert not nearly.passed
+    assert nearly.low == nearly.high == 0
