@@ -2,7 +2,7 @@
 # The team's server: MLflow over PostgreSQL and S3, with users, roles and a list of hosts. In the image of
 # deploy/Dockerfile and without it (`scripts/launch_mlflow.sh --production`) it is this script that runs.
 #
-# Settings are environment variables; instead of NAME, NAME_FILE may name a file that holds the value.
+# Settings are environment variables; of a secret one, NAME_FILE may name a file that holds the value instead.
 # Nothing secret is on a command line.
 #   BACKEND_STORE_URI              postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE
 #   ARTIFACTS_DESTINATION          s3://BUCKET[/FOLDER]; with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where it

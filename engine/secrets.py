@@ -11,9 +11,10 @@ _SHORTEST = 8
 _FILE_NAMES = re.compile(
     r"\.env(\..+)?|.*\.(env|pem|key|p12|pfx|jks|keystore|kdbx|ppk|gpg|tfvars)"
     r"|id_(rsa|dsa|ecdsa|ed25519).*|[._]netrc|\.(pgpass|git-credentials|pypirc|npmrc|htpasswd)"
-    r"|(.*[._-])?(credentials?|secrets?)(\.(json|ya?ml|toml|ini|cfg|txt|csv))?",
+    r"|(.*[._-])?(credentials?|secrets?)",
     re.IGNORECASE,
 )
+_DATA_NAMES = re.compile(r"(.*[._-])?(credentials?|secrets?)[._-].*", re.IGNORECASE)
 _EXAMPLES = (".example", ".sample", ".template", ".dist")
 _CODE = (".py", ".sh", ".md", ".js", ".ts")
 _KNOWN_FORMS = re.compile(
@@ -63,11 +64,15 @@ def why_secret(name: str, content: bytes) -> str | None:
         content: what is in it.
     """
     file = PurePosixPath(name)
-    if _FILE_NAMES.fullmatch(file.name) and not file.name.endswith(_EXAMPLES):
+    is_code = file.suffix in _CODE
+    by_name = _FILE_NAMES.fullmatch(file.name)
+    if not is_code:
+        by_name = by_name or _DATA_NAMES.fullmatch(file.name)
+    if by_name and not file.name.endswith(_EXAMPLES):
         return "may hold secrets, by its name"
     text = content.decode("utf-8", errors="replace")
     found = _KNOWN_FORMS.search(text) or _QUOTED.search(text)
-    if not found and file.suffix not in _CODE:
+    if not found and not is_code:
         found = _UNQUOTED.search(text)
     if found or any(value in text for value in _secret_values()):
         return "may hold a secret, by its content"

@@ -4,9 +4,10 @@
     python scripts/add_user.py board reader
 
 A reader sees everything and changes nothing; a trainer runs pipelines: makes experiments, runs and
-models, registers versions and moves aliases, and deletes no one's experiment or run. Whoever
-calls this is an administrator: MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and
-MLFLOW_TRACKING_PASSWORD say where and who. It needs the packages of requirements-server.lock.
+models, registers versions and moves aliases, and deletes no one's experiment or run (but may a
+model: MLflow lets nobody else move an alias away from it). Whoever calls this is an administrator:
+MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD say where and who. It
+needs the packages of requirements-server.lock.
 """
 
 import sys

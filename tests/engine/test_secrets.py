@@ -15,9 +15,21 @@ NAMES = [
     "credentials",
     "gcp-credentials.json",
     "secrets.yaml",
+    "secrets-prod.yaml",
+    "credentials.xml",
+    "credentials_old.json",
+    "aws_credentials",
     "prod.tfvars",
 ]
-OTHER_NAMES = [".env.example", "main.py", "monkey.py", "keys.py", "secret_uris.py", "tokens.md"]
+OTHER_NAMES = [
+    ".env.example",
+    "main.py",
+    "monkey.py",
+    "keys.py",
+    "secret_uris.py",
+    "tokens.md",
+    "secrets.py",
+]
 CONTENTS = [
     ("a.yaml", "password: hunter2hunter2"),
     ("a.cfg", "[db]\nDB_PASSWORD=correcthorse\n"),
