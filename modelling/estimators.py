@@ -268,6 +268,19 @@ def without_sampling(pipeline: Pipeline) -> Pipeline:
     return fitted
 
 
+def known_categories(pipeline: Pipeline) -> dict[str, list[str]]:
+    """Returns the values of each category that a fitted Pipeline knows, by its column."""
+    columns = pipeline.named_steps.get("columns")
+    known = {} if columns is None else columns.named_transformers_
+    encoders = [known["few"]] if "few" in known else []
+    encoders += [known["many"]["mean"]] if "many" in known else []
+    return {
+        name: [value for value in values if isinstance(value, str)]
+        for encoder in encoders
+        for name, values in zip(encoder.feature_names_in_, encoder.categories_, strict=True)
+    }
+
+
 def estimator_parameters(pipeline: Pipeline) -> dict[str, Any]:
     """Returns all parameters of the Pipeline's estimator, under their own names."""
     return dict(pipeline["estimator"].get_params(deep=False))

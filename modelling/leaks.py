@@ -19,6 +19,7 @@ SCORE = {"regression": "r2", "classification": "roc_auc"}
 _MOST_ROWS = 10_000
 _FOLDS = 3
 _KIND = {"regression": "Regressor", "classification": "Classifier"}
+_LARGEST = float(np.finfo(np.float32).max)  # that a tree of scikit-learn takes
 _LINE = Model(estimator="sklearn.linear_model.LinearRegression")
 
 Progress = Callable[[list[str]], Iterable[str]]
@@ -94,6 +95,8 @@ def _score(
     known = {name: kinds[name] for name in frame.columns}
     fitted = fit_features(frame, Features(), known, may_miss=True)
     inputs = apply_features(frame, fitted)
+    numbers = inputs.select_dtypes("number")
+    inputs[numbers.columns] = numbers.clip(-_LARGEST, _LARGEST)
     pipeline = build_pipeline(model, {}, 0, task, describe_inputs(inputs, fitted))
     folds = (KFold if task == "regression" else StratifiedKFold)(
         _FOLDS, shuffle=True, random_state=0

@@ -91,8 +91,7 @@ class Search:
 
     def _sequence(self, trials: int) -> Iterator[Point]:
         if self._sampler == "grid":
-            whole = trials == self._space.count()
-            return self._space.grid() if whole else self._space.sample_grid(trials, self._seed)
+            return self._space.sample_grid(trials, self._seed)
         if self._sampler == "tpe":
             return iter(())
         if self._sampler == "random":

@@ -24,6 +24,9 @@ from modelling.errors import InputError, unknown_name
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
 from modelling.sklearn_wrapper import is_missing, read_column
 
+BLOCK_BYTES = 8 << 20
+"""Of a CSV file that are read at a time; a row must fit in."""
+
 _SNIFFED_BYTES = 64 * 1024
 _SEPARATORS = ",;\t|"
 _MOST_CLASSES = 100
@@ -108,8 +111,8 @@ def _read_columns(path: Path, form: "CsvForm", as_text: Sequence[str] = ()) -> a
         return arrow_csv.read_csv(
             stream,
             # A message names the row only when one thread reads.
-            read_options=arrow_csv.ReadOptions(use_threads=False),
-            parse_options=arrow_csv.ParseOptions(delimiter=form.separator),
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            parse_options=arrow_csv.ParseOptions(delimiter=form.separator, newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=as_text,
                 column_types=dict.fromkeys(as_text, arrow.string()),

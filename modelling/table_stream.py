@@ -20,9 +20,8 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
 from modelling.errors import InputError
-from modelling.table import CsvForm, first_line, not_there, sniff_csv
+from modelling.table import BLOCK_BYTES, CsvForm, first_line, not_there, sniff_csv
 
-_BLOCK_BYTES = 8 << 20  # a row of a CSV file must fit in
 _BUFFER_BYTES = 1 << 20  # of each column of a Parquet file
 _ENDINGS = (".parquet", ".parq", ".pq")
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
@@ -134,7 +133,7 @@ def _open_csv(path: Path, magic: bytes) -> TableStream:
     with form.open(path) as stream:
         reader = arrow_csv.open_csv(
             stream,
-            arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+            arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
             _parse_options(form, lambda _row: "skip"),
         )
         names = _check_names(reader.schema.names, path)
@@ -161,7 +160,7 @@ def _csv_batches(table: TableStream, columns: Sequence[str], batch_rows: int) ->
         reader = arrow_csv.open_csv(
             stream,
             # Only one thread numbers the broken rows.
-            arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+            arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
             _parse_options(table.form, keep),
             arrow_csv.ConvertOptions(
                 include_columns=list(columns) or table.columns[:1],
@@ -329,7 +328,8 @@ def _spelled(text: arrow.Array, kind: str, decimal_comma: bool, numeric: bool) -
     if kind in ("number", "boolean"):
         return _numbers_from(text, decimal_comma)
     if kind == "category" and numeric:
-        return _canonical(text).to_pandas()
+        spelled = compute.replace_substring(text, ",", ".") if decimal_comma else text
+        return _canonical(spelled).to_pandas()
     return text.to_pandas()
 
 

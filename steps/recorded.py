@@ -56,8 +56,13 @@ class Recorded:
         return self.run.data.tags[DATA_SHA256]
 
     def diff(self) -> Path | None:
-        """Returns a local copy of the diff; None if the project was clean."""
-        return download(self.run_id, DIFF_FILE) if self.git.is_dirty else None
+        """Returns a local copy of the diff; None if it holds nothing."""
+        if not self.git.is_dirty:
+            return None
+        logged = {file.path for file in MlflowClient().list_artifacts(self.run_id)}
+        if self.left_out and DIFF_FILE not in logged:
+            return None  # all that was dirty was left out
+        return download(self.run_id, DIFF_FILE)
 
     def step(self, name: str) -> Run | None:
         """Returns the run that stood for a step; None if the pipeline did not come to it."""

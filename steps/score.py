@@ -29,6 +29,7 @@ from engine.step_log import open_terminal
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.drift import DriftCounts, profiled_answers
 from modelling.errors import InputError, unknown_name
+from modelling.estimators import known_categories
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs
 from modelling.table_stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
@@ -208,17 +209,20 @@ def _score_all(request: Request, trained: TrainedModel, version: str, drift: Dri
     scored_at = datetime.now(UTC).replace(microsecond=0)
     kinds = _kinds(trained)
     columns = list(dict.fromkeys([*request.keys, *kinds]))
+    numeric = _numeric_categories(trained, drift)
+    # Only there, a number that is corrected may have a comma for its point.
+    separator = ";" if request.stream.decimal_comma else ","
     started = time.monotonic()
     with _told_with_its_name(request.output), ExitStack() as files:
         scores_path = files.enter_context(whole_file(request.output))
         rejects_path = files.enter_context(whole_file(request.rejects))
         with (
             ScoreWriter(scores_path, request.output) as scores,
-            RejectWriter(rejects_path, columns) as rejects,
+            RejectWriter(rejects_path, columns, separator) as rejects,
         ):
             batches = request.stream.batches(columns, request.batch_rows)
             for batch in _with_progress(batches, request.stream):
-                scored, reasons = _score_batch(batch, request, trained, drift)
+                scored, reasons = _score_batch(batch, request, trained, drift, numeric)
                 _write_rejects(rejects, batch, reasons, result)
                 if scored is not None:
                     table = _add_constants(scored, version, scored_at)
@@ -248,12 +252,16 @@ def _told_with_its_name(output: Path) -> Iterator[None]:
 
 
 def _score_batch(
-    batch: Batch, request: Request, trained: TrainedModel, drift: DriftCounts
+    batch: Batch,
+    request: Request,
+    trained: TrainedModel,
+    drift: DriftCounts,
+    numeric_categories: list[str],
 ) -> tuple[arrow.Table | None, dict[int, str]]:
     """The key columns and answers of the rows that can be scored, and why the others cannot."""
     model = trained.pyfunc.unwrap_python_model()
     kinds = model.features["columns"]
-    frame, reasons = as_frame(batch, kinds, request.stream, _numeric_categories(drift, kinds))
+    frame, reasons = as_frame(batch, kinds, request.stream, numeric_categories)
     positions = np.arange(len(frame))
     if reasons:
         positions = np.delete(positions, list(reasons))
@@ -262,19 +270,21 @@ def _score_batch(
         return None, reasons
     inputs, answers, problems = model.predict_valid(frame)
     reasons |= {int(positions[row]): reason for row, reason in problems.items()}
-    drift.add(inputs)
     if not len(answers):
         return None, reasons
+    drift.add(inputs.drop(index=list(problems)))
     drift.add(profiled_answers(answers, model.features))
     valid = np.delete(positions, list(problems)) if problems else positions
     return _key_values(batch, request.keys, valid, answers), reasons
 
 
-def _numeric_categories(drift: DriftCounts, kinds: Mapping[str, str]) -> list[str]:
+def _numeric_categories(trained: TrainedModel, drift: DriftCounts) -> list[str]:
+    """The categories that were numbers in training, by all their values or, unknown, the usual."""
+    known = known_categories(trained.pyfunc.unwrap_python_model().pipeline)
     return [
         name
-        for name, kind in kinds.items()
-        if kind == "category" and is_numeric_category(drift.values(name))
+        for name, kind in _kinds(trained).items()
+        if kind == "category" and is_numeric_category(known.get(name) or drift.values(name))
     ]
 
 

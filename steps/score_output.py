@@ -80,8 +80,10 @@ class ScoreWriter:
 class RejectWriter:
     """Writes rows that cannot be scored as CSV: number, reason, raw values; nothing without any."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], separator: str = ",") -> None:
+        """Takes the columns of the raw values; and the separator of the input, to be read alike."""
         self._path = path
+        self._separator = separator
         self._columns = list(columns)
         self._open = ExitStack()
         self._writer: Any = None
@@ -93,7 +95,7 @@ class RejectWriter:
         """Writes one row; line is the text of one that has no columns."""
         if self._writer is None:
             file = self._open.enter_context(self._path.open("w", encoding="utf-8", newline=""))
-            self._writer = csv.writer(file, lineterminator="\n")
+            self._writer = csv.writer(file, delimiter=self._separator, lineterminator="\n")
             self._writer.writerow(["row", "reason", *self._columns, "line"])
         self._writer.writerow([row, reason, *(values.get(name) for name in self._columns), line])
 

@@ -24,6 +24,7 @@ from modelling.values import as_value
 from steps.trial import PRUNED, STATE
 
 SWEEP = "pipeline.sweep"
+CONTINUED = "pipeline.sweep_continues"
 TRIALS_KEY = "pipeline.trials_key"
 POINT = "pipeline.trial_point"
 

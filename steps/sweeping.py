@@ -56,7 +56,7 @@ from steps.recording import hide_credentials
 from steps.reporting.report import StepReports
 from steps.summary import print_summary
 from steps.sweep_report import Progress, log_figures, log_leaderboard, print_leaderboard
-from steps.sweep_trials import SWEEP, Plan, SweepLoop, find_known
+from steps.sweep_trials import CONTINUED, SWEEP, Plan, SweepLoop, find_known
 from steps.trial import read_folds
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
 
@@ -214,6 +214,8 @@ def _try_all(
     facts = json.dumps(plan.facts, sort_keys=True)
     mlflow.set_tag(SWEEP, facts)
     continued = _continued(plan, facts, run, resumed)
+    if continued:
+        mlflow.set_tag(CONTINUED, ",".join(continued))
     known = find_known(plan, run.info.experiment_id, continued, asked.cache == "use")
     if known.by_number:
         so_far = counted(len(known.by_number), "trial")
@@ -239,7 +241,10 @@ def _try_all(
 
 
 def _continued(plan: Plan, facts: str, own: Run, resumed: Run | None) -> list[str]:
-    """The sweeps whose trials keep their numbers: the one that is named, or unfinished equals."""
+    """The sweeps whose trials keep their numbers: the one that is named, or unfinished equals.
+
+    With those that they continued themselves; and what was cut off when it continued the named one.
+    """
     if resumed is not None:
         theirs = json.loads(resumed.data.tags.get(SWEEP, "{}"))
         other = [name for name, value in plan.facts.items() if theirs.get(name) != value]
@@ -247,14 +252,21 @@ def _continued(plan: Plan, facts: str, own: Run, resumed: Run | None) -> list[st
             raise InputError(
                 f"resume: run {resumed.info.run_id} was another sweep: {', '.join(other)} differs"
             )
-        return [resumed.info.run_id]
     runs = MlflowClient().search_runs(
         [own.info.experiment_id],
         f"tags.`{SWEEP}` = '{facts}' and attributes.status != 'RUNNING' "
         "and attributes.status != 'FINISHED'",
         order_by=["attributes.start_time DESC"],
     )
-    return [run.info.run_id for run in runs]
+    if resumed is not None:
+        runs = [resumed, *(run for run in runs if resumed.info.run_id in _continued_by(run))]
+    ids = [run_id for run in runs for run_id in (run.info.run_id, *_continued_by(run))]
+    return list(dict.fromkeys(ids))
+
+
+def _continued_by(sweep: Run) -> list[str]:
+    """The sweeps that this one went on with."""
+    return list(filter(None, sweep.data.tags.get(CONTINUED, "").split(",")))
 
 
 def _adopt(tried: Any, own: Run, resumed: Run | None) -> None:

@@ -365,3 +365,14 @@ def test_any_table_is_drafted_so_that_prepare_takes_it_or_refused(tmp_path_facto
 def test_one_value_is_no_plural():
     seen = look_at_column(pd.Series(["red", "red", None], name="colour")).seen
     assert seen == "1 value, most often red (100%), 33.3% missing"
+
+
+@pytest.mark.parametrize("target", ["number", "label"])
+def test_a_number_that_a_tree_cannot_take_is_no_reason_to_fail(target):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=200), "b": rng.normal(size=200)})
+    table["y"] = table["a"] + rng.normal(size=200)
+    if target == "label":
+        table["y"] = np.where(table["y"] > 0, "yes", "no")
+    table.loc[7, "b"] = 1e308
+    assert "b" in draft(table).recipe.data.columns

@@ -12,6 +12,7 @@ from modelling.estimators import (
     describe_inputs,
     estimator_parameters,
     fit_pipeline,
+    known_categories,
 )
 from modelling.features import column_kinds, fit_features
 from modelling.recipe import Features, Model, Sampling
@@ -222,6 +223,14 @@ def test_text_dates_and_gaps_are_the_pipelines_business(estimator):
         pipeline.predict_proba(inputs.sample(frac=1, random_state=1).sort_index()),
         pipeline.predict_proba(inputs),
     )
+
+
+def test_all_values_of_a_category_are_known():
+    known = known_categories(fit_mixed(CLASSIFIERS[0])[0])
+    for name in ("city", "shop"):
+        assert set(known[name]) == set(MIXED[name].dropna())
+    plain = build_pipeline(Model(estimator=CLASSIFIERS[0]), {}, 0, "classification")
+    assert known_categories(plain) == {}
 
 
 def test_a_category_with_many_values_becomes_one_column():

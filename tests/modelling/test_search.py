@@ -54,10 +54,9 @@ def test_the_grid_is_whole_unless_fewer_trials_are_asked_for():
     assert count_trials(LISTS, "grid", 100) == 6
     assert count_trials(REALS, "tpe", None) == 20
     whole = [one.point.key for one in _sweep(LISTS, "grid", 6, score=lambda _: 0.0)]
-    assert whole == [point.key for point in LISTS.grid()]
+    assert sorted(whole) == sorted(point.key for point in LISTS.grid())
     some = [one.point.key for one in _sweep(LISTS, "grid", 4, score=lambda _: 0.0)]
-    assert len(set(some)) == 4
-    assert set(some) <= set(whole)
+    assert some == whole[:4]  # so that more trials are others
 
 
 @pytest.mark.parametrize("space", [REALS, MIXED], ids=["reals", "mixed"])

@@ -66,6 +66,13 @@ def test_a_semicolon_file_with_points_keeps_them(file_of):
     assert list(read_table(file_of("a;b\n1.5;2\n"))["a"]) == [1.5]
 
 
+def test_a_cell_may_hold_lines_in_a_large_file(file_of):
+    text = "".join(f'{number},"one line\nand another"\n' for number in range(60_000))
+    table = read_table(file_of("a,b\n" + text))
+    assert len(table) == 60_000
+    assert set(table["b"]) == {"one line\nand another"}
+
+
 def test_dates_with_points_are_no_decimals(file_of):
     table = read_table(file_of("day;price\n01.02.2020;3,50\n03.04.2020;4\n"))
     assert list(table["price"]) == [3.5, 4.0]

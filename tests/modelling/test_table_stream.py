@@ -105,6 +105,8 @@ def test_numbers_of_a_category_are_spelled_as_in_training(csv):
     assert [value for value in frame["c"] if isinstance(value, str)] == [
         "7", "7", "7", "2.5", "word",
     ]  # fmt: skip
+    commas, *_ = read(csv("c;n\n1,4;1\n2,0;1\n", "commas.csv"), {"c": "category"}, 10, ["c"])
+    assert list(commas["c"]) == ["1.4", "2"]
     as_text, *_ = read(path, {"c": "category"}, 1)
     assert as_text["c"].iloc[1] == "007"
     assert is_numeric_category(["7", "10", "2.5"])
