@@ -95,8 +95,8 @@ def _score(
     known = {name: kinds[name] for name in frame.columns}
     fitted = fit_features(frame, Features(), known, may_miss=True)
     inputs = apply_features(frame, fitted)
-    numbers = inputs.select_dtypes("number")
-    inputs[numbers.columns] = numbers.clip(-_LARGEST, _LARGEST)
+    numeric = inputs.select_dtypes("number")
+    inputs[numeric.columns] = numeric.clip(-_LARGEST, _LARGEST)
     pipeline = build_pipeline(model, {}, 0, task, describe_inputs(inputs, fitted))
     folds = (KFold if task == "regression" else StratifiedKFold)(
         _FOLDS, shuffle=True, random_state=0

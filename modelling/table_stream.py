@@ -49,7 +49,8 @@ class TableStream:
     """A table that is there and has a header.
 
     columns: its names; texts: those whose values are text that may spell something else;
-    decimal_comma: whether they spell 1.5 as 1,5; row_count: None if only reading tells.
+    decimal_comma: whether they spell 1.5 as 1,5; row_count: None if only reading tells; types: of
+    Parquet columns, one that holds the values of all files, or None where there is no such one.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class TableStream:
     row_count: int | None
     form: CsvForm | None = None
     files: tuple[Path, ...] = ()
+    types: Mapping[str, arrow.DataType | None] = field(default_factory=dict)
 
     @property
     def decimal_comma(self) -> bool:
@@ -215,9 +217,12 @@ def _files_below(folder: Path) -> tuple[Path, ...]:
 def _open_parquet(path: Path, files: tuple[Path, ...]) -> TableStream:
     """All files must have the columns of the first."""
     names: list[str] = []
+    types: dict[str, arrow.DataType | None] = {}
     rows = 0
     for file in files:
         parquet = arrow_parquet.ParquetFile(file)
+        for column in parquet.schema_arrow:
+            types[column.name] = _common(types.get(column.name, column.type), column.type)
         own = [*parquet.schema_arrow.names, *_partition(path, file)]
         names = names or _check_names(own, file)
         missing = [name for name in names if name not in own]
@@ -229,7 +234,19 @@ def _open_parquet(path: Path, files: tuple[Path, ...]) -> TableStream:
         rows += parquet.metadata.num_rows
     if not rows:
         raise InputError(f"table {path} has no rows")
-    return TableStream(path, names, frozenset(_partition(path, files[0])), rows, files=files)
+    texts = frozenset(_partition(path, files[0]))
+    return TableStream(path, names, texts, rows, files=files, types=types)
+
+
+def _common(one: arrow.DataType | None, other: arrow.DataType) -> arrow.DataType | None:
+    """The type that holds the values of both; pandas makes another of integers with a gap."""
+    if one is None or one == other:
+        return one
+    schemas = [arrow.schema([("", kind)]) for kind in (one, other)]
+    try:
+        return arrow.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except arrow.ArrowException:
+        return None
 
 
 def _partition(folder: Path, file: Path) -> dict[str, str | None]:

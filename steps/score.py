@@ -170,7 +170,7 @@ def _key_columns(key: str, recipe: Recipe, stream: TableStream, trained: Trained
         return []
     if key == "auto":
         dropped = [name for name in recipe.data.drop if name in stream.columns]
-        return [name for name in dropped if not _is_result(name)]
+        return [name for name in dropped if not _is_result(name) and _can_be_copied(name, stream)]
     keys = [name.strip() for name in key.split(",") if name.strip()]
     for name in keys:
         if name not in stream.columns:
@@ -179,7 +179,22 @@ def _key_columns(key: str, recipe: Recipe, stream: TableStream, trained: Trained
             )
         if _is_result(name):
             raise InputError(f"key: {name!r} is the name of a column of the output")
+        if not _can_be_copied(name, stream):
+            raise InputError(
+                f"key: the values of {name!r} are lists or bytes, or of different types in the "
+                f"files of {stream.path}, and cannot be copied"
+            )
     return list(dict.fromkeys(keys))
+
+
+def _can_be_copied(name: str, stream: TableStream) -> bool:
+    kind = stream.types.get(name, arrow.string())
+    return kind is not None and not (
+        arrow.types.is_nested(kind)
+        or arrow.types.is_binary(kind)
+        or arrow.types.is_large_binary(kind)
+        or arrow.types.is_fixed_size_binary(kind)
+    )
 
 
 def _is_result(name: str) -> bool:
@@ -275,7 +290,7 @@ def _score_batch(
     drift.add(inputs.drop(index=list(problems)))
     drift.add(profiled_answers(answers, model.features))
     valid = np.delete(positions, list(problems)) if problems else positions
-    return _key_values(batch, request.keys, valid, answers), reasons
+    return _key_values(batch, request, valid, answers), reasons
 
 
 def _numeric_categories(trained: TrainedModel, drift: DriftCounts) -> list[str]:
@@ -289,13 +304,16 @@ def _numeric_categories(trained: TrainedModel, drift: DriftCounts) -> list[str]:
 
 
 def _key_values(
-    batch: Batch, keys: list[str], valid: npt.NDArray[np.int64], answers: pd.DataFrame
+    batch: Batch, request: Request, valid: npt.NDArray[np.int64], answers: pd.DataFrame
 ) -> arrow.Table:
     columns: dict[str, Any] = {}
-    if keys:
-        chosen = batch.table.select(keys)
+    if request.keys:
+        chosen = batch.table.select(request.keys)
         chosen = chosen if len(valid) == chosen.num_rows else chosen.take(arrow.array(valid))
-        columns = {name: chosen[name] for name in keys}
+        types = request.stream.types
+        columns = {
+            name: chosen[name].cast(types.get(name, chosen[name].type)) for name in request.keys
+        }
     else:
         columns = {_ROW: arrow.array(batch.rows[valid])}
     own = {name: arrow.array(answers[name].to_numpy()) for name in answers}

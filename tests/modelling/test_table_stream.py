@@ -134,6 +134,20 @@ def test_a_folder_of_parquet_files_is_one_table(tmp_path, batch_rows):
     assert numbers == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_column_has_a_type_for_the_values_of_all_files(tmp_path):
+    frames = [
+        pd.DataFrame({"n": [1, 2], "gap": [1, 2], "empty": [None, None], "mixed": [1, 2]}),
+        pd.DataFrame({"n": [3, 4], "gap": [1.0, None], "empty": ["a", "b"], "mixed": ["a", "b"]}),
+    ]
+    for number, frame in enumerate(frames):
+        frame.to_parquet(tmp_path / f"{number}.parquet")
+    types = open_stream(tmp_path).types
+    assert types["n"] == arrow.int64()
+    assert types["gap"] == arrow.float64()
+    assert arrow.types.is_string(types["empty"]) or arrow.types.is_large_string(types["empty"])
+    assert types["mixed"] is None
+
+
 def test_every_type_of_parquet_becomes_what_pandas_makes_of_it(tmp_path):
     table = arrow.table(
         {

@@ -4,12 +4,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from modelling.errors import InputError
 from modelling.recipe import load_recipe
+from modelling.table import read_table
+from modelling.table_stream import open_stream
 from steps import score
+from steps.score_output import RejectWriter
 
 PROJECT = Path(__file__).parents[2]
 WINES = load_recipe("recipes/wine_quality.yaml", PROJECT)
@@ -36,3 +41,44 @@ def test_the_data_means_nothing_in_the_description(tags, tmp_path):
     result = score.Result(10, 9, 1, 1.0, "row 1: '<i>' is no number", sample)
     score._report(request, WINES, result, "3", None)
     assert not set(tags[MLFLOW_RUN_NOTE]) & set("*[]<>_`")
+
+
+def keys_of(tmp_path, key, *frames):
+    """The key columns of a folder of such files, and what is copied of all their batches."""
+    for number, frame in enumerate(frames):
+        frame.to_parquet(tmp_path / f"{number}.parquet")
+    stream = open_stream(tmp_path)
+    recipe = WINES.model_copy(update={"data": WINES.data.model_copy(update={"drop": [*frames[0]]})})
+    keys = score._key_columns(key, recipe, stream, None)
+    request = score.Request(tmp_path, stream, keys, tmp_path / "o", tmp_path / "r", 10)
+    answers = pd.DataFrame({"prediction": [1.0, 2.0]})
+    copied = [
+        score._key_values(batch, request, np.array([0, 1]), answers)
+        for batch in stream.batches(keys, 10)
+    ]
+    return keys, copied
+
+
+def test_keys_of_all_files_have_one_type(tmp_path):
+    first = pd.DataFrame({"id": [1, 2], "who": [None, None]})
+    second = pd.DataFrame({"id": [3, None], "who": ["ana", "leo"]})
+    keys, copied = keys_of(tmp_path, "auto", first, second)
+    assert keys == ["id", "who"]
+    assert copied[0].schema == copied[1].schema
+
+
+def test_what_cannot_be_copied_is_no_key(tmp_path):
+    frame = pd.DataFrame({"id": [1, 2], "list": [[1], [2]], "bytes": [b"a", b"b"]})
+    assert keys_of(tmp_path, "auto", frame)[0] == ["id"]
+    for name in ("list", "bytes"):
+        with pytest.raises(InputError, match=f"the values of '{name}' are lists or bytes"):
+            keys_of(tmp_path, name, frame)
+
+
+def test_rejects_of_decimal_commas_are_read_as_their_table_was(tmp_path):
+    with RejectWriter(tmp_path / "r.csv", ["id", "x"], ";") as rejects:
+        rejects.write(2, "column 'x': 'oops, 1' is no number", {"id": "7", "x": "3,5"})
+        rejects.write(3, "has 1 fields, the header has 2", {}, "9.5,")
+    table = read_table(tmp_path / "r.csv")
+    assert table["x"].iloc[0] == 3.5
+    assert list(table["row"]) == [2, 3]
