@@ -6,7 +6,7 @@ else: the same sweep can be done again, or go on after it was cut off.
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -79,19 +79,31 @@ class Search:
     """Chooses the points of a sweep, one after the other."""
 
     def __init__(
-        self, space: Space, sampler: str, trials: int, seed: int, greater_is_better: bool
+        self,
+        space: Space,
+        sampler: str,
+        trials: int,
+        seed: int,
+        greater_is_better: bool,
+        known: Iterable[Point] = (),
     ) -> None:
-        """Takes a sampler other than auto, and the number of trials."""
+        """Takes a sampler other than auto, the number of trials, and the points of known ones.
+
+        Of a grid, a known point is not chosen again: it is known of a sweep of fewer trials, which
+        went through the grid in another order.
+        """
         self._space = space
         self._sampler = sampler
         self._seed = seed
         self._sign = -1 if greater_is_better else 1
-        self._points = self._sequence(trials)
+        self._points = self._sequence(trials, {point.key for point in known})
         self._next = 0
 
-    def _sequence(self, trials: int) -> Iterator[Point]:
+    def _sequence(self, trials: int, known: Set[str]) -> Iterator[Point]:
         if self._sampler == "grid":
-            return self._space.sample_grid(trials, self._seed)
+            whole = trials == self._space.count()
+            grid = self._space.grid() if whole else self._space.sample_grid(trials, self._seed)
+            return (point for point in grid if point.key not in known)
         if self._sampler == "tpe":
             return iter(())
         if self._sampler == "random":
@@ -110,6 +122,8 @@ class Search:
         """
         if self._sampler == "tpe":
             return self._propose(number, tried, pending)
+        if self._sampler == "grid":
+            return next(self._points)
         skipped, self._next = number - self._next, number + 1
         return next(islice(self._points, skipped, None))
 

@@ -196,7 +196,12 @@ class SweepLoop:
         self._watcher = watcher
         self._is_interrupted = is_interrupted
         self._search = Search(
-            plan.space, plan.sampler, plan.trials, plan.seed, plan.greater_is_better
+            plan.space,
+            plan.sampler,
+            plan.trials,
+            plan.seed,
+            plan.greater_is_better,
+            [one.point for number, one in known.by_number.items() if number < plan.trials],
         )
         self._next = 0
         self._tried: list[Tried] = []

@@ -32,7 +32,7 @@ def _score(point):
 
 
 def _sweep(space, sampler, trials, seed=42, score=_score, before=()):
-    search = Search(space, sampler, trials, seed, greater_is_better=False)
+    search = Search(space, sampler, trials, seed, False, [one.point for one in before])
     tried = list(before)
     for number in range(len(tried), trials):
         point = search.choose(number, tried, [])
@@ -54,9 +54,20 @@ def test_the_grid_is_whole_unless_fewer_trials_are_asked_for():
     assert count_trials(LISTS, "grid", 100) == 6
     assert count_trials(REALS, "tpe", None) == 20
     whole = [one.point.key for one in _sweep(LISTS, "grid", 6, score=lambda _: 0.0)]
-    assert sorted(whole) == sorted(point.key for point in LISTS.grid())
+    assert whole == [point.key for point in LISTS.grid()]
     some = [one.point.key for one in _sweep(LISTS, "grid", 4, score=lambda _: 0.0)]
-    assert some == whole[:4]  # so that more trials are others
+    assert len(set(some)) == 4
+    assert set(some) <= set(whole)
+
+
+@pytest.mark.parametrize("trials", [4, 5, 6])
+@pytest.mark.parametrize("lost", [None, 1])
+def test_a_grid_that_goes_on_with_more_trials_tries_no_point_twice(trials, lost):
+    fewer = [one for one in _sweep(LISTS, "grid", 3, score=lambda _: 0.0) if one.number != lost]
+    search = Search(LISTS, "grid", trials, 42, False, [one.point for one in fewer])
+    known = {one.number for one in fewer}
+    others = [search.choose(number, [], []) for number in range(trials) if number not in known]
+    assert len({point.key for point in [*others, *(one.point for one in fewer)]}) == trials
 
 
 @pytest.mark.parametrize("space", [REALS, MIXED], ids=["reals", "mixed"])
