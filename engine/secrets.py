@@ -65,9 +65,7 @@ def why_secret(name: str, content: bytes) -> str | None:
     """
     file = PurePosixPath(name)
     is_code = file.suffix in _CODE
-    by_name = _FILE_NAMES.fullmatch(file.name)
-    if not is_code:
-        by_name = by_name or _DATA_NAMES.fullmatch(file.name)
+    by_name = _FILE_NAMES.fullmatch(file.name) or (not is_code and _DATA_NAMES.fullmatch(file.name))
     if by_name and not file.name.endswith(_EXAMPLES):
         return "may hold secrets, by its name"
     text = content.decode("utf-8", errors="replace")

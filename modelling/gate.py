@@ -142,8 +142,7 @@ def compare_with_champion(
     sign = 1 if score.greater_is_better else -1
     gap = low = high = figures[0] - figures[1]
     if not candidate.equals(champion):
-        with no_warnings():
-            is_sum = any(adds_up(score, given, targets) for given in (candidate, champion))
+        is_sum = any(adds_up(score, given, targets) for given in (candidate, champion))
         drawn = rows_to_draw(targets, is_classes=candidate.probabilities is not None)
         low, high, _ = resample(difference, len(targets), promotion, seed, drawn)
     # Sums in another order differ in their last digits, and nobody is better by those.
@@ -172,11 +171,13 @@ def rows_to_draw(targets: Values, is_classes: bool) -> int:
 def adds_up(score: Metric, answers: Answers, targets: Values) -> bool:
     """Says whether a metric is a sum over the rows, as a count is: each row twice, it doubles."""
     twice = np.repeat(np.arange(len(targets)), 2)
-    return abs(score(answers.of_rows(twice), targets[twice])) > 1.5 * abs(score(answers, targets))
+    with _no_warnings():
+        doubled = score(answers.of_rows(twice), targets[twice])
+        return abs(doubled) > 1.5 * abs(score(answers, targets))
 
 
 @contextmanager
-def no_warnings() -> Iterator[None]:
+def _no_warnings() -> Iterator[None]:
     """Silences the metrics: a resample without a row of some class has no figure for some."""
     with warnings.catch_warnings(), config_context(assume_finite=True):
         warnings.simplefilter("ignore")
@@ -212,7 +213,7 @@ def resample(
     """
     drawn = drawn or rows
     rng = np.random.default_rng(seed)
-    with no_warnings():
+    with _no_warnings():
         values = np.array(
             [statistic(rng.integers(rows, size=drawn)) for _ in range(promotion.resamples)]
         )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from modelling.answers import Answers, Classes, Values
 from modelling.errors import InputError, unknown_name
-from modelling.gate import Rows, adds_up, no_warnings, resample, rows_to_draw
+from modelling.gate import Rows, adds_up, resample, rows_to_draw
 from modelling.metrics import OF_A_CLASS, Metric
 from modelling.recipe import Promotion
 from modelling.sklearn_wrapper import is_missing, read_column
@@ -73,8 +73,7 @@ def hold_against(
         promotion: the confidence and the number of resamples.
         seed: of the resampling.
     """
-    with no_warnings():
-        is_sum = adds_up(metric, answers, targets)
+    is_sum = adds_up(metric, answers, targets)
 
     def figure(rows: Rows) -> float:
         return metric(answers.of_rows(rows), targets[rows]) * (
@@ -103,8 +102,7 @@ def promise_for(
         promised: what the evaluation found.
         promised_rows: of how many rows.
     """
-    with no_warnings():
-        is_sum = adds_up(metric, answers, targets)
+    is_sum = adds_up(metric, answers, targets)
     return promised * (len(targets) / promised_rows if is_sum else 1)
 
 

@@ -236,9 +236,7 @@ def _params(space: Space, point: Point) -> tuple[dict[str, Any], dict[str, BaseD
     kinds = dict(_distributions(space)[point.model])
     ranges = space.models[point.model]
     params = {
-        _name(space, point.model, name): spell(value)
-        if isinstance(ranges[name], Choices)
-        else value
+        _name(space, point.model, name): _label(ranges[name], value)
         for name, value in point.hyperparameters.items()
     }
     if len(space.models) > 1:

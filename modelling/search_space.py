@@ -124,16 +124,10 @@ class Space:
                 yield Point(model, dict(zip(ranges, values, strict=True)))
 
     def sample_grid(self, count: int, seed: int) -> Iterator[Point]:
-        """Goes through some points of a finite space of any size, in random order, none twice.
-
-        Fewer points are the first of more: a sweep that is resumed goes on with the others.
-        """
-        random, seen, whole = Random(seed), set[int](), self.count()  # noqa: S311
-        while len(seen) < count:
-            number = random.randrange(whole)
-            if number not in seen:
-                seen.add(number)
-                yield self._at(number)
+        """Goes through some points of a finite space of any size, in random order, none twice."""
+        # A permutation of numbers that exist only as a range.
+        for number in Random(seed).sample(range(self.count()), count):  # noqa: S311
+            yield self._at(number)
 
     def _at(self, number: int) -> Point:
         model, ranges = next(iter(self.models.items()))

@@ -287,7 +287,7 @@ def _score_batch(
     reasons |= {int(positions[row]): reason for row, reason in problems.items()}
     if not len(answers):
         return None, reasons
-    drift.add(inputs.drop(index=list(problems)))
+    drift.add(inputs.drop(index=list(problems)) if problems else inputs)
     drift.add(profiled_answers(answers, model.features))
     valid = np.delete(positions, list(problems)) if problems else positions
     return _key_values(batch, request, valid, answers), reasons

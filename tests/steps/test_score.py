@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import mlflow
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
 import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from modelling.errors import InputError
 from modelling.recipe import load_recipe
 from modelling.table import read_table
-from modelling.table_stream import open_stream
+from modelling.table_stream import Batch, open_stream
 from steps import score
 from steps.score_output import RejectWriter
 
@@ -73,6 +74,25 @@ def test_what_cannot_be_copied_is_no_key(tmp_path):
     for name in ("list", "bytes"):
         with pytest.raises(InputError, match=f"the values of '{name}' are lists or bytes"):
             keys_of(tmp_path, name, frame)
+
+
+def test_only_rows_that_are_scored_count_for_the_drift(tmp_path):
+    table = arrow.table({"x": ["1", "n/a?", "3"]})
+    (tmp_path / "t.csv").write_text("x\n1\nn/a?\n3\n")
+    stream = open_stream(tmp_path / "t.csv")
+    inputs = pd.DataFrame({"x": [1.0, None, 3.0]})
+    model = SimpleNamespace(
+        features={"columns": {"x": "number"}},
+        predict_valid=lambda _: (inputs, pd.DataFrame({"prediction": [1.0, 3.0]}), {1: "bad"}),
+    )
+    trained = SimpleNamespace(pyfunc=SimpleNamespace(unwrap_python_model=lambda: model))
+    request = score.Request(tmp_path, stream, [], tmp_path / "o", tmp_path / "r", 10)
+    counted = []
+    drift = SimpleNamespace(add=lambda rows: counted.append(len(rows)))
+    scored, reasons = score._score_batch(Batch(table, np.arange(1, 4)), request, trained, drift, [])
+    assert scored["row"].to_pylist() == [1, 3]
+    assert reasons == {1: "bad"}
+    assert counted == [2, 2]
 
 
 def test_rejects_of_decimal_commas_are_read_as_their_table_was(tmp_path):
