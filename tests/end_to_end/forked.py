@@ -1,33 +1,39 @@
-"""A step's command in a process forked with the imports done, as the backend `warm` runs steps."""
+"""Commands in processes forked with the imports done, as the backend `warm` runs steps.
 
+What runs is the same file with the same command line; only the seconds of its imports are spared.
+`main.py` forks its steps from the same server.
+"""
+
+import logging
 import multiprocessing
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from multiprocessing import forkserver
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from engine.forkserver import start_forkserver
-from engine.warm import _run_forked
+from engine.forkserver import PROJECT, start_forkserver
 
-_STEPS = (
-    "draft_recipe",
-    "prepare",
-    "train",
-    "evaluate",
-    "register",
-    "rollback",
-    "score",
-    "monitor",
-)
+_NEEDED = ("draft_recipe", "prepare", "train", "sweeping", "trial", "evaluate", "register",
+            "rollback", "score", "monitor", "reproduce")  # fmt: skip
+_OURS = ("main", "steps", "modelling", "tracking", "engine")
 _LONGEST_SECONDS = 600
 
 
 def run_forked(
     words: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `python …` without the seconds of its imports; its words are one output."""
-    start_forkserver([f"steps.{step}" for step in _STEPS])
+    """Runs `python …` without the seconds of its imports; its words are one output.
+
+    Args:
+        words: `python`, then `file.py` or `-m module`, then its options.
+        folder: where it is typed.
+        environment: all of its environment.
+    """
+    start_forkserver(["main", *(f"steps.{name}" for name in _NEEDED)])
     with NamedTemporaryFile(mode="r", encoding="utf-8") as output:
         process = multiprocessing.get_context("forkserver").Process(
             target=_become, args=(list(words), str(folder), dict(environment), output.name)
@@ -44,4 +50,23 @@ def _become(words: list[str], folder: str, environment: dict[str, str], output: 
     with open(output, "wb") as file:
         for terminal in (1, 2):
             os.dup2(file.fileno(), terminal)
-    _run_forked(words, folder, environment)
+    _run(words, folder, environment)
+
+
+def _run(words: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Becomes the command; a copy of the project imports its own code."""
+    place = Path(words[1]).parent if words[1].endswith(".py") else Path(folder)
+    project = place if place.is_absolute() else Path(folder, place)
+    if project.resolve() not in (PROJECT, PROJECT / "scripts"):
+        for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
+            del sys.modules[name]
+        sys.path[:] = [str(project), *(path for path in sys.path if Path(path) != PROJECT)]
+    # It is running already: this process has inherited its address.
+    forkserver._forkserver.ensure_running = lambda: None
+    forkserver.ensure_running = lambda: None
+    # As `import steps` and MLflow read and set it, which was before.
+    environment = {"MLFLOW_LOGGING_LEVEL": "WARNING", **environment}
+    logging.getLogger("mlflow").setLevel(environment["MLFLOW_LOGGING_LEVEL"])
+    warm = import_module("engine.warm")  # the copy's own
+    run, warm._run_forked = warm._run_forked, _run  # for the steps of main
+    run(words, folder, environment)

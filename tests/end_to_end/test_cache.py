@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import clean_environment
 from tests.end_to_end.git_daemon import copy_project, git
+from tests.end_to_end.store import clean_environment
 
 STEPS = ("prepare", "train", "evaluate", "register")
 REUSED = dict.fromkeys(STEPS, "reused")

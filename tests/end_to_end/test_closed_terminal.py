@@ -6,7 +6,7 @@ import sys
 import psutil
 import pytest
 
-from tests.end_to_end.conftest import PROJECT
+from tests.end_to_end.store import PROJECT
 from tests.end_to_end.terminal import Terminal, wait_until
 
 pytestmark = pytest.mark.slow

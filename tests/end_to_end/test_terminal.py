@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.end_to_end.conftest import PROJECT
+from tests.end_to_end.store import PROJECT
 from tests.end_to_end.terminal import Terminal
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
