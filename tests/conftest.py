@@ -13,6 +13,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is marked `exhaustive`, unless it is asked for by name."""
+    if "exhaustive" not in config.getoption("-m"):
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(scope="session")
 def _new_database(tmp_path_factory):
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
