@@ -8,9 +8,16 @@ from contextlib import closing
 import pytest
 from mlflow import MlflowClient
 
+from tests.growth import Growth
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell starts what it sends to the background; the commands that are typed inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config):
+    """Has each run of the tests say what made it long."""
+    config.pluginmanager.register(Growth())
 
 
 def pytest_collection_modifyitems(config, items):
