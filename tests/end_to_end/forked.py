@@ -57,7 +57,7 @@ def _run(words: list[str], folder: str, environment: dict[str, str]) -> None:
     """Becomes the command; a copy of the project imports its own code."""
     place = Path(words[1]).parent if words[1].endswith(".py") else Path(folder)
     project = place if place.is_absolute() else Path(folder, place)
-    if project.resolve() not in (PROJECT, PROJECT / "scripts"):
+    if not project.resolve().is_relative_to(PROJECT):
         for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
             del sys.modules[name]
         sys.path[:] = [str(project), *(path for path in sys.path if Path(path) != PROJECT)]
