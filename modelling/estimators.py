@@ -125,8 +125,10 @@ def _preprocessing(
     ]
     if not (inputs.flags or inputs.few or inputs.many):
         return numbers
-    folds: type[StratifiedKFold | KFold] = StratifiedKFold if task == "classification" else KFold
-    means = TargetEncoder(cv=folds(5, shuffle=True, random_state=seed))
+    # A regression's target may be whole numbers, which the encoder would take for classes: a column
+    # for each of them.
+    kind, folds = ("auto", StratifiedKFold) if task == "classification" else ("continuous", KFold)
+    means = TargetEncoder(target_type=kind, cv=folds(5, shuffle=True, random_state=seed))
     transformers = [
         ("numbers", Pipeline(numbers) if numbers else "passthrough", inputs.numbers),
         ("flags", _imputer("most_frequent") if inputs.may_miss else "passthrough", inputs.flags),

@@ -244,6 +244,26 @@ def test_a_category_with_many_values_becomes_one_column():
     assert pipeline["columns"].transform(inputs).shape[1] < 20
 
 
+@pytest.mark.parametrize(
+    ("targets", "columns"),
+    [
+        (RNG.integers(100_000, 900_000, ROWS).astype(float), 1),
+        (RNG.integers(1, 4, ROWS), 3),
+        (RNG.choice(["low", "middle", "high"], ROWS), 3),
+        (RNG.choice([0.0, 1.0], ROWS), 1),
+    ],
+    ids=["whole numbers", "three numbered classes", "three classes", "two numbers"],
+)
+def test_a_category_has_a_column_of_means_or_one_for_each_class(targets, columns):
+    estimator = RIDGE if targets.dtype.kind == "f" else CLASSIFIERS[0]
+    pipeline, _, inputs = fit_mixed(estimator, pd.Series(targets))
+    many = pipeline["columns"].named_transformers_["many"]
+    assert many.transform(inputs[["shop"]]).shape[1] == columns
+    if estimator == RIDGE:  # in the target's own units, drawn towards the mean of all
+        means = many["mean"].transform(inputs[["shop"]])
+        assert targets.min() <= means.min() < targets.mean() < means.max() <= targets.max()
+
+
 def test_a_category_helps_a_regression_too():
     targets = MIXED["city"].map({"Lyon": 1.0, "Nantes": 2.0}).fillna(3.0)
     pipeline, _, inputs = fit_mixed("sklearn.linear_model.LinearRegression", targets)
