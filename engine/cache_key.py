@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
+
+from engine.code_digests import code_digests, import_folder, imported_packages, is_installed
 
 _MOST_REASONS = 3
 
@@ -88,6 +90,50 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         flat |= _flat(value, f"{prefix}.{name}" if prefix else name)
     return flat
+
+
+@dataclass(frozen=True)
+class ClassCode:
+    """What stands behind a class that is named in a recipe: files' digests, packages' versions."""
+
+    code: Mapping[str, str]
+    environment: Mapping[str, str]
+
+
+@cache
+def class_code(project: Path, path: str) -> ClassCode:
+    """Finds, without importing it, the code of a class.
+
+    Args:
+        project: the project's root.
+        path: the dotted path of the class.
+
+    Returns:
+        Of an installed package the version of its distribution; of any other code the digest of
+        the module's file and of what it imports from the same folder, by their paths in the project
+        or else from the root, with the versions of the packages that it imports. Nothing for
+        scikit-learn, which is locked.
+    """
+    folder = import_folder(path)
+    if folder is None or path.startswith("sklearn."):
+        return ClassCode({}, {})
+    if is_installed(path):
+        return ClassCode({}, _distributions([path.partition(".")[0]]))
+    root = project.resolve()
+    files = {folder / name: digest for name, digest in code_digests(folder, path).items()}
+    return ClassCode(
+        {
+            (file.relative_to(root) if file.is_relative_to(root) else file).as_posix(): digest
+            for file, digest in files.items()
+        },
+        _distributions(imported_packages(folder, path)),
+    )
+
+
+def _distributions(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of the distributions that packages are of."""
+    known = packages_distributions() if packages else {}
+    return {name: version(name) for package in packages for name in known.get(package, [])}
 
 
 def environment_versions(lock: Path) -> dict[str, str]:

@@ -6,8 +6,10 @@ Used before anything is imported that may be missing: only the standard library 
 import ast
 import hashlib
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from engine.memory import Memory
 
 # What is behind the digest of a file's content: to parse all of them takes a third of a second.
 _code_memory = Memory("code_digests.json", 2000)
+_INSTALLED = {"site-packages", "dist-packages"}
+_PARSER = 2  # one more where `_parse_code` finds something else in the same file
 
 
 def code_digests(project: Path, module: str) -> dict[str, str]:
@@ -27,19 +31,77 @@ def code_digests(project: Path, module: str) -> dict[str, str]:
     Returns:
         The digest of each file that the module imports, its own included, by its path in the
         project. Comments, docstrings and formatting do not count.
+
+    Raises:
+        ValueError: a file is no Python; one line says where.
     """
+    return _read_all(project, module)[0]
+
+
+def imported_packages(project: Path, module: str) -> list[str]:
+    """Names the packages that code imports which are neither in its folder nor Python's own.
+
+    Args:
+        project: the folder that imports start from.
+        module: such as `steps.train`.
+    """
+    return sorted(_read_all(project, module)[1] - sys.stdlib_module_names)
+
+
+def import_folder(module: str) -> Path | None:
+    """Finds, without importing it, the folder that holds a module's package.
+
+    None if there is no such package, or it is part of Python itself.
+    """
+    package = module.partition(".")[0]
+    try:
+        found = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    if found is None or package in sys.stdlib_module_names:
+        return None
+    places = list(found.submodule_search_locations or [])
+    file = places[0] if places else found.origin
+    return Path(file).resolve().parent if file else None
+
+
+def is_installed(module: str) -> bool:
+    """Says whether a module is of an installed package, as it is wherever that is installed."""
+    folder = import_folder(module)
+    return folder is not None and bool(_INSTALLED.intersection(folder.parts))
+
+
+def _read_all(project: Path, module: str) -> tuple[dict[str, str], set[str]]:
+    """The digests of the files that a module runs, and the packages that are not among them."""
     found: dict[str, str] = {}
+    outside: set[str] = set()
     pending = [module]
     remembered = len(_known_code())
     while pending:
-        for file in _files_of(project, pending.pop()):
-            name = file.relative_to(project).as_posix()
-            if name not in found:
-                found[name], imported = _read_code(file)
-                pending.extend(imported)
+        wanted = pending.pop()
+        files = _files_of(project, wanted)
+        if not files:
+            outside.add(wanted.partition(".")[0])
+        for file in files:
+            name = file.relative_to(project)
+            if name.as_posix() not in found:
+                found[name.as_posix()], imported = _read_code(file)
+                pending.extend(filter(None, (_absolute(each, name) for each in imported)))
     if len(_known_code()) > remembered:
         _code_memory.add(_known_code())
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), outside
+
+
+def _absolute(module: str, file: Path) -> str:
+    """A module as the folder's file imports it, by its name from there; empty if it has none."""
+    name = module.lstrip(".")
+    level = len(module) - len(name)
+    if not level:
+        return name
+    package = file.parent.parts
+    if level > len(package):
+        return ""
+    return ".".join([*package[: len(package) - level + 1], name])
 
 
 def edited_files(project: Path, digests: Mapping[str, str]) -> list[str]:
@@ -55,7 +117,7 @@ def edited_files(project: Path, digests: Mapping[str, str]) -> list[str]:
 def _digest_now(file: Path) -> str | None:
     try:
         return _read_code.__wrapped__(file)[0]
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, ValueError):
         return None
 
 
@@ -70,13 +132,19 @@ def _files_of(project: Path, module: str) -> tuple[Path, ...]:
 
 @cache
 def _read_code(file: Path) -> tuple[str, Sequence[str]]:
-    """The digest of a file's code, and the names of the modules that it imports."""
+    """The digest of a file's code, and the names of the modules that it imports.
+
+    A relative name keeps the dots that it begins with.
+    """
     content = file.read_bytes()
     # Python's version, since another one may see another tree.
-    name = f"{platform.python_version()} {hashlib.sha256(content).hexdigest()}"
+    name = f"{_PARSER} {platform.python_version()} {hashlib.sha256(content).hexdigest()}"
     known = _known_code()
     if name not in known:
-        known[name] = _parse_code(content)
+        try:
+            known[name] = _parse_code(content)
+        except SyntaxError as error:
+            raise ValueError(f"{file}, line {error.lineno}: {error.msg}") from error
     digest, imported = known[name]
     return digest, imported
 
@@ -92,8 +160,9 @@ def _parse_code(content: bytes) -> tuple[str, Sequence[str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported += [name.name for name in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            imported += [f"{node.module}.{name.name}" for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (f"{node.module}." if node.module else "")
+            imported += [f"{package}{name.name}" for name in node.names]
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [line for line in node.body if not _is_text(line)]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16], tuple(imported)

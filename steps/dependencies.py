@@ -1,10 +1,11 @@
 """What the result of each step depends on, for the step cache."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.cache_key import Dependencies, environment_versions
+from engine.cache_key import Dependencies, class_code, environment_versions
 from engine.code_digests import code_digests
 from engine.file_digests import file_sha256
 from modelling.recipe import Recipe, only_parts
@@ -35,7 +36,7 @@ class StepDependencies:
             "the prepared table": prepared,
             "conda.yaml": file_sha256(self._project / "conda.yaml"),
         }
-        dependencies = self._dependencies("train", own, inputs)
+        dependencies = self._dependencies("train", own, inputs, [chosen.estimator])
         parts = dependencies.parameters["recipe"]
         # Of the models, only the chosen one counts, and its parameters are there already.
         del parts["default_model"]
@@ -46,20 +47,26 @@ class StepDependencies:
         del parts["metrics"]
         return dependencies
 
-    def of_trials(self, folds: int, prepared: str) -> Dependencies:
-        """All that a trial's score depends on, but its model and hyperparameters."""
+    def of_trials(self, folds: int, prepared: str, models: Iterable[str]) -> Dependencies:
+        """All that a trial's score depends on, but its model, one of these, and hyperparameters."""
         dependencies = self._dependencies(
-            "trial", {"folds": folds}, {"the prepared table": prepared}
+            "trial",
+            {"folds": folds},
+            {"the prepared table": prepared},
+            [self._recipe.models[model].estimator for model in models],
         )
         parts = dependencies.parameters["recipe"]
         for part in ("default_model", "models"):
             del parts[part]
         return dependencies
 
-    def of_evaluate(self, prepared: str, model_digest: str) -> Dependencies:
-        """The prepared rows and the model, by its content."""
+    def of_evaluate(self, prepared: str, model_digest: str, estimator: str | None) -> Dependencies:
+        """The prepared rows and the model, by its content and the path of its estimator."""
         return self._dependencies(
-            "evaluate", {}, {"the prepared table": prepared, "the model": model_digest}
+            "evaluate",
+            {},
+            {"the prepared table": prepared, "the model": model_digest},
+            [estimator] if estimator else [],
         )
 
     def of_register(self, evaluated: str, champion: str, model_digest: str) -> Dependencies:
@@ -78,12 +85,17 @@ class StepDependencies:
         )
 
     def _dependencies(
-        self, step: str, parameters: dict[str, Any], inputs: dict[str, str]
+        self,
+        step: str,
+        parameters: dict[str, Any],
+        inputs: dict[str, str],
+        estimators: Iterable[str] = (),
     ) -> Dependencies:
         recipe = only_parts(self._recipe, READS[step]).model_dump(mode="json")
-        return Dependencies(
-            code_digests(self._project, f"steps.{step}"),
-            {**parameters, "recipe": recipe},
-            inputs,
-            self._environment,
-        )
+        code = dict(code_digests(self._project, f"steps.{step}"))
+        environment = dict(self._environment)
+        for path in estimators:
+            found = class_code(self._project, path)
+            code |= found.code
+            environment |= found.environment
+        return Dependencies(code, {**parameters, "recipe": recipe}, inputs, environment)

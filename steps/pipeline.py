@@ -23,6 +23,7 @@ from steps.recording import record_provenance, record_request
 from steps.registry import find_champion, unfit_columns
 from steps.step import (
     DATA_SHA256,
+    ESTIMATOR,
     MODEL_DIGEST,
     MODEL_VERSION,
     VERDICT,
@@ -128,7 +129,11 @@ def run_steps_after_prepare(chain: Chain, request: Request, prepare: Step) -> di
     evaluate = chain.run(
         "evaluate",
         {**prepared, "model_uri": f"models:/{train.run.outputs.model_outputs[0].model_id}"},
-        lambda: depends.of_evaluate(prepare.output_digest, train.output_digest),
+        lambda: depends.of_evaluate(
+            prepare.output_digest,
+            train.output_digest,
+            request.recipe.models[request.model].estimator,
+        ),
     )
     log_metrics(_main_figures(evaluate.run, request.recipe))
     if request.until == "evaluate":
@@ -169,7 +174,9 @@ def _evaluate_champion(
             "prepare_run_id": prepare.run_id,
             "model_uri": f"models:/{request.recipe.name}/{champion.version}",
         },
-        lambda: depends.of_evaluate(prepare.output_digest, champion.tags[MODEL_DIGEST]),
+        lambda: depends.of_evaluate(
+            prepare.output_digest, champion.tags[MODEL_DIGEST], champion.tags.get(ESTIMATOR)
+        ),
         name="evaluate_champion",
     )
 

@@ -33,6 +33,8 @@ from modelling.reporting.markdown import escape
 from modelling.split import ROW_KEY
 from modelling.words import show_figure
 from steps.journal import move_champion, registry_lock
+from steps.model_digests import download_checked
+from steps.portability import check_travels
 from steps.registry import (
     CHALLENGER,
     CHAMPION,
@@ -45,6 +47,7 @@ from steps.registry import (
 from steps.seen_rows import describe_seen_rows
 from steps.step import (
     DATA_SHA256,
+    ESTIMATOR,
     MODEL_DIGEST,
     MODEL_ID,
     MODEL_VERSION,
@@ -88,6 +91,7 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
             finish_or_undo(settings.name)
             judged = _judge(settings, candidate, champion_run_id)
             if judged.is_to_be_registered:
+                check_travels(download_checked(f"models:/{candidate.data.tags[MODEL_ID]}"))
                 judged = _register_version(settings, candidate, judged, champion_run_id)
         rows, verdict = judged.rows, judged.verdict
         log_table(pd.DataFrame([asdict(row) for row in rows]), "gate")
@@ -291,6 +295,7 @@ def _version_tags(recipe: Recipe, candidate: Run) -> dict[str, str]:
         MODEL_DIGEST: facts["model_digest"],
         DATA_SHA256: facts["data_sha256"],
         "pipeline.model": facts["model"],
+        ESTIMATOR: facts.get("estimator", "unknown"),
         "pipeline.git_commit": facts["git_commit"],
         "pipeline.train_run_id": facts["train_run_id"],
         "pipeline.evaluate_run_id": candidate.info.run_id,

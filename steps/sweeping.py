@@ -180,8 +180,9 @@ def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None, trials: Trials) ->
     folds = asked.plan.folds
     # Too few rows, say, are no trial's fault.
     read_folds(only_parts(recipe, READS["trial"]), prepare.run_id, folds)
-    key = StepDependencies(PROJECT, recipe).of_trials(folds, prepare.output_digest).key
-    plan = replace(asked.plan, trials_key=key)
+    depends = StepDependencies(PROJECT, recipe)
+    on = depends.of_trials(folds, prepare.output_digest, asked.plan.space.models)
+    plan = replace(asked.plan, trials_key=on.key)
     tried, interrupted = _try_all(asked, plan, prepare, run, resumed, trials)
     print_leaderboard(plan, tried)
     log_leaderboard(plan, tried)

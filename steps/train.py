@@ -95,6 +95,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         facts: dict[str, Any] = {
             "recipe": settings.name,
             "model": name,
+            "estimator": chosen.estimator,
             "train_run_id": run.info.run_id,
             "data_sha256": prepared.data.tags.get(DATA_SHA256, "unknown"),
             "git_commit": run.data.tags.get(MLFLOW_GIT_COMMIT, "none"),

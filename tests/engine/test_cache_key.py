@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cache_key import Dependencies, environment_versions, in_words
+from engine.cache_key import Dependencies, class_code, environment_versions, in_words
 
 PROJECT = Path(__file__).parents[2]
 
@@ -83,3 +83,61 @@ def test_a_lock_with_hashes_is_read_in_either_form(tmp_path):
     )
     versions = environment_versions(tmp_path / "requirements.lock")
     assert set(versions) == {"requirements.lock", "python", "numpy", "not-installed"}
+
+
+@pytest.fixture
+def importable(tmp_path, monkeypatch):
+    """Writes files into a folder that imports start from."""
+
+    def write(folder, files):
+        for name, text in files.items():
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        monkeypatch.syspath_prepend(tmp_path / folder)
+        return tmp_path / folder
+
+    yield write
+    class_code.cache_clear()
+
+
+def test_an_installed_class_is_its_distributions_version(importable):
+    def versions(version):
+        class_code.cache_clear()
+        folder = f"{version}/site-packages"
+        package = {
+            "boosting/__init__.py": "",
+            f"boosting_gpu-{version}.dist-info/METADATA": (
+                f"Metadata-Version: 2.1\nName: boosting-gpu\nVersion: {version}\n"
+            ),
+            f"boosting_gpu-{version}.dist-info/top_level.txt": "boosting\n",
+        }
+        importable(folder, package)
+        return class_code(PROJECT, "boosting.Regressor")
+
+    found = versions("4.5")
+    assert (found.code, found.environment) == ({}, {"boosting-gpu": "4.5"})
+    assert versions("4.6").environment == {"boosting-gpu": "4.6"}
+
+
+@pytest.mark.parametrize("is_in_project", [True, False])
+def test_a_class_of_ones_own_is_its_files_and_the_packages_that_they_import(
+    importable, is_in_project
+):
+    files = {
+        "mine/__init__.py": "from .tree import Tree\n",
+        "mine/tree.py": "import json\nimport sklearn.tree\nfrom helpers import half\n",
+        "helpers.py": "def half(x):\n    return x / 2\n",
+    }
+    folder = importable("own", files)
+    project = folder if is_in_project else PROJECT
+    before = class_code(project, "mine.Tree")
+    names = ["helpers.py", "mine/__init__.py", "mine/tree.py"]
+    assert list(before.code) == names if is_in_project else [str(folder / name) for name in names]
+    assert list(before.environment) == ["scikit-learn"]
+
+
+@pytest.mark.parametrize("path", ["sklearn.linear_model.Ridge", "no_such_package.X", "Ridge", "os"])
+def test_what_is_locked_or_not_there_adds_nothing(path):
+    found = class_code(PROJECT, path)
+    assert (found.code, found.environment) == ({}, {})

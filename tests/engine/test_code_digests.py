@@ -79,6 +79,42 @@ def test_code_counts(project, file, text):
     assert [name for name in before if before[name] != after[name]] == [file]
 
 
+RELATIVE = {
+    "from .far import VALUE\n": "pack/far.py",
+    "from . import far\n": "pack/far.py",
+    "def late():\n    from .sub.near import VALUE\n": "pack/sub/near.py",
+    "from .sub import near\n": "pack/sub/near.py",
+    "from .sub.near import *\n": "pack/sub/near.py",
+    "from .sub import up\n": "pack/far.py",
+    "from .sub import wide\n": "pack/sub/near.py",
+}
+
+
+@pytest.mark.parametrize(("text", "imported"), RELATIVE.items())
+def test_relative_imports_count(project, text, imported):
+    """Its own, and those of what it imports: from the package above, of a package itself."""
+    (project / "pack/sub/wide").mkdir(parents=True)
+    (project / "pack/far.py").write_text("VALUE = 1\n")
+    (project / "pack/sub/near.py").write_text("VALUE = 1\n")
+    (project / "pack/sub/up.py").write_text("from ..far import VALUE\n")
+    (project / "pack/sub/wide/__init__.py").write_text("from ..near import VALUE\n")
+    (project / "pack/step.py").write_text(text)
+    before = code_digests(project, "pack.step")
+    after = digests_after(project, imported, "VALUE = 2\n")
+    assert [name for name in before if before[name] != after[name]] == [imported]
+
+
+def test_an_import_from_above_the_project_is_none_of_it(project):
+    (project / "pack/step.py").write_text("from ...elsewhere import VALUE\n")
+    assert list(code_digests(project, "pack.step")) == ["pack/__init__.py", "pack/step.py"]
+
+
+def test_what_is_no_python_is_told_with_its_place(project):
+    (project / "pack/deep.py").write_text("LIMIT = \n")
+    with pytest.raises(ValueError, match=r"pack/deep\.py, line 1: invalid syntax"):
+        code_digests(project, "pack.step")
+
+
 def test_other_code_does_not_count(project):
     before = code_digests(project, "pack.step")
     assert digests_after(project, "pack/unused.py", "LIMIT = 2\n") == before
