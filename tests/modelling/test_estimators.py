@@ -1,5 +1,7 @@
 """From a recipe's model to a fitted Pipeline, or one line that says which part is wrong."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -200,6 +202,11 @@ CLASSIFIERS = [
     "sklearn.ensemble.GradientBoostingClassifier",
     "sklearn.ensemble.HistGradientBoostingClassifier",
 ]
+QUICK = {
+    "sklearn.ensemble.RandomForestClassifier": {"n_estimators": 20},
+    "sklearn.ensemble.GradientBoostingClassifier": {"n_estimators": 20},
+    "sklearn.ensemble.HistGradientBoostingClassifier": {"max_iter": 20},
+}
 
 
 def fit_mixed(estimator, targets=LABELS, sampling=None, **settings):
@@ -207,14 +214,21 @@ def fit_mixed(estimator, targets=LABELS, sampling=None, **settings):
     fitted = fit_features(MIXED, Features(), kinds, may_miss=True)
     inputs = apply_features(MIXED, fitted)
     task = "regression" if targets.dtype.kind == "f" else "classification"
+    settings = {"parameters": QUICK.get(estimator, {}), **settings}
     model = Model(estimator=estimator, scale=True, **settings)
     pipeline = build_pipeline(model, {}, 0, task, describe_inputs(inputs, fitted))
     return fit_pipeline(pipeline, inputs, targets, sampling, 0), fitted, inputs
 
 
+@cache
+def fit_plainly(estimator):
+    """The classifier without a word about its classes, fitted once for all tests that read it."""
+    return fit_mixed(estimator)
+
+
 @pytest.mark.parametrize("estimator", CLASSIFIERS)
 def test_text_dates_and_gaps_are_the_pipelines_business(estimator):
-    pipeline, fitted, inputs = fit_mixed(estimator)
+    pipeline, fitted, inputs = fit_plainly(estimator)
     assert list(pipeline.classes_) == ["no", "yes"]
     unseen = MIXED.head(3).assign(city="Paris", shop="a new shop", since=None, amount=np.nan)
     probabilities = pipeline.predict_proba(apply_features(unseen, fitted))
@@ -226,7 +240,7 @@ def test_text_dates_and_gaps_are_the_pipelines_business(estimator):
 
 
 def test_all_values_of_a_category_are_known():
-    known = known_categories(fit_mixed(CLASSIFIERS[0])[0])
+    known = known_categories(fit_plainly(CLASSIFIERS[0])[0])
     for name in ("city", "shop"):
         assert set(known[name]) == set(MIXED[name].dropna())
     plain = build_pipeline(Model(estimator=CLASSIFIERS[0]), {}, 0, "classification")
@@ -234,7 +248,7 @@ def test_all_values_of_a_category_are_known():
 
 
 def test_a_category_with_many_values_becomes_one_column():
-    pipeline, _, inputs = fit_mixed(CLASSIFIERS[0])
+    pipeline, _, inputs = fit_plainly(CLASSIFIERS[0])
     names = pipeline["columns"].transformers
     assert {name: columns for name, _, columns in names} == {
         "numbers": ["amount", "active", "since (days)", "since (month)", "since (weekday)"],
@@ -273,7 +287,7 @@ def test_a_category_helps_a_regression_too():
 @pytest.mark.parametrize("method", ["class_weight", "over", "under"])
 @pytest.mark.parametrize("estimator", CLASSIFIERS)
 def test_sampling_makes_the_rare_class_more_probable(estimator, method):
-    plain = fit_mixed(estimator)[0]
+    plain = fit_plainly(estimator)[0]
     pipeline, _, inputs = fit_mixed(estimator, sampling=Sampling(method=method))
     assert "sample" not in pipeline.named_steps
     assert type(pipeline).__module__ == "sklearn.pipeline"

@@ -24,6 +24,11 @@ from modelling.recipe import Features
 from modelling.sklearn_wrapper import apply_features, load_pipeline
 
 MODELS = ["elastic_net", "ridge", "random_forest", "gradient_boosting", "hist_gradient_boosting"]
+QUICK = {
+    "random_forest": {"n_estimators": 10},
+    "gradient_boosting": {"n_estimators": 10},
+    "hist_gradient_boosting": {"max_iter": 10},
+}
 PICKLE_ALLOWED = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 # Loads a model of skops and one of cloudpickle where the project cannot be imported.
@@ -63,8 +68,7 @@ def fitted(raw, features):
 
 
 def fit(name, raw, wines, fitted, recipe):
-    trees = {"n_estimators": 30} if name in ("random_forest", "gradient_boosting") else {}
-    pipeline = build_pipeline(recipe.models[name], trees, 0)
+    pipeline = build_pipeline(recipe.models[name], QUICK.get(name, {}), 0)
     return fit_pipeline(pipeline, apply_features(raw, fitted), wines["quality"])
 
 
@@ -79,10 +83,10 @@ def log_model(pipeline_file, features_file):
 
 
 @pytest.fixture
-def tracked(tmp_path):
+def tracked(tmp_path, make_database):
     """An experiment in a database of the test's own."""
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.set_tracking_uri(make_database(tmp_path))
     identity = mlflow.create_experiment("e", artifact_location=(tmp_path / "kept").as_uri())
     with mlflow.start_run(experiment_id=identity):
         yield

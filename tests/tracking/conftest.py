@@ -11,11 +11,9 @@ from mlflow.entities import Run
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+def store(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[Path], str]) -> str:
     """A SQLite database with its tables; creating them takes seconds."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
-    MlflowClient(uri).search_experiments()
-    return uri
+    return make_database(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(autouse=True)

@@ -50,22 +50,16 @@ def test_the_environment_names_the_tracking_server(store, monkeypatch):
 
 
 def test_without_any_name_it_is_a_whole_database_in_the_working_directory(tmp_path):
-    mlflow.set_tracking_uri(None)
-    assert init_mlflow() == mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
-        assert list(database.execute("SELECT name FROM experiments")) == [("Default",)]
-    assert [path.name for path in tmp_path.glob("*.db*")] == ["mlflow.db"]
-
-
-def test_a_new_database_leaves_copies_of_an_old_one(tmp_path):
     copies = [tmp_path / f"mlflow.db.{ending}" for ending in ("1", "20261124", "2026-11-24.gz")]
     left_behind = tmp_path / ".mlflow.db.unfinished-1"
     for file in (*copies, left_behind):
         file.write_bytes(b"runs")
     mlflow.set_tracking_uri(None)
-    init_mlflow()
-    assert all(copy.exists() for copy in copies)
-    assert not left_behind.exists()
+    assert init_mlflow() == mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        assert list(database.execute("SELECT name FROM experiments")) == [("Default",)]
+    # What nobody finished is gone; copies of an old one stay.
+    assert set(tmp_path.glob("*.db*")) == {tmp_path / "mlflow.db", *copies}
 
 
 def test_a_relative_database_is_made_absolute_and_kept_if_it_is_there(tmp_path):
