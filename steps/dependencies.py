@@ -1,5 +1,6 @@
 """What the result of each step depends on, for the step cache."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +25,10 @@ class StepDependencies:
         self._environment = environment_versions(project / "requirements.lock")
 
     def of_prepare(self, data: str, data_sha256: str) -> Dependencies:
-        """The table's content and where it was said to be."""
-        return self._dependencies("prepare", {"data": data}, {"the table": data_sha256})
+        """The table's content and where it was said to be; its columns' order is the recipe's."""
+        order = _order(self._recipe.data.columns)
+        inputs = {"the table": data_sha256, "the order of the columns": order}
+        return self._dependencies("prepare", {"data": data}, inputs)
 
     def of_train(self, model: str, hyperparameters: dict[str, Any], prepared: str) -> Dependencies:
         """The model's part of the recipe, the hyperparameters and the prepared rows."""
@@ -34,6 +37,7 @@ class StepDependencies:
         own = {"model": model, **values, **hyperparameters}
         inputs = {
             "the prepared table": prepared,
+            "the order of the features": _order(self._recipe.features.inputs()),
             "conda.yaml": file_sha256(self._project / "conda.yaml"),
         }
         dependencies = self._dependencies("train", own, inputs, [chosen.estimator])
@@ -52,7 +56,10 @@ class StepDependencies:
         dependencies = self._dependencies(
             "trial",
             {"folds": folds},
-            {"the prepared table": prepared},
+            {
+                "the prepared table": prepared,
+                "the order of the features": _order(self._recipe.features.inputs()),
+            },
             [self._recipe.models[model].estimator for model in models],
         )
         parts = dependencies.parameters["recipe"]
@@ -99,3 +106,8 @@ class StepDependencies:
             code |= found.code
             environment |= found.environment
         return Dependencies(code, {**parameters, "recipe": recipe}, inputs, environment)
+
+
+def _order(names: Iterable[str]) -> str:
+    """The digest of names in their order, which those of a recipe's keys are without."""
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()[:16]

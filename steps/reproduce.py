@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,6 @@ from typing import Any
 import click
 import mlflow
 import pandas as pd
-import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import ExecutionException
@@ -202,8 +202,7 @@ def _recipe(recorded: Recorded, project: Path) -> str:
     if not Path(path).is_absolute() and (project / path).is_file():
         return path
     folder = download(recorded.run_id, "config")
-    content = yaml.safe_load(next(folder.glob("*.yaml")).read_text(encoding="utf-8"))
-    (project / "recorded_recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    shutil.copyfile(next(folder.glob("*.yaml")), project / "recorded_recipe.yaml")
     return "recorded_recipe.yaml"
 
 

@@ -54,7 +54,8 @@ class Plan:
     @property
     def facts(self) -> dict[str, str]:
         """What must be the same for a sweep to be continued, by the words for it."""
-        space = json.dumps(asdict(self.space), sort_keys=True, default=str)
+        # In its order: a grid is gone through, and a sampler draws, in that.
+        space = json.dumps(asdict(self.space), default=str)
         return {
             "the search space": hashlib.sha256(space.encode()).hexdigest()[:16],
             "sampler": self.sampler,

@@ -1,4 +1,4 @@
-"""What the key of each step holds of the estimator that a recipe names."""
+"""What the key of each step holds: the estimator that is named, the order of columns."""
 
 from pathlib import Path
 
@@ -44,3 +44,30 @@ def test_an_edited_class_of_ones_own_is_a_reason(own, tmp_path, of_step):
     own(2)
     after = of_step(StepDependencies(PROJECT, recipe))
     assert after.changes_since(before) == [f"{tmp_path / 'tolerance.py'} changed"]
+
+
+def test_the_order_of_columns_and_features_is_a_reason_and_that_of_other_keys_is_none():
+    """A model takes its columns in the recipe's order: another one gives other digits."""
+    recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)
+
+    def turned(values):
+        return dict(reversed(values.items()))
+
+    data = recipe.data.model_copy(update={"columns": turned(recipe.data.columns)})
+    formulas = {"a": "pH * alcohol", "b": "pH + alcohol"}
+    features = recipe.features.model_copy(update={"formulas": formulas})
+    other = features.model_copy(update={"formulas": turned(formulas)})
+    depends, others = (
+        StepDependencies(PROJECT, recipe.model_copy(update=update))
+        for update in (
+            {"features": features},
+            {"data": data, "features": other, "models": turned(recipe.models)},
+        )
+    )
+    steps = {
+        "columns": lambda one: one.of_prepare("wines.csv", "table"),
+        "features": lambda one: one.of_train("ridge", {}, "rows"),
+    }
+    for what, of_step in steps.items():
+        changes = of_step(others).changes_since(of_step(depends))
+        assert changes == [f"the order of the {what} changed"]

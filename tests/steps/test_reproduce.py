@@ -1,0 +1,24 @@
+"""What reproduce puts into the checked-out project."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from modelling.recipe import load_recipe
+from steps import reproduce
+from tracking.output_manager import save_local
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_a_recipe_that_git_does_not_have_keeps_the_order_of_its_keys(tmp_path, monkeypatch):
+    """A model takes its columns in that order."""
+    recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)
+    columns = dict(reversed(recipe.data.columns.items()))
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"columns": columns})})
+    content = recipe.model_dump(mode="json")
+    logged = Path(save_local(content, "config", recipe.name, None, content))
+    monkeypatch.setattr(reproduce, "download", lambda *_: logged.parent)
+    recorded = SimpleNamespace(request={"recipe": "/elsewhere/recipe.yaml"}, run_id="1")
+    again = load_recipe(reproduce._recipe(recorded, tmp_path), tmp_path)
+    assert again == recipe
+    assert list(again.data.columns) == list(columns) != sorted(columns)
