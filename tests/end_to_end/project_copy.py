@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 from tests.end_to_end.git_daemon import PROJECT, copy_project
@@ -24,14 +23,12 @@ class Project:
             "MLFLOW_TRACKING_URI": store.uri,
         }
 
-    def main(self, *options):
-        command = [sys.executable, str(self.folder / "main.py"), *options]
-        return self.store.type(command, variables=self.variables)
+    def main(self, *parameters):
+        return self.store.main(*parameters, project=self.folder, **self.variables)
 
-    def reproduce(self, run_id, python=sys.executable, environment="locked"):
-        options = ["--run_id", run_id, "--environment", environment]
-        command = [str(python), "-m", "steps.reproduce", *options]
-        return self.store.type(command, cwd=self.folder, variables=self.variables)
+    def reproduce(self, run_id):
+        run = f"run_id={run_id}"
+        return self.store.step("reproduce", run, project=self.folder, **self.variables)
 
     def forge(self, run, change):
         """A run that says of itself what the given one says, but for a change."""

@@ -38,7 +38,7 @@ def recorded(project):
         '"""Not committed."""\n\n\ndef halved(value):\n    """Returns more than half."""\n'
         "    return value / 2 + 1\n"
     )
-    outcome = project.main("--data", str(project.table), "--alpha", "0.02")
+    outcome = project.main(f"data={project.table}", "alpha=0.02")
     assert outcome.code == 0, outcome.terminal
     assert outcome.parent.data.tags["pipeline.git_dirty"] == "true"
     assert outcome.aliases == {"champion": 1}
@@ -96,6 +96,7 @@ def test_the_pipeline_of_a_version_is_one_that_finished(project, recorded, monke
     client.delete_registered_model("resumed")
 
 
+@pytest.mark.exhaustive
 def test_another_scikit_learn_is_named(project, recorded, tmp_path, type_command):
     """A registered version, in an environment that is as locked but for what is forced."""
     python = tmp_path / "environment" / "bin" / "python"
@@ -107,7 +108,9 @@ def test_another_scikit_learn_is_named(project, recorded, tmp_path, type_command
         done = type_command(["uv", *words], project.folder)
         if done.returncode:
             pytest.skip(f"the environment cannot be had: {done.stdout}")
-    outcome = project.reproduce("models:/wine_quality@champion", python, "current")
+    version = ["--run_id", "models:/wine_quality@champion", "--environment", "current"]
+    command = [str(python), "-m", "steps.reproduce", *version]
+    outcome = project.store.type(command, cwd=project.folder, variables=project.variables)
     reproduced = outcome.of("reproduce").data.tags["pipeline.reproduced_run_id"]
     assert reproduced == recorded.parent.info.run_id
     word, reason = verdict(outcome)
@@ -199,7 +202,7 @@ def test_what_is_gone_is_refused_in_one_line(project, recorded, change, words):
 def test_what_is_no_pipeline_to_make_again_is_refused_before_anything(
     project, recorded, monkeypatch
 ):
-    failed = project.main("--data", "no/such/table.csv").parent.info.run_id
+    failed = project.main("data=no/such/table.csv").parent.info.run_id
     client, experiment = project.store.client, recorded.parent.info.experiment_id
     alone = client.create_run(experiment, tags={"mlflow.project.entryPoint": "main"}).info.run_id
     client.set_terminated(alone)
