@@ -26,6 +26,8 @@ def check_out(project: Path, state: GitState, diff: Path | None, folder: Path) -
         OSError: the commit cannot be had, or the diff does not fit; one line says which.
     """
     run_git(["init", "--quiet"], folder)
+    # As it was recorded, whatever this user has Git make of line ends.
+    run_git(["config", "core.autocrlf", "false"], folder)
     if state.remote:
         run_git(["remote", "add", "--", "origin", state.remote], folder)
     if not _borrow(project, state.commit, folder):

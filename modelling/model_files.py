@@ -39,7 +39,8 @@ def model_digest(pipeline: Path, features: dict[str, Any]) -> str:
         _skops_content(pipeline) if pipeline.suffix == ".skops" else pipeline.read_bytes()
     )
     digest.update(json.dumps(features, sort_keys=True).encode())
-    digest.update(Path(sklearn_wrapper.__file__).read_bytes())
+    # Git may have written CRLFs into it.
+    digest.update(Path(sklearn_wrapper.__file__).read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()
 
 

@@ -122,6 +122,18 @@ def _read_columns(path: Path, form: "CsvForm", as_text: Sequence[str] = ()) -> a
         )
 
 
+class _WithLf:
+    """Replaces CRLFs in a text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._held = b""  # a CR whose LF may come with the next piece
+
+    def __call__(self, piece: arrow.Buffer) -> bytes:
+        text = self._held + piece.to_pybytes()
+        self._held = b"\r" if piece.size and text.endswith(b"\r") else b""
+        return text.removesuffix(self._held).replace(b"\r\n", b"\n")
+
+
 @dataclass(frozen=True)
 class CsvForm:
     """How a CSV file is written: its separator, its decimal mark, gzipped or not."""
@@ -131,8 +143,9 @@ class CsvForm:
     gzipped: bool
 
     def open(self, path: Path) -> arrow.NativeFile:
-        """Opens the text of the file."""
-        return arrow.input_stream(str(path), compression="gzip" if self.gzipped else None)
+        """Opens the text of the file, with LFs for its CRLFs: those in cells are the file's too."""
+        stream = arrow.input_stream(str(path), compression="gzip" if self.gzipped else None)
+        return arrow.TransformInputStream(stream, _WithLf())
 
 
 def sniff_csv(path: Path, magic: bytes) -> CsvForm:

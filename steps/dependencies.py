@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.cache_key import Dependencies, class_code, environment_versions
 from engine.code_digests import code_digests
-from engine.file_digests import file_sha256
+from engine.file_digests import text_sha256
 from modelling.recipe import Recipe, only_parts
 from modelling.values import as_value
 from steps.reads import READS
@@ -38,7 +38,7 @@ class StepDependencies:
         inputs = {
             "the prepared table": prepared,
             "the order of the features": _order(self._recipe.features.inputs()),
-            "conda.yaml": file_sha256(self._project / "conda.yaml"),
+            "conda.yaml": text_sha256(self._project / "conda.yaml"),
         }
         dependencies = self._dependencies("train", own, inputs, [chosen.estimator])
         parts = dependencies.parameters["recipe"]

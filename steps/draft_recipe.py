@@ -14,7 +14,7 @@ import click
 import mlflow
 
 from engine.entry_point import run_command
-from engine.file_digests import file_sha256
+from engine.file_digests import text_sha256
 from modelling.column_look import show
 from modelling.draft import Draft, draft_recipe, recipe_name, render_draft
 from modelling.errors import InputError
@@ -40,7 +40,7 @@ def main(data: str, target: str, task: str, output: str) -> None:
     with named_run("draft_recipe", name):
         path = fetch_table(data, temporary_folder("download"))
         table = read_table(path)
-        mlflow.set_tag(DATA_SHA256, file_sha256(path))
+        mlflow.set_tag(DATA_SHA256, text_sha256(path))
         draft = draft_recipe(table, target, name, _path_in_recipe(data), task, _show_progress)
         command = f"mlflow run . --env-manager uv -P recipe={shlex.quote(str(place))}"
         _write(place, render_draft(draft, Path(path).name, command))

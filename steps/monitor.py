@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from engine.file_digests import file_sha256
+from engine.file_digests import text_sha256
 from modelling.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.drift import profiled_answers
 from modelling.errors import InputError, unknown_name
@@ -89,7 +89,7 @@ def monitor(recipe: str, data: str) -> None:
     with step_run("monitor", settings) as run:
         path = fetch_table(data, temporary_folder("download"))
         table = read_table(path)
-        mlflow.set_tag(DATA_SHA256, file_sha256(path))
+        mlflow.set_tag(DATA_SHA256, text_sha256(path))
         champion = get_champion(settings.name)
         promised = _promised(champion, settings)
         trained = _load(champion, settings)

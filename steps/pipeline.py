@@ -10,7 +10,7 @@ import mlflow
 from mlflow.entities import Run
 
 from engine.chain import Chain, Step
-from engine.file_digests import file_sha256
+from engine.file_digests import text_sha256
 from engine.forkserver import PROJECT
 from engine.provenance import Provenance
 from engine.tags import CACHE_KEY
@@ -185,7 +185,7 @@ def _data_sha256(source: str) -> str:
     """The digest of the table; `prepare` will say what is wrong with one that cannot be read."""
     with TemporaryDirectory(prefix="cuvee-") as folder:
         try:
-            return file_sha256(fetch_table(source, Path(folder)))
+            return text_sha256(fetch_table(source, Path(folder)))
         except (InputError, OSError):
             return "unreadable"
 

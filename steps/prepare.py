@@ -12,7 +12,7 @@ import click
 import mlflow
 import pandas as pd
 
-from engine.file_digests import file_sha256
+from engine.file_digests import text_sha256
 from engine.tags import OUTPUT_DIGEST
 from modelling.digest import table_digest
 from modelling.recipe import Recipe
@@ -37,7 +37,7 @@ def prepare(recipe: str, data: str) -> None:
         source = settings.data.path if data == "auto" else data
         path = fetch_table(source, temporary_folder("download"))
         table = read_table(path)
-        mlflow.set_tag(DATA_SHA256, file_sha256(path))
+        mlflow.set_tag(DATA_SHA256, text_sha256(path))
         log_config(settings.model_dump(mode="json"), settings.name, None)
         _write_split(settings, table, source)
 

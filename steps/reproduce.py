@@ -32,7 +32,7 @@ from engine.chain import newest_failed_child
 from engine.checkout import check_out
 from engine.entry_point import note_run, run_command
 from engine.failures import StepError
-from engine.file_digests import file_sha256
+from engine.file_digests import file_sha256, text_sha256
 from engine.forkserver import PROJECT
 from engine.leftovers import vanishing_folder
 from engine.locked import locked_python
@@ -152,7 +152,10 @@ def _find_table(recorded: Recorded, project: Path, folder: Path) -> tuple[str, s
         path = root / path if is_relative else path
         if path.is_file():
             where = str(path) if is_relative and root == PROJECT else source
-            found.setdefault(where, file_sha256(path))
+            # Once, a table with CRLFs was recorded by its bytes.
+            digests = [text_sha256(path), file_sha256(path)]
+            is_same = recorded.data_sha256 in digests
+            found.setdefault(where, recorded.data_sha256 if is_same else digests[0])
         if not is_relative:
             break
     if not found:
