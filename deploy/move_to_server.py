@@ -59,10 +59,11 @@ _TABLES = Base.metadata.sorted_tables
 @click.option("--artifacts", help="What a server over SQLite had as its artifacts destination.")
 def move_to_server(source: str, artifacts: str | None) -> None:
     """Moves the store SOURCE, such as sqlite:////home/ana/cuvee/mlflow.db, to the server."""
-    database = Path(source.removeprefix("sqlite:///"))
+    is_file = source.startswith("sqlite:///")
+    database = Path((make_url(source).database or "") if is_file else "")
     served = Path(artifacts) if artifacts else database.parent / "mlartifacts"
     try:
-        if not source.startswith("sqlite:///") or not database.is_file():
+        if not database.is_file():
             raise ValueError(f"{source} is not the URI of an SQLite database that is there")
         target, destination = setting("BACKEND_STORE_URI"), artifacts_destination()
         SqlAlchemyStore(target, _SERVED)  # makes the tables of a database that has none

@@ -12,6 +12,8 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import make_url
+
 from engine.dask_worker import WorkerLostError, do_trial, end_processes, find_obstacle
 from engine.forkserver import PROJECT
 from engine.trial import Ended, Place, Trial
@@ -117,7 +119,8 @@ class DaskTrials:
         except TimeoutError as error:
             raise OSError(f"scheduler {address} has no worker") from error
         versions = {name: importlib.metadata.version(name) for name in packages}
-        store = tracking_uri.removeprefix("sqlite:///") if "sqlite:///" in tracking_uri else ""
+        is_file = tracking_uri.startswith("sqlite:///")
+        store = (make_url(tracking_uri).database or "") if is_file else ""
         checked = self._client.run(
             find_obstacle, store, {"python": platform.python_version(), **versions}
         )

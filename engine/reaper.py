@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.environment_variables import MLFLOW_RUN_ID, MLFLOW_TRACKING_URI
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
+from sqlalchemy import make_url
 
 from engine.failures import end_run_unless_ended
 from engine.processes import process_of
@@ -106,7 +107,7 @@ def _may_track_to(process: psutil.Process, tracking_uri: str) -> bool:
     """Says whether a process may keep its runs there: two files of SQLite are surely not one."""
     theirs = process.environ().get(MLFLOW_TRACKING_URI.name) or "sqlite:///mlflow.db"
     files = {
-        os.path.realpath(os.path.join(process.cwd(), uri.removeprefix("sqlite:///")))
+        os.path.realpath(os.path.join(process.cwd(), make_url(uri).database or ""))
         for uri in (theirs, tracking_uri)
         if uri.startswith("sqlite:///")
     }

@@ -59,6 +59,7 @@ fi
 # The store that the pipeline would use. An SQLite database is made here, whole or not at all: a
 # server and a pipeline that make it at once would break it.
 read -r is_new store < <(PYTHONPATH=$project MLFLOW_LOGGING_LEVEL=ERROR "${python[@]}" -c '
+import sys
 from engine.failures import one_line
 from engine.no_account import survive_without_account
 from tracking.mlflow_manager import database_file, init_mlflow, locate_store
@@ -66,13 +67,15 @@ try:
     survive_without_account()
     database = database_file(locate_store())
     is_new = database and not database.exists()
-    print("new" if is_new else "known", init_mlflow())
+    uri = init_mlflow()
+    if is_new:
+        print(f"There is no {database} yet: an empty one was made. Runs started here go to it.", file=sys.stderr)
+    print("known", uri)
 except Exception as error:
     print("failed", one_line(error))
 ') || fail "the store could not be looked at"
 case $is_new in
     failed) fail "$store" ;;
-    new) echo "There is no ${store#sqlite:///} yet: an empty one was made. Runs started here go to it." ;;
 esac
 case $store in
     http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has the UI: $store" && exit ;;

@@ -5,13 +5,14 @@ import hashlib
 import logging
 import math
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, SupportsFloat
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import mlflow
 import psutil
@@ -20,10 +21,11 @@ from filelock import FileLock
 from mlflow import ActiveRun, MlflowClient
 from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_RUN_ID
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _SERVER_ARTIFACT_ROOT_ENV_VAR
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from mlflow.utils.rest_utils import http_request
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
 
 _LONGEST_PARAM = 6000
 _SECONDS_TO_ANSWER = 10
@@ -70,6 +72,7 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
     uri = locate_store(tracking_uri)
     database = database_file(uri)
     if database:
+        _say_where_artifacts_go()
         _create_database(database)
     elif uri.startswith(("http://", "https://")):
         uri = _without_credentials(uri)
@@ -85,13 +88,33 @@ def locate_store(tracking_uri: str | None = None) -> str:
     uri: str = tracking_uri or mlflow.get_tracking_uri()
     database = database_file(uri)
     # A relative path would mean another file in a step, whose working directory differs.
-    return f"sqlite:///{_starting_folder() / database}" if database else uri
+    return sqlite_uri(_starting_folder() / database) if database else uri
 
 
 def database_file(uri: str) -> Path | None:
     """Returns the file of an SQLite database; None if the URI names something else."""
-    scheme, _, path = uri.partition(":///")
-    return Path(path) if scheme == "sqlite" and path else None
+    path = make_url(uri).database if uri.startswith("sqlite:///") else None
+    return Path(path) if path else None
+
+
+def sqlite_uri(database: Path) -> str:
+    """Returns the URI of a database file; only what would be read as another path is encoded.
+
+    MLflow's `path_to_local_sqlite_uri` encodes blanks and accents too, and MLflow then makes an
+    empty folder of that name.
+    """
+    path = re.sub(r"%(?=[0-9A-Fa-f]{2})|[?]", lambda found: quote(found[0]), str(database))
+    return f"sqlite:///{path}"
+
+
+def _say_where_artifacts_go() -> None:
+    """Names `mlruns` in this folder by a URI where its path would be read as another one.
+
+    MLflow's default is the plain path, which it decodes as if it were a URI.
+    """
+    folder = Path.cwd()
+    if re.search(r"%[0-9A-Fa-f]{2}|[?#]", str(folder)):
+        os.environ.setdefault(_SERVER_ARTIFACT_ROOT_ENV_VAR, (folder / "mlruns").as_uri())
 
 
 def _starting_folder() -> Path:
@@ -155,7 +178,7 @@ def _create_database(database: Path) -> None:
     """
     if database.exists():
         return
-    with store_lock(f"sqlite:///{database}"):
+    with store_lock(sqlite_uri(database)):
         if database.exists():
             return
         # Names that nobody would give a copy of it.
@@ -163,7 +186,7 @@ def _create_database(database: Path) -> None:
             left_behind.unlink()
         unfinished = database.with_name(f".{database.name}.unfinished-{os.getpid()}")
         try:
-            MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+            MlflowClient(sqlite_uri(unfinished)).search_experiments(max_results=1)
             unfinished.rename(database)
         finally:
             unfinished.unlink(missing_ok=True)

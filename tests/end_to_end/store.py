@@ -8,15 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlparse
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.pyfunc import PyFuncModel
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from tests.end_to_end.forked import run_forked
+from tracking.mlflow_manager import sqlite_uri
 
 PROJECT = Path(__file__).parents[2]
 RECIPE = "recipes/wine_quality.yaml"
@@ -74,7 +75,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self.uri = sqlite_uri(folder / "mlflow.db")
 
     @cached_property
     def client(self) -> MlflowClient:
@@ -208,5 +209,5 @@ def execute(
 
 def artifact(run: Run, path: str) -> Path:
     """The one artifact of a run that fits the path, a pattern; the stores here are local."""
-    (found,) = Path(urlparse(run.info.artifact_uri).path).glob(path)
+    (found,) = Path(local_file_uri_to_path(run.info.artifact_uri)).glob(path)
     return found

@@ -3,24 +3,31 @@
 import math
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from mlflow import MlflowClient
+from mlflow.utils.file_utils import path_to_local_sqlite_uri
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sqlalchemy import make_url
 
 from tracking.mlflow_manager import (
     configure_autologging,
+    database_file,
     end_run,
     init_mlflow,
     init_mlflow_experiment,
     log_artifact,
     log_metrics,
     log_params,
+    sqlite_uri,
     start_run,
 )
 
@@ -47,6 +54,32 @@ def test_the_environment_names_the_tracking_server(store, monkeypatch):
     mlflow.set_tracking_uri(None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     assert init_mlflow() == store
+
+
+@given(st.text(st.characters(exclude_characters="\0/", exclude_categories=["C"]), min_size=1))
+@example("a b")
+@example("100%25")
+@example("l'été ?#é%d")
+def test_a_database_in_any_folder_is_found_by_its_uri(name):
+    """By ours, by MLflow's, and by the file that SQLAlchemy opens."""
+    path = Path("/folder", name, "mlflow.db")
+    assert database_file(sqlite_uri(path)) == path
+    assert make_url(sqlite_uri(path)).database == str(path)
+    if name not in (".", ".."):
+        assert database_file(path_to_local_sqlite_uri(str(path))) == path
+
+
+@pytest.mark.parametrize("name", ["a b", "100%25", "l'été ?#é%d"])
+def test_files_lie_in_the_working_directory_whatever_its_name(tmp_path, monkeypatch, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "")
+    monkeypatch.delenv("_MLFLOW_SERVER_ARTIFACT_ROOT")
+    mlflow.set_tracking_uri(None)
+    client = MlflowClient(init_mlflow())
+    client.log_text(client.create_run("0").info.run_id, "here", "a.txt")
+    assert len(list(folder.glob("mlruns/*/*/artifacts/a.txt"))) == 1
 
 
 def test_without_any_name_it_is_a_whole_database_in_the_working_directory(tmp_path):
