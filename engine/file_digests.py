@@ -3,8 +3,8 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from engine.memory import Memory
 
@@ -33,7 +33,7 @@ def text_sha256(path: Path) -> str:
     return _remembered(path, " as text", _digest_text)
 
 
-def _digest_text(file: BinaryIO) -> str:
+def _digest_text(file: BufferedReader) -> str:
     is_text = b"\0" not in file.read(_LOOKED_AT)
     file.seek(0)
     if not is_text:
@@ -44,7 +44,7 @@ def _digest_text(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _with_lf(file: BinaryIO) -> Iterator[bytes]:
+def _with_lf(file: BufferedReader) -> Iterator[bytes]:
     held = b""  # a CR whose LF may come with the next piece
     while piece := file.read(_PIECE):
         piece = held + piece
@@ -53,7 +53,7 @@ def _with_lf(file: BinaryIO) -> Iterator[bytes]:
     yield held
 
 
-def _remembered(path: Path, kind: str, read: Callable[[BinaryIO], str]) -> str:
+def _remembered(path: Path, kind: str, read: Callable[[BufferedReader], str]) -> str:
     """The digest of a file as it is read, or as it was when it was the same."""
     status = path.stat()
     seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

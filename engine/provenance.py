@@ -23,6 +23,7 @@ from engine.tags import BLAS, CPU, PLATFORM, PYTHON, THREADS
 
 LARGEST_FILE = 1_000_000
 LARGEST_DIFF = 10_000_000
+_FROM_INPUT = ("--pathspec-from-file=-", "--pathspec-file-nul")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class GitState:
 
     commit: of HEAD; branch: None if none is checked out; remote: the URL of origin, or of the first
     remote, without credentials; folder: the project's, from the root of the repository (`.` for the
-    root itself); changed and untracked: its files that are not as in the commit, from that root.
+    root itself); changed and untracked: its files that are not as in the commit, from that root;
+    with those of its code that Git does not look at (`engine.code_in_git`).
     """
 
     commit: str
@@ -161,12 +163,12 @@ def _remote(project: Path) -> str | None:
 def write_diff(project: Path, state: GitState, file: Path) -> list[str]:
     """Writes a patch from the commit to the project's files as they are: what git apply takes.
 
-    It holds staged and unstaged changes, and the untracked files that .gitignore does not name.
+    It holds staged and unstaged changes, and the untracked files of the state.
 
     Returns:
         What it leaves out, in words: files above LARGEST_FILE bytes, files that may hold a secret
-        (see `engine.secrets`), repositories in the project, and everything where the patch would
-        exceed LARGEST_DIFF bytes.
+        (see `engine.secrets`), repositories in the project, files outside it, and everything where
+        the patch would exceed LARGEST_DIFF bytes.
     """
     root = Path(run_git(["rev-parse", "--show-toplevel"], project).strip("\n"))
     left_out = {
@@ -190,14 +192,21 @@ def write_diff(project: Path, state: GitState, file: Path) -> list[str]:
         Path(folder, "objects").mkdir()
         if wanted:
             run_git(
-                ["add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"],
+                ["add", "--force", "--intent-to-add", *_FROM_INPUT],
                 root,
                 variables | {"GIT_LITERAL_PATHSPECS": "1"},
                 "\0".join(wanted),
             )
+        if unseen := _not_looked_at(root, [name for name in state.changed if name not in left_out]):
+            for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
+                run_git(["update-index", flag, "-z", "--stdin"], root, variables, "\0".join(unseen))
         as_patch = ["--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"]
         prefixes = ["--no-renames", "--src-prefix=a/", "--dst-prefix=b/", f"--output={file}"]
-        excluded = [f":(top,literal,exclude){name}" for name in left_out]
+        excluded = [
+            f":(top,literal,exclude){name}"
+            for name in left_out
+            if not Path(name).is_absolute() and inner_repository(root, root / name) is None
+        ]
         where = f":(top,literal){'' if state.folder == '.' else state.folder}"
         run_git(["diff", "HEAD", *as_patch, *prefixes, "--", where, *excluded], root, variables)
     said = [f"{name} ({reason})" for name, reason in left_out.items()]
@@ -207,10 +216,29 @@ def write_diff(project: Path, state: GitState, file: Path) -> list[str]:
     return said
 
 
+def inner_repository(root: Path, file: Path) -> Path | None:
+    """Returns the outermost repository below a root that a file is in; None if there is none."""
+    above = reversed(file.relative_to(root).parents[:-1])
+    return next((root / folder for folder in above if (root / folder / ".git").exists()), None)
+
+
+def _not_looked_at(root: Path, names: list[str]) -> list[str]:
+    """Those of a repository's files of which Git was told not to see changes."""
+    if not names:
+        return []
+    listed = run_git(["ls-files", "-v", "-z", "--", *names], root, {"GIT_LITERAL_PATHSPECS": "1"})
+    entries = (entry.split(" ", 1) for entry in filter(None, listed.split("\0")))
+    return [name for tag, name in entries if tag == "S" or tag.islower()]
+
+
 def _why_left_out(root: Path, name: str, is_known: bool) -> str | None:
     path = root / name
+    if Path(name).is_absolute():
+        return "outside the repository"
     if path.is_dir() and not path.is_symlink():
         return "a repository of its own"
+    if inner := inner_repository(root, path):
+        return f"in a repository of its own, {inner.relative_to(root).as_posix()}"
     size = path.lstat().st_size if os.path.lexists(path) else 0
     if size > LARGEST_FILE:
         return f"{size / 1e6:.1f} MB"

@@ -24,6 +24,7 @@ class StepLog:
     """
 
     original_error: ClassVar[int] = 2
+    under_way: ClassVar["StepLog | None"] = None
 
     def __init__(self, heading: str) -> None:
         """Takes the first line of the file, which the terminal does not show."""
@@ -42,6 +43,7 @@ class StepLog:
         self.path.write_text(self._heading, encoding="utf-8")
         self._originals = (os.dup(1), os.dup(2))
         StepLog.original_error = self._originals[1]
+        StepLog.under_way = self
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self._redirect(file, file)
         os.close(file)
@@ -56,6 +58,7 @@ class StepLog:
             return
         self._redirect(*self._originals)
         StepLog.original_error = 2
+        StepLog.under_way = None
         self._done.set()
         if self._is_temporary:
             self._thread.join()
@@ -94,6 +97,12 @@ class StepLog:
 def read_log(path: Path) -> str:
     """Returns the text of a log without the secrets that something may have printed."""
     return hide_secrets(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def last_words() -> str:
+    """Returns the last line that this process, or one below it, printed; empty without a log."""
+    lines = StepLog.under_way.read().split("\n") if StepLog.under_way else []
+    return next((line.strip() for line in reversed(lines[1:]) if line.strip()), "")
 
 
 def open_terminal() -> TextIO | None:

@@ -15,6 +15,30 @@ from steps.reads import READS
 from steps.registry import find_champion, find_equal_version
 from steps.step import MODEL_DIGEST
 
+# What is run, or imported by its name, beside what imports it.
+_PIPELINE = (
+    "main",
+    "modelling.decision",
+    "modelling.metrics",
+    "steps.evaluate",
+    "steps.prepare",
+    "steps.register",
+    "steps.sweep",
+    "steps.train",
+    "steps.trial",
+)
+
+
+def code_of_pipeline(project: Path, recipe: Recipe) -> list[str]:
+    """Returns the files that a pipeline runs, from the project's root, or absolute if outside."""
+    named = [class_code(project, model.estimator).code for model in recipe.models.values()]
+    return sorted(
+        {
+            *(file for module in _PIPELINE for file in code_digests(project, module)),
+            *(file for code in named for file in code),
+        }
+    )
+
 
 class StepDependencies:
     """Knows, for one recipe and one state of the code, what each step's result depends on."""

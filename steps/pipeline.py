@@ -18,7 +18,7 @@ from modelling.errors import InputError
 from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
 from modelling.recipe import Recipe, load_recipe
 from modelling.values import parse_value, spell
-from steps.dependencies import StepDependencies
+from steps.dependencies import StepDependencies, code_of_pipeline
 from steps.recording import record_provenance, record_request
 from steps.registry import find_champion, unfit_columns
 from steps.step import (
@@ -71,7 +71,7 @@ def log_origin(recipe: Recipe, parameters: Mapping[str, Any], provenance: Proven
     """Records the parameters as they were given, the recipe, and where the code stands."""
     log_params(parameters)
     log_config(recipe.model_dump(mode="json"), recipe.name, None)
-    record_provenance(PROJECT, provenance, recipe.split.seed)
+    record_provenance(PROJECT, provenance, recipe.split.seed, code_of_pipeline(PROJECT, recipe))
 
 
 def log_request(request: Request) -> None:

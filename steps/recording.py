@@ -1,6 +1,6 @@
 """What a pipeline's run records of its origin: enough to be made again by `reproduce`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_NAME,
 )
 
+from engine.code_in_git import with_code
 from engine.provenance import GitState, Provenance, write_diff
 from engine.secrets import without_credentials
 from tracking.mlflow_manager import log_artifact
@@ -45,15 +46,18 @@ def record_request(request: Mapping[str, Any]) -> None:
     mlflow.log_dict(dict(request), REQUEST_FILE)
 
 
-def record_provenance(project: Path, provenance: Provenance, seed: int) -> None:
+def record_provenance(
+    project: Path, provenance: Provenance, seed: int, code: Iterable[str]
+) -> None:
     """Records on the active run where it comes from, and the diff where the project is dirty.
 
     Args:
         project: the project's root.
         provenance: of the run.
         seed: of everything random.
+        code: the files that the run's steps run, from that root or absolute.
     """
-    git = provenance.git
+    git = provenance.git and with_code(project, provenance.git, code)
     if git is None:
         click.echo(f"main: no commit is recorded, so nobody can reproduce it: {provenance.no_git}")
     left_out = _record_diff(project, git) if git and git.is_dirty else []

@@ -38,6 +38,7 @@ from engine.leftovers import vanishing_folder
 from engine.locked import locked_python
 from engine.processes import environment_variables, parent_variable, process_tags
 from engine.provenance import machine_tags
+from engine.step_log import last_words
 from engine.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
 from modelling.comparison import (
     CLOSE,
@@ -126,7 +127,7 @@ def _make_again(
     _say(f"the table is the same; the environment is {which}")
     again = _run_pipeline(recorded, project, python, source, folder / _TEMPORARY)
     if again.info.status != "FINISHED":
-        return [data, _failed_row(again)], again.data.tags.get(ERROR, "it failed without a word")
+        return [data, _failed_row(again)], _why_failed(recorded, again)
     lock = (project / "requirements.lock").read_text(encoding="utf-8")
     return [data, *_compare(recorded, again)], _likely_reason(recorded, again, lock)
 
@@ -225,6 +226,16 @@ def _failed_row(again: Run) -> Compared:
     return Compared(failed[0] if failed else "main", "status", "FINISHED", "FAILED", DIFFERENT)
 
 
+def _why_failed(recorded: Recorded, again: Run) -> str:
+    """What the run says itself, or else the last that was printed, as when an import fails."""
+    line = again.data.tags.get(ERROR) or last_words() or "it failed without a word"
+    return f"{line} ({_left_out(recorded)})" if recorded.left_out else line
+
+
+def _left_out(recorded: Recorded) -> str:
+    return f"the recorded diff leaves out {', '.join(recorded.left_out)}"
+
+
 def _compare(recorded: Recorded, again: Run) -> list[Compared]:
     """Holds what each step left against what it left then."""
     rows: list[Compared] = []
@@ -275,7 +286,7 @@ def _likely_reason(recorded: Recorded, again: Run, lock: str) -> str | None:
         if then.get(tag) != machine.get(tag):
             return f"another {word}: {machine.get(tag)} instead of {then.get(tag)}"
     if recorded.left_out:
-        return f"the recorded diff leaves out {', '.join(recorded.left_out)}"
+        return _left_out(recorded)
     return None
 
 
