@@ -71,7 +71,7 @@ def main(
     provenance = begin_provenance(PROJECT)
     tracking_uri = init_mlflow()
     os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
-    request = resolve(recipe, model, data, until, read_hyperparameters(context.args))
+    request = resolve(recipe, model, data, until, read_hyperparameters(context))
     init_mlflow_experiment(request.recipe.name)  # before chdir: artifacts go where the user stands
     gc.enable()
     tags = {MLFLOW_PROJECT_ENTRY_POINT: "main", **process_tags()}

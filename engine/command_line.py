@@ -1,6 +1,7 @@
 """Command lines as MLproject writes them: `--name value`, the hyperparameters at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from difflib import get_close_matches
 
 import click
 
@@ -8,15 +9,28 @@ import click
 TAKES_HYPERPARAMETERS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
-def read_hyperparameters(arguments: Sequence[str]) -> dict[str, str]:
-    """Turns `--alpha 0.5 --max_depth null` into names and texts.
+_LIKE_A_SLIP = 0.85  # n_jobs and jobs, which are two things, are less alike
+
+
+def read_hyperparameters(context: click.Context) -> dict[str, str]:
+    """Turns `--alpha 0.5 --max_depth null`, which a command did not declare, into names and texts.
 
     Raises:
-        click.UsageError: the arguments are no pairs of a name and a value.
+        click.UsageError: these are no pairs of a name and a value, or a name is a slip of a
+            parameter that the command declares.
     """
+    arguments = context.args
     names, values = arguments[::2], arguments[1::2]
     if len(names) != len(values) or any(not name.startswith("--") for name in names):
         raise click.UsageError(
             f"hyperparameters are written --name value, got: {' '.join(arguments)}"
         )
-    return {name.removeprefix("--"): value for name, value in zip(names, values, strict=True)}
+    given = {name.removeprefix("--"): value for name, value in zip(names, values, strict=True)}
+    _check_for_slips(given, [str(parameter.name) for parameter in context.command.params])
+    return given
+
+
+def _check_for_slips(given: Mapping[str, str], declared: list[str]) -> None:
+    for name in given:
+        if meant := get_close_matches(name, declared, n=1, cutoff=_LIKE_A_SLIP):
+            raise click.UsageError(f"unknown parameter {name!r}, did you mean {meant[0]!r}?")

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import Parameter, signature
 from itertools import takewhile
 from typing import Any
@@ -162,7 +164,7 @@ def _find_estimator(path: str, task: str) -> type[BaseEstimator]:
         if isinstance(found, type) and issubclass(found, BaseEstimator) and _IS_FOR[task](found()):
             return found
     except (ImportError, AttributeError, ValueError, TypeError):
-        pass
+        _check_installed(path, task)
     known = [
         f"{_public_module(kind)}.{name}"
         for name, kind in all_estimators("regressor" if task == "regression" else "classifier")
@@ -170,6 +172,16 @@ def _find_estimator(path: str, task: str) -> type[BaseEstimator]:
         and (task == "regression" or hasattr(kind, "predict_proba"))
     ]
     raise InputError(unknown_name(f"estimator of a {task}", path, known))
+
+
+def _check_installed(path: str, task: str) -> None:
+    """Raises InputError if the package of an estimator is what is missing, and is no slip."""
+    package = path.partition(".")[0]
+    is_one = package.isidentifier() and "." in path
+    if is_one and not get_close_matches(package, ["sklearn"]) and find_spec(package) is None:
+        raise InputError(
+            f"unknown estimator of a {task} {path!r}: the package {package} is not installed here"
+        )
 
 
 def _public_module(kind: type) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -38,7 +38,18 @@ class Metric:
         given = answers.probabilities if self.takes_probabilities else answers.predictions
         if given is None:
             raise ValueError("this metric takes probabilities, and there are none")
-        return float(self.function(given, targets))
+        figure: Any = self.function(given, targets)
+        if np.ndim(figure) or not isinstance(figure, SupportsFloat):
+            name = getattr(self.function, "__name__", "metric")
+            raise InputError(f"{name} gave {_what(figure)}; a metric gives one number")
+        return float(figure)
+
+
+def _what(given: Any) -> str:
+    """What a function gave in place of a number."""
+    if np.ndim(given):
+        return f"an array of shape {np.shape(given)}"
+    return "nothing" if given is None else f"{given!r}"
 
 
 def _sklearn(

@@ -38,6 +38,7 @@ from modelling.answers import (
     read_answers,
 )
 from modelling.digest import table_digest
+from modelling.errors import InputError
 from modelling.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer
@@ -191,6 +192,8 @@ Artifacts = Callable[..., dict[str, Any]]
 def _save(figures: Mapping[str, Figure], folder: str) -> dict[str, Any]:
     saved: dict[str, Any] = {}
     for name, figure in figures.items():
+        if not isinstance(figure, Figure):
+            raise InputError(f"the plot {name} gave {figure!r}; a plot gives a matplotlib Figure")
         path = Path(folder) / f"{name}.png"
         figure.savefig(path, dpi=120)
         saved[name] = str(path)

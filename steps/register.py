@@ -141,7 +141,8 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
     if unfit := unfit_columns(champion, prepared):
         return Judged(rows, _incomparable(champion, unfit), champion)
     row = _compare(recipe, candidate, champion, champion_run_id)
-    verdict = _compared(row, champion)
+    primary = metrics_of(recipe)[recipe.metrics.primary]
+    verdict = _compared(row, primary.greater_is_better, champion)
     flattered = describe_seen_rows(recipe, candidate, champion)
     return Judged([*rows, row], replace(verdict, reason=verdict.reason + flattered), champion)
 
@@ -181,7 +182,7 @@ def _champion_evaluation(
     itself before it was registered: on the same rows, if the data is the same.
     """
     if champion_run_id != "none":
-        given = find_run(champion_run_id, "evaluate", recipe)
+        given = find_run(champion_run_id, "evaluate", recipe, "champion_run_id")
         digest = given.data.tags[MODEL_DIGEST]
         if digest == champion.tags.get(MODEL_DIGEST):
             return given
@@ -206,16 +207,20 @@ def _read_predictions(run: Run) -> pd.DataFrame:
     return pd.read_parquet(next(folder.glob("*.parquet")))
 
 
-def _compared(row: Comparison, champion: ModelVersion) -> Verdict:
+def _compared(row: Comparison, greater_is_better: bool, champion: ModelVersion) -> Verdict:
     differences = (row.candidate - row.reference, row.low, row.high)
     difference, low, high = (show_figure(figure, "+") for figure in differences)
+    gap, *ends = (figure if greater_is_better else -figure for figure in differences)
+    way = " (better)" if gap > 0 else " (worse)" if gap < 0 else ""
     reason = (
         f"{row.metric} {show_figure(row.candidate)} against {show_figure(row.reference)} of the "
-        f"champion, version {champion.version}: {difference}, interval [{low}, {high}]"
+        f"champion, version {champion.version}: {difference}{way}, interval [{low}, {high}]"
     )
     if row.passed:
         return Verdict("promoted", f"{row.required} than the champion: {reason}")
-    return Verdict("challenger", f"passed the gate, but is not {row.required}: {reason}")
+    is_surely_worse = "with" in row.required and max(ends) < 0
+    found = row.required.replace("better", "worse") if is_surely_worse else f"not {row.required}"
+    return Verdict("challenger", f"passed the gate, but is {found}: {reason}")
 
 
 def _incomparable(champion: ModelVersion, unfit: Sequence[str]) -> Verdict:

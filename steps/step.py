@@ -96,30 +96,37 @@ def run_step(command: click.Command) -> None:
     )
 
 
-def find_run(run_id: str, step: str, recipe: Recipe) -> Run:
+def find_run(run_id: str, step: str, recipe: Recipe, parameter: str | None = None) -> Run:
     """Returns the finished run of a step.
+
+    Args:
+        run_id: the run.
+        step: whose run it must be.
+        recipe: by which it must have been made.
+        parameter: the one that named the run; `<step>_run_id` if not said.
 
     Raises:
         InputError: there is no such run, or it is of another step or recipe, or did not finish.
     """
+    parameter = parameter or f"{step}_run_id"
     try:
         run = MlflowClient().get_run(run_id)
     except MlflowException as error:
         raise InputError(
-            f"{step}_run_id: there is no run {run_id!r} in {mlflow.get_tracking_uri()}"
+            f"{parameter}: there is no run {run_id!r} in {mlflow.get_tracking_uri()}"
         ) from error
     entry_point = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT)
     if entry_point != step:
         raise InputError(
-            f"{step}_run_id: run {run_id} is of {entry_point or 'no entry point'}, not of {step}"
+            f"{parameter}: run {run_id} is of {entry_point or 'no entry point'}, not of {step}"
         )
     other = run.data.tags.get("pipeline.recipe", recipe.name)
     if other != recipe.name:
         raise InputError(
-            f"{step}_run_id: run {run_id} is of the recipe {other!r}, not of {recipe.name!r}"
+            f"{parameter}: run {run_id} is of the recipe {other!r}, not of {recipe.name!r}"
         )
     if run.info.status != "FINISHED":
-        raise InputError(f"{step}_run_id: run {run_id} is {run.info.status}, not FINISHED")
+        raise InputError(f"{parameter}: run {run_id} is {run.info.status}, not FINISHED")
     return run
 
 

@@ -53,7 +53,7 @@ def sweep(context: click.Context, /, verbose: bool, **options: str | int) -> Non
     # Here, since each process of trials imports this file again, and needs no more of it.
     from steps.sweeping import run_sweep
 
-    run_sweep(options, read_hyperparameters(context.args))
+    run_sweep(options, read_hyperparameters(context))
 
 
 def _finish(run_id: str) -> None:

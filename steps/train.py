@@ -59,7 +59,7 @@ _EXAMPLE_ROWS = 5
 @click.pass_context
 def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, folds: str) -> None:
     """Trains a model of the recipe on the training rows of a prepare run."""
-    hyperparameters = read_hyperparameters(context.args)
+    hyperparameters = read_hyperparameters(context)
     if folds != "none":
         # By its name: what a trial needs besides must not make models train again.
         trial = import_module("steps.trial")

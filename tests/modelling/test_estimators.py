@@ -344,3 +344,11 @@ def test_an_estimator_without_weights_is_refused(refusal):
 def test_a_classifier_must_give_probabilities(estimator, says, refusal):
     model = Model(estimator=estimator)
     assert says in refusal(build_pipeline, model, {}, 0, "classification")
+
+
+def test_a_package_that_is_not_installed_is_told_so(refusal):
+    assert refusal(build, "catboost.CatBoostRegressor") == (
+        "unknown estimator of a regression 'catboost.CatBoostRegressor': the package catboost is "
+        "not installed here"
+    )
+    assert "did you mean 'sklearn.linear_model.Ridge'" in refusal(build, "sklern.linear_model.Ridg")

@@ -13,6 +13,7 @@ from modelling.metrics import (
     CUSTOM_METRICS,
     MULTICLASS_METRICS,
     REGRESSION_METRICS,
+    Metric,
     business_score,
     check_gate,
     compute_metrics,
@@ -220,3 +221,20 @@ def test_the_business_score_is_the_mean_worth(worth, rows):
         for pair in zip(said, true, strict=True)
     ]
     assert score == pytest.approx(np.mean(each), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (np.zeros(3), "an array of shape (3,)"),
+        ([1.0, 2.0], "an array of shape (2,)"),
+        (None, "nothing"),
+        ("0.5", "'0.5'"),
+    ],
+)
+def test_a_metric_that_gives_no_number_is_named(given, says, refusal):
+    def my_metric(predictions, targets):
+        return given
+
+    message = refusal(Metric(my_metric, True), Answers(PREDICTIONS), TARGETS)
+    assert message == f"my_metric gave {says}; a metric gives one number"
