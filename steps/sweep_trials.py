@@ -243,7 +243,9 @@ class SweepLoop:
         while self._next < self._plan.trials and self._trials.free() and self._may_start():
             number, self._next = self._next, self._next + 1
             if number in self._by_number:
-                self._note(replace(self._by_number[number], number=number))
+                known = self._by_number[number]
+                self._note(known)
+                self._answers.setdefault(self._plan.key(known.point), known)
                 continue
             pending = list(self._running.values())
             point = self._search.choose(number, self._tried, pending)
@@ -281,8 +283,8 @@ class SweepLoop:
             tried = Tried(ended.number, point, state, score, folds, ended.run_id)
         self._note(tried)
         key = self._plan.key(point)
-        if tried.state == "complete":
-            self._answers[key] = tried
+        # Whatever it is: an equal point that comes while this one runs gets the same answer.
+        self._answers[key] = tried
         for number in self._equal.pop(key, []):
             self._note(_as(tried, number, point))
 

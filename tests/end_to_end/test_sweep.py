@@ -1,4 +1,7 @@
-"""Sweeps at the front door: many trials, one winner, and what is left when they are cut off."""
+"""Sweeps at the front door: many trials, one winner, and what is left when they are cut off.
+
+Which trials come of a sweep, whatever ends when, is in tests/steps/test_sweep_loop.py.
+"""
 
 import json
 import os
@@ -9,27 +12,25 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import psutil
 import pytest
+
+import engine.dask_trials
+from engine.command_line import read_hyperparameters
+from engine.failures import one_line
+from modelling.errors import InputError
+from modelling.recipe import load_recipe
+from modelling.search import Search
+from modelling.search_space import build_space
+from steps.sweep import sweep
+from steps.sweep_trials import POINT
+from steps.sweeping import _check, _open_trials
+from steps.trial import open_trials
 
 PROJECT = Path(__file__).parents[2]
 FOLDS = 5
 _SECONDS = 300
-
-
-def _sweep(store, *parameters):
-    """Types the command of MLproject, without the seconds that `mlflow run` adds."""
-    return store.type(_command(*parameters), PROJECT, _place(store))
-
-
-def _command(*parameters):
-    pairs = [parameter.split("=", 1) for parameter in parameters]
-    options = [word for name, value in pairs for word in (f"--{name}", value)]
-    return [sys.executable, "-m", "steps.sweep", *options]
-
-
-def _place(store):
-    return {"MLFLOW_TRACKING_URI": store.uri, "MLFLOW_EXPERIMENT_ID": "0"}
 
 
 def _trials(store, parent=None):
@@ -50,14 +51,14 @@ def _board(outcome, read_artifact):
 
 @pytest.fixture(scope="module")
 def store(make_store):
-    return make_store()
+    """A copy of the store of the grid."""
+    return make_store(like="sweep")
 
 
 @pytest.fixture(scope="module")
-def grid(store):
+def grid(template):
     """A grid whose solver lbfgs fails: it needs another hyperparameter."""
-    ranges = ("alpha=0.1,1,1000", "solver=auto,lbfgs")
-    return store.mlflow_run("model=ridge", *ranges, "jobs=2", entry_point="sweep")
+    return template("sweep").outcomes["grid"]
 
 
 def test_each_point_is_a_run_of_train_below_the_sweep(store, grid):
@@ -123,7 +124,8 @@ def test_the_winner_is_what_main_makes_of_it(store, grid, read_artifact):
     assert sweep.data.tags["pipeline.verdict"] == "promoted"
     assert sweep.data.tags["pipeline.winner_run_id"] == best["run_id"]
     params = store.client.get_run(best["run_id"]).data.params
-    main = store.mlflow_run("model=ridge", *(f"{k}={params[k]}" for k in ("alpha", "solver")))
+    chosen = [f"{name}={params[name]}" for name in ("alpha", "solver")]
+    main = store.main("model=ridge", *chosen, MLFLOW_EXPERIMENT_ID="0")
     for name in ("prepare", "train", "evaluate"):
         assert main.parent.data.tags[f"pipeline.step.{name}.status"] == "reused"
         ours = sweep.data.tags[f"pipeline.step.{name}.run_id"]
@@ -133,7 +135,7 @@ def test_the_winner_is_what_main_makes_of_it(store, grid, read_artifact):
 
 def test_the_same_sweep_again_makes_no_trial_again(store, grid):
     known = set(_trials(store))
-    again = _sweep(store, "model=ridge", "alpha=0.1,1,1000", "solver=auto", "jobs=1")
+    again = store.step("sweep", "model=ridge", "alpha=0.1,1,1000", "solver=auto", "jobs=1")
     assert again.code == 0, again.terminal
     assert [run for run in again.runs if "pipeline.trial" in run.data.tags] == []
     assert set(_trials(store)) == known
@@ -152,14 +154,14 @@ def test_a_trial_is_what_train_makes_with_folds(store, grid):
     assert not alone.runs[0].outputs.model_outputs
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("sampler", ["random", "qmc"])
 def test_the_number_of_jobs_makes_no_difference(make_store, sampler, read_artifact):
     store = make_store()
     space = ("alpha=log(1e-4,1)", "l1_ratio=interval(0,1)", "trials=16", "pruner=median")
     boards = []
     for jobs in (1, 3):
-        outcome = _sweep(store, *space, f"sampler={sampler}", f"jobs={jobs}", "cache=off")
+        outcome = store.step("sweep", *space, f"sampler={sampler}", f"jobs={jobs}", "cache=off")
         assert outcome.code == 0, outcome.terminal
         board = _board(outcome, read_artifact)
         boards.append([{name: row[name] for name in row if name != "run_id"} for row in board])
@@ -167,22 +169,27 @@ def test_the_number_of_jobs_makes_no_difference(make_store, sampler, read_artifa
     assert "pruned" in [row["state"] for row in boards[0]]
 
 
-@pytest.mark.slow
-def test_patience_ends_a_sweep_early(store, grid, read_artifact):
-    outcome = _sweep(store, "alpha=1e-9,10,100,1000,10000", "l1_ratio=0.5", "patience=2", "jobs=1")
-    assert outcome.code == 0, outcome.terminal
-    assert [row["trial"] for row in _board(outcome, read_artifact)] == [0, 1, 2]
-
-
-@pytest.mark.slow
-def test_a_sweep_in_which_all_fail_fails(store, grid):
-    outcome = _sweep(store, "model=ridge", "alpha=3,4", "solver=lbfgs")
+def test_a_sweep_in_which_all_fail_fails(store):
+    outcome = store.step("sweep", "model=ridge", "alpha=3,4", "solver=lbfgs")
     assert outcome.code != 0
     assert "all 2 trials failed: 'lbfgs'" in outcome.terminal
-    assert outcome.of("sweep").info.status == "FAILED"
+    run = outcome.of("sweep")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["pipeline.error"].startswith("all 2 trials failed: ")
 
 
-@pytest.mark.slow
+# Bad input is refused before the first trial: what is said, then the whole way once.
+
+
+def _check_command(*parameters):
+    """Checks a command line as a sweep does before it makes its run."""
+    pairs = [parameter.split("=", 1) for parameter in parameters]
+    words = [word for name, value in pairs for word in (f"--{name}", value)]
+    context = sweep.make_context("sweep", words)
+    asked = _check(context.params, read_hyperparameters(context))
+    _open_trials(context.params, asked.plan.trials)
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
@@ -191,41 +198,35 @@ def test_a_sweep_in_which_all_fail_fails(store, grid):
         (["model=random_forest", "max_depth=range(1,1001)",
           "min_samples_leaf=range(1,1001)", "min_samples_split=range(2,1002)", "sampler=grid"],
          ["1,000,000,000 points"]),
-        (["jobs=0"], ["jobs", "'0'"]),
-        (["trials=many"], ["trials", "'many'"]),
-        (["resume=0123"], ["no run '0123'"]),
-        (["scheduler=tcp://127.0.0.1:9"], ["tcp://127.0.0.1:9 does not answer"]),
+        (["alpha=1,2", "jobs=0"], ["jobs", "'0'"]),
+        (["alpha=1,2", "trials=many"], ["trials", "'many'"]),
+        (["alpha=1,2", "patience=0"], ["patience", "'0'"]),
+        (["alpha=1,2", "folds=1"], ["folds", "1 is not in the range x>=2"]),
+        (["alpha=1,2", "sampler=gird"], ["sampler", "'gird' is not one of"]),
+        (["alpha=1,2", "scheduler=tcp://127.0.0.1:9"], ["tcp://127.0.0.1:9 does not answer"]),
     ],
 )  # fmt: skip
-def test_bad_input_is_refused_before_the_first_trial(store, grid, parameters, words):
-    outcome = _sweep(store, *parameters)
-    assert outcome.code != 0
-    said = [line for line in outcome.terminal.splitlines() if line.startswith("sweep: ")]
-    assert len(said) == 1, outcome.terminal
-    assert [word for word in words if word not in said[0]] == [], said
-    assert "Traceback" not in outcome.terminal
-    assert [run for run in outcome.runs if "pipeline.trial" in run.data.tags] == []
+def test_bad_input_is_refused_in_one_line(parameters, words, monkeypatch):
+    monkeypatch.setattr(engine.dask_trials, "_SECONDS_TO_ANSWER", 1)
+    with pytest.raises((InputError, OSError, click.UsageError)) as caught:
+        _check_command(*parameters)
+    assert [word for word in words if word not in one_line(caught.value)] == []
 
 
-@pytest.mark.slow
-def test_only_a_sweep_of_the_same_kind_is_resumed(store, grid):
-    ridge = grid.of("sweep").info.run_id
-    trial = _trials(store, grid.of("sweep"))[0].info.run_id
-    for run_id, words in (
-        (trial, "is of train, no sweep"),
-        (ridge, "was another sweep: the search space"),
-    ):
-        outcome = _sweep(store, "alpha=1,2", f"resume={run_id}")
-        assert outcome.code != 0
-        assert words in outcome.terminal
-        assert [run for run in outcome.runs if "pipeline.trial" in run.data.tags] == []
+def test_bad_input_under_mlflow_run(store):
+    outcome = store.mlflow_run("alhpa=1,2", entry_point="sweep")
+    outcome.assert_refused("sweep", ["did you mean 'alpha'"], parent=False)
+    assert len(outcome.runs) == 1
 
 
 def _start(store, environment, *parameters):
+    """Types the command of MLproject; it is a process of its own, which can be killed."""
+    pairs = [parameter.split("=", 1) for parameter in parameters]
+    options = [word for name, value in pairs for word in (f"--{name}", value)]
     return subprocess.Popen(
-        _command(*parameters),
+        [sys.executable, "-m", "steps.sweep", *options],
         cwd=PROJECT,
-        env={**environment, **_place(store)},
+        env={**environment, "MLFLOW_TRACKING_URI": store.uri, "MLFLOW_EXPERIMENT_ID": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -233,12 +234,20 @@ def _start(store, environment, *parameters):
     )
 
 
-def _wait_for_trials(store, process, count):
-    """Waits until so many trials are done, while the sweep still runs."""
+def _forests(store):
+    """The runs of the trials below."""
+    return [r for r in store.runs() if r.data.tags.get("pipeline.model") == "random_forest"
+            and "pipeline.trial" in r.data.tags]  # fmt: skip
+
+
+def _wait_for_trials(store, process, count, number=None):
+    """Waits until so many trials are done, or one of that number, while the sweep still runs."""
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        done = [run for run in store.runs() if "pipeline.trial" in run.data.tags]
-        if sum(run.info.status == "FINISHED" for run in done) >= count:
+        done = [run for run in _forests(store) if run.info.status == "FINISHED"]
+        if number is not None:
+            done = [run for run in done if run.data.tags["pipeline.trial"] == number]
+        if len(done) >= count:
             return
         time.sleep(0.1)
     pytest.fail(f"no {count} trials: {process.communicate()[0] if process.poll() else 'too slow'}")
@@ -249,59 +258,49 @@ _SLOW_SPACE = ("model=random_forest", "max_depth=range(2,30)", "min_samples_leaf
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_after_kill_9_the_same_command_goes_on(make_store, environment, sampler):
-    store = make_store()
-    command = (*_SLOW_SPACE, "trials=14", "jobs=2", f"sampler={sampler}")
+def test_a_sweep_goes_on_after_ctrl_c_a_lost_trial_and_kill_9(
+    make_store, environment, read_artifact
+):
+    store = make_store(like="sweep")
+    versions = len(store.client.search_model_versions())
+    command = (*_SLOW_SPACE, "trials=9", "jobs=2")
+    with _start(store, environment, *command) as process:
+        _wait_for_trials(store, process, 2)
+        process.send_signal(signal.SIGINT)
+        terminal = process.communicate(timeout=_SECONDS)[0]
+    _assert_ended_by_ctrl_c(store, process, terminal, read_artifact)
+    assert len(store.client.search_model_versions()) == versions
+
     with _start(store, environment, *command) as process:
         _wait_for_trials(store, process, 4)
+        lost = next(run for run in _forests(store) if run.info.status == "RUNNING")
+        os.kill(int(lost.data.tags["pipeline.pid"]), signal.SIGKILL)
+        _wait_for_trials(store, process, 1, number=lost.data.tags["pipeline.trial"])
         below = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
     _, alive = psutil.wait_procs(below, timeout=_SECONDS)
     assert not alive
-    before = {run.info.run_id for run in _trials(store).values()}
-    again = _sweep(store, *command)
+    before = {run.info.run_id for run in _forests(store) if run.info.status == "FINISHED"}
+
+    again = store.step("sweep", *command)
     assert again.code == 0, again.terminal
     trials = _trials(store, again.of("sweep"))
-    assert list(trials) == list(range(14))
+    assert list(trials) == list(range(9))
     assert before <= {run.info.run_id for run in trials.values()}
     assert [run for run in store.runs() if run.info.status == "RUNNING"] == []
 
 
-@pytest.mark.slow
-def test_ctrl_c_ends_with_what_is_known(make_store, environment, read_artifact):
-    store = make_store()
-    command = (*_SLOW_SPACE, "trials=500", "jobs=2")
-    with _start(store, environment, *command) as process:
-        _wait_for_trials(store, process, 3)
-        process.send_signal(signal.SIGINT)
-        terminal = process.communicate(timeout=_SECONDS)[0]
+def _assert_ended_by_ctrl_c(store, process, terminal, read_artifact):
     assert process.returncode != 0
     assert "Traceback" not in terminal
     assert "ended by SIGINT after" in terminal
-    (sweep,) = [r for r in store.runs() if r.data.tags["mlflow.project.entryPoint"] == "sweep"]
-    assert sweep.info.status == "KILLED"
-    report = read_artifact(sweep, "report.html").read_text()
+    newest = [r for r in store.runs() if r.data.tags["mlflow.project.entryPoint"] == "sweep"][-1]
+    assert newest.info.status == "KILLED"
+    report = read_artifact(newest, "report.html").read_text()
     assert "The pipeline was killed</h1>" in report
     assert " complete" in report
-    assert read_artifact(sweep, "leaderboard.json").stat().st_size > 0
-    assert [run for run in store.runs() if run.info.status == "RUNNING"] == []
-    assert store.client.search_model_versions() == []
-
-
-@pytest.mark.slow
-def test_a_trial_whose_process_is_killed_is_tried_again(make_store, environment):
-    store = make_store()
-    command = (*_SLOW_SPACE, "trials=8", "jobs=2", "sampler=random")
-    with _start(store, environment, *command) as process:
-        _wait_for_trials(store, process, 2)
-        running = [run for run in store.runs() if "pipeline.trial" in run.data.tags]
-        pids = {int(run.data.tags["pipeline.pid"]) for run in running}
-        os.kill(pids.pop(), signal.SIGKILL)
-        terminal = process.communicate(timeout=_SECONDS)[0]
-    assert process.returncode == 0, terminal
-    assert list(_trials(store)) == list(range(8))
+    assert read_artifact(newest, "leaderboard.json").stat().st_size > 0
     assert [run for run in store.runs() if run.info.status == "RUNNING"] == []
 
 
@@ -334,19 +333,44 @@ def cluster(tmp_path_factory, environment):
 
 
 @pytest.mark.slow
-def test_a_dask_worker_that_dies_loses_no_trial(make_store, environment, cluster):
+def test_a_dask_worker_that_dies_loses_no_trial(make_store, environment, cluster, monkeypatch):
     address, workers = cluster
-    store = make_store()
-    command = (*_SLOW_SPACE, "trials=12", "sampler=random", f"scheduler={address}")
+    store = make_store(like="sweep")
+    command = (*_SLOW_SPACE, "trials=8", "sampler=random", f"scheduler={address}")
     with _start(store, environment, *command) as process:
-        _wait_for_trials(store, process, 3)
+        _wait_for_trials(store, process, 2)
         workers[0].kill()
         terminal = process.communicate(timeout=_SECONDS)[0]
     assert process.returncode == 0, terminal
-    assert list(_trials(store)) == list(range(12))
+    trials = [run for run in _forests(store) if run.info.status == "FINISHED"]
+    by_number = {int(run.data.tags["pipeline.trial"]): run for run in trials}
+    assert sorted(by_number) == list(range(8))
+    assert len(trials) == 8
     assert [run for run in store.runs() if run.info.status == "RUNNING"] == []
-    here = make_store()
-    local = _sweep(here, *_SLOW_SPACE, "trials=12", "sampler=random")
-    assert local.code == 0, local.terminal
-    scores = [[run.data.metrics["rmse"] for run in _trials(one).values()] for one in (store, here)]
-    assert scores[0] == scores[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    _assert_as_here(store, by_number)
+
+
+def _assert_as_here(store, trials):
+    """Tried were the points that this machine chooses, and each has the score that it has here."""
+    recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)
+    model, *ranges = _SLOW_SPACE
+    space = build_space(recipe, model.split("=")[1], dict(one.split("=") for one in ranges))
+    search = Search(space, "random", len(trials), 42, False)
+    points = [search.choose(number, [], []) for number in range(len(trials))]
+    assert [trials[number].data.tags[POINT] for number in range(len(trials))] == [
+        point.key for point in points
+    ]
+    work = open_trials(
+        {
+            "recipe": recipe.model_dump(mode="json"),
+            "prepare_run_id": trials[0].data.params["prepare_run_id"],
+            "folds": FOLDS,
+            "pruner": "none",
+            "greater_is_better": False,
+        }
+    )
+    for number in (0, 7):
+        asked = {"model": points[number].model, "hyperparameters": points[number].hyperparameters}
+        score = work({**asked, "rival": []}).result["score"]
+        assert trials[number].data.metrics["rmse"] == score
