@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import (
+    FindingError,
     StepError,
     end_run_unless_ended,
     end_running_children,
@@ -107,7 +108,8 @@ class _Process:
     def _fail(self, error: BaseException) -> None:
         end_children()
         status = error.status if isinstance(error, StepError) else "FAILED"
-        traceback_text = "".join(traceback.format_exception(error))
+        is_finding = isinstance(error, FindingError)
+        traceback_text = "" if is_finding else "".join(traceback.format_exception(error))
         self._in_bounded_time(lambda: self._record(status, one_line(error), traceback_text))
         if not isinstance(error, StepError):
             self._say(one_line(error))

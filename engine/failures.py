@@ -26,6 +26,13 @@ class StepError(Exception):
         self.status = status
 
 
+class FindingError(ValueError):
+    """What an entry point was to find out, and whoever started it must know: nothing broke.
+
+    The exit code is not 0, and the one line says what was found; there is no traceback.
+    """
+
+
 def one_line(error: BaseException) -> str:
     """Says in one line what is wrong; an error that nobody foresaw names its place in the code.
 

@@ -4,7 +4,7 @@ A profile, kept with the model, counts the training rows in a few bins of each c
 population stability index compares it with the counts of other rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,10 @@ _MOST_VALUES = 20
 _MOST_ROWS = 100_000
 _SMOOTHING = 0.5
 _CHANCE = 0.001
+_FEWEST_TIMES = 10
+_FEWEST_ROWS = 100
+_IN_ORDER = 0.99
+_LATE = 0.01
 
 
 def sample_rows(frame: pd.DataFrame) -> pd.DataFrame:
@@ -49,17 +53,66 @@ def profiled_answers(answers: pd.DataFrame, fitted: Mapping[str, Any]) -> pd.Dat
     return pd.DataFrame({"(prediction)": predictions.astype("str") if is_class else predictions})
 
 
-def profile_rows(frame: pd.DataFrame) -> dict[str, Any]:
+def growing_columns(frame: pd.DataFrame, times: Sequence[pd.Series], rows: int) -> list[str]:
+    """Names the columns of numbers that can only grow, as far as the training rows show it.
+
+    These are counters, of which the next rows always lie above those of the training:
+
+    - a number that never falls while one of the times goes on: the values at each time lie at or
+      above those at all times before, for 99% of at least 10 times;
+    - whole numbers of which none comes twice, and at least every other one between the lowest and
+      the highest is there: the rows' own numbers (at least 100).
+
+    A date can only grow too, whatever its values are (see `DriftCounts`).
+
+    Args:
+        frame: n training rows, as `apply_features` gives them.
+        times: (n,) each: dates as numbers, or ranks in time.
+        rows: of how many rows these are a sample.
+    """
+    numbers = frame.select_dtypes("number")
+    following = {name for time in times for name in _names_that_follow(numbers, time)}
+    return [
+        name
+        for name in numbers.columns
+        if name in following or _numbers_rows(numbers[name].dropna().to_numpy(), rows)
+    ]
+
+
+def _names_that_follow(numbers: pd.DataFrame, time: pd.Series) -> list[str]:
+    """The columns whose values never fall while the time goes on, and are not all the same."""
+    grouped = numbers.groupby(time.to_numpy(), dropna=True)
+    lowest, highest = grouped.min(), grouped.max()
+    if len(lowest) < _FEWEST_TIMES:
+        return []
+    before, after = highest.cummax().shift().iloc[1:], lowest.iloc[1:]
+    in_order = (after >= before).astype(float).where(before.notna() & after.notna())
+    share = in_order.mean().where(highest.max() > lowest.min(), 0)
+    return share.index[share >= _IN_ORDER].tolist()
+
+
+def _numbers_rows(values: npt.NDArray[np.float64], rows: int) -> bool:
+    if len(values) < _FEWEST_ROWS or np.any(values != np.floor(values)):
+        return False
+    return bool(np.ptp(values) < 2 * rows) and len(np.unique(values)) == len(values)
+
+
+def profile_rows(frame: pd.DataFrame, growing: Collection[str] = ()) -> dict[str, Any]:
     """Counts n rows in bins of their own.
 
     Args:
         frame: columns of numbers (deciles, what lies outside the range, and missing) or of text
             (the 20 most frequent values, all others, and missing).
+        growing: names of those that can only grow.
 
     Returns:
-        By column its bins, `edges` or `values`, and the `counts`; plain JSON values.
+        By column its bins, `edges` or `values`, and the `counts`; `grows`, if it can only grow;
+        plain JSON values.
     """
-    return {str(name): _profile(frame[name]) for name in frame.columns}
+    return {
+        str(name): _profile(frame[name]) | ({"grows": True} if name in growing else {})
+        for name in frame.columns
+    }
 
 
 def _profile(column: pd.Series) -> dict[str, Any]:
@@ -100,9 +153,10 @@ def count_values(column: pd.Series, bins: Mapping[str, Any]) -> Counts:
 class DriftCounts:
     """Counts rows batch by batch in the bins of a profile."""
 
-    def __init__(self, profile: Mapping[str, Any]) -> None:
-        """Takes what `profile_rows` gave."""
+    def __init__(self, profile: Mapping[str, Any], growing: Collection[str] = ()) -> None:
+        """Takes what `profile_rows` gave, and the names of more columns that can only grow."""
         self._profile = profile
+        self._growing = {*growing, *(name for name, bins in profile.items() if bins.get("grows"))}
         self._counts = {
             name: np.zeros(len(bins["counts"]), np.int64) for name, bins in profile.items()
         }
@@ -125,19 +179,36 @@ class DriftCounts:
         population stability index, Journal of Risk Model Validation, 2020: the index of equal
         populations is about (1/n + 1/m) times chi-square with bins - 1 degrees of freedom).
 
+        A column that can only grow, a date or a counter, has not drifted where it has but grown: up
+        to each edge there is no larger share of the known values than in training (by more than 1%
+        of them, which may be late), and the missing ones alone are within the limit.
+
         Args:
             limit: 0.1 is usually called a small change, 0.25 a large one.
 
         Returns:
-            A row a column, the largest index first: column, psi, limit (that was applied), drifted;
-            the bin that contributes most, with its share of the rows in training and now.
+            A row a column, the largest index first: column, psi, limit (that was applied), drifted,
+            grown (it would have drifted, but can only grow); the bin that contributes most, with
+            its share of the rows in training and now.
         """
         rows = [
-            _compare(name, bins, np.array(bins["counts"]), self._counts[name], limit)
+            _compare(
+                name,
+                bins,
+                np.array(bins["counts"]),
+                self._counts[name],
+                limit,
+                name in self._growing,
+            )
             for name, bins in self._profile.items()
         ]
         table = pd.DataFrame(rows)
         return table.sort_values("psi", ascending=False, kind="stable", ignore_index=True)
+
+    def grown(self, limit: float) -> pd.DataFrame:
+        """Returns the rows of `compare` of the columns that would have drifted, but only grew."""
+        table = self.compare(limit)
+        return table[table["grown"].astype(bool)] if len(table) else table
 
 
 def stability_index(expected: Counts, actual: Counts) -> float:
@@ -158,23 +229,37 @@ def _contributions(expected: Counts, actual: Counts) -> npt.NDArray[np.float64]:
 
 
 def _compare(
-    name: str, bins: Mapping[str, Any], expected: Counts, actual: Counts, limit: float
+    name: str,
+    bins: Mapping[str, Any],
+    expected: Counts,
+    actual: Counts,
+    limit: float,
+    can_only_grow: bool,
 ) -> dict[str, Any]:
     psi = stability_index(expected, actual)
     used = int(((expected + actual) > 0).sum())
     rows = max(expected.sum(), 1), max(actual.sum(), 1)
     chance = chdtri(max(used - 1, 1), _CHANCE) * (1 / rows[0] + 1 / rows[1])
     applied = max(limit, float(chance))
+    grown = psi > applied and can_only_grow and _has_grown(expected, actual, applied)
     most = int(np.argmax(_contributions(expected, actual)))
     return {
         "column": name,
         "psi": psi,
         "limit": applied,
-        "drifted": psi > applied,
+        "drifted": psi > applied and not grown,
+        "grown": grown,
         "bin": _bin_name(bins, most),
         "in training": expected[most] / rows[0],
         "now": actual[most] / rows[1],
     }
+
+
+def _has_grown(expected: Counts, actual: Counts, limit: float) -> bool:
+    """Whether the known values lie higher than they did, and no more are missing than may be."""
+    before, now = (np.cumsum(side[:-1]) / max(side[:-1].sum(), 1) for side in (expected, actual))
+    missing = (np.array([side[:-1].sum(), side[-1]]) for side in (expected, actual))
+    return bool(np.all(now <= before + _LATE)) and stability_index(*missing) <= limit
 
 
 def _bin_name(bins: Mapping[str, Any], number: int) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from modelling.drift import DriftCounts
+from modelling.drift import DriftCounts, profiled_columns
 from modelling.plots import plot_drift
 from steps.trained_model import TrainedModel
 from tracking.artifacts_logger import log_plot, log_table
@@ -14,18 +14,29 @@ from tracking.output_manager import save_local
 
 def drift_counts(trained: TrainedModel) -> DriftCounts:
     """Returns counts of no rows yet, in the bins of the model's profile."""
+    kinds = trained.pyfunc.unwrap_python_model().features["columns"]
+    dates = profiled_columns({"columns": {n: kind for n, kind in kinds.items() if kind == "date"}})
     profile = (trained.folder / "artifacts" / "profile.json").read_text(encoding="utf-8")
-    return DriftCounts(json.loads(profile))
+    return DriftCounts(json.loads(profile), dates)
 
 
 def log_drift(drift: DriftCounts, limit: float, recipe: str) -> pd.DataFrame:
-    """Logs the drift of each column as a table, a plot and figures; returns the drifted ones."""
+    """Logs the drift of each column as a table, a plot and figures; returns the drifted ones.
+
+    Those that only grew, as dates and counters do, are counted beside them.
+    """
     table = drift.compare(limit)
     log_table(table, "drift")
     figure = plot_drift(table, limit)
     log_plot(save_local(figure, "plot", recipe, "drift", {"drift": table.to_dict("list")}))
     drifted = table[table["drifted"]]
-    log_metrics({"drifted_columns": len(drifted), "largest_psi": float(table["psi"].max())})
+    log_metrics(
+        {
+            "drifted_columns": len(drifted),
+            "grown_columns": int(table["grown"].sum()),
+            "largest_psi": float(table["psi"].max()),
+        }
+    )
     return drifted
 
 

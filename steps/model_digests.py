@@ -6,11 +6,15 @@ where the artifacts are cannot change both.
 
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.models_artifact_repo import REGISTERED_MODEL_META_FILE_NAME
 from mlflow.store.artifact.utils.models import _parse_model_uri, get_model_name_and_version
 
 from engine.file_digests import file_sha256
@@ -35,7 +39,8 @@ def download_checked(model_uri: str) -> Path:
         model_uri: models:/ with an id, or a name and a version or alias.
 
     Raises:
-        InputError: it is no such URI, was not made by `train`, or a file is not as it was logged.
+        InputError: it is no such URI, was not made by `train`, or a file is not as it was logged,
+            or not there any more.
         MlflowException: there is no such model.
         OSError: it cannot be read.
     """
@@ -45,6 +50,8 @@ def download_checked(model_uri: str) -> Path:
         raise InputError(f"model {model_uri} was not made by the step train")
     folder = _download(model_id)
     known, found = json.loads(recorded), _digests(folder)
+    if not known.keys() & found.keys() - {REGISTERED_MODEL_META_FILE_NAME}:
+        raise InputError(f"model {describe_lost_files(model_uri)}")
     for name in sorted({*known, *found}):
         if known.get(name) != found.get(name):
             what = "was added" if name not in known else "is missing"
@@ -53,6 +60,41 @@ def download_checked(model_uri: str) -> Path:
                 f"model {model_uri}: {name} {what} since it was logged, so nothing of it was run"
             )
     return folder
+
+
+def describe_lost_files(model_uri: str) -> str | None:
+    """Says which files of a model are not there any more, and what to do; None if all are.
+
+    Args:
+        model_uri: models:/ with an id, or a name and a version or alias.
+    """
+    model_id = _find_id(model_uri)
+    if model_id is None:
+        return None
+    try:
+        model = MlflowClient().get_logged_model(model_id)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+        place, lost = f"models:/{model_id}", ["it was deleted"]
+    else:
+        place = model.artifact_location
+        lost = _not_there(place, list(json.loads(model.tags.get(_FILES, '["MLmodel"]'))))
+    if not lost:
+        return None
+    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+    return (
+        f"{model_uri} has lost its files, {lost[0]}{more} of {place}: put them back from a copy, "
+        "or run what trained it again, which registers it anew, or -e rollback to another version"
+    )
+
+
+def _not_there(place: str, names: list[str]) -> list[str]:
+    repository = get_artifact_repository(place)
+    folders = {str(PurePosixPath(name).parent).lstrip(".") or None for name in names}
+    found = {file.path for folder in folders for file in repository.list_artifacts(folder)}
+    # MLflow adds the last one to each copy that it makes.
+    return [name for name in sorted(names) if name not in {*found, REGISTERED_MODEL_META_FILE_NAME}]
 
 
 def _find_id(model_uri: str) -> str | None:

@@ -16,6 +16,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
+from engine.failures import FindingError
 from engine.file_digests import text_sha256
 from modelling.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.drift import profiled_answers
@@ -53,13 +54,12 @@ WEBHOOK = "pipeline.webhook"
 _LONGEST_TAG = 5000
 
 
-class AlertError(ValueError):
-    """The champion is not what it was; the message says in one line how."""
-
-
 @dataclass(frozen=True)
 class Measured:
-    """What the model says of the rows whose target is known, and what became of the others."""
+    """What the model says of the rows whose target is known, and what became of the others.
+
+    drifted: the columns that did, of all rows; grown: those that can only grow, and did.
+    """
 
     answers: Answers
     targets: Values
@@ -67,6 +67,7 @@ class Measured:
     without_target: int
     first_problem: str | None
     drifted: pd.DataFrame
+    grown: pd.DataFrame
 
     @property
     def left_out(self) -> str:
@@ -102,7 +103,7 @@ def monitor(recipe: str, data: str) -> None:
         if alerts and settings.monitor.webhook != "none":
             _send(settings, champion, kept, alerts, run.info.run_id)
     if alerts:
-        raise AlertError(f"ALERT: {'; '.join(alerts)}")
+        raise FindingError(f"ALERT: {'; '.join(alerts)}")
 
 
 def _promised(champion: ModelVersion, recipe: Recipe) -> dict[str, float]:
@@ -169,6 +170,7 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
         int((~known).sum()),
         None if first is None else f"row {first + 1}: {problems[first]}",
         log_drift(drift, recipe.monitor.drift_limit, recipe.name),
+        drift.grown(recipe.monitor.drift_limit),
     )
 
 
@@ -243,11 +245,13 @@ def _tell(
     measured: Measured, kept: Kept, champion: ModelVersion, alerts: list[str], data: str
 ) -> None:
     left_out = f"; left out: {measured.left_out}" if measured.left_out else ""
+    grown = in_words(measured.grown)
+    grown = grown and f"; no drift, since they can only grow: {grown}"
     lines = [
         f"version {champion.version} of {champion.name} on {len(measured.targets):,} of "
         f"{measured.rows:,} rows of {data}{left_out}",
         f"{kept}, promised {show_figure(kept.promised)}, limit {show_figure(kept.limit)}; "
-        f"drifted columns: {in_words(measured.drifted) or 'none'}",
+        f"drifted columns: {in_words(measured.drifted) or 'none'}{grown}",
     ]
     mlflow.set_tags(
         {

@@ -22,7 +22,7 @@ _MEASURED = ("name", "task", "data.target", "data.positive_class", "split.seed",
 
 READS = {
     "prepare": ("name", "task", "data", "split"),
-    "train": (*_FITTED, "autologging"),
+    "train": (*_FITTED, "split.method", "autologging"),
     "trial": (*_FITTED, "split.method"),
     "evaluate": _MEASURED,
     "register": (*_MEASURED, "gate", "promotion"),

@@ -32,7 +32,7 @@ from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
 from modelling.split import ROW_KEY
 from modelling.words import show_figure
-from steps.journal import move_champion, registry_lock
+from steps.journal import move_champion, read_journal, registry_lock
 from steps.model_digests import download_checked
 from steps.portability import check_travels
 from steps.registry import (
@@ -60,7 +60,7 @@ from steps.step import (
     run_step,
     step_run,
 )
-from steps.turns import turn
+from steps.turns import turn, wait_for_others
 from steps.unfinished import finish_or_undo
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
@@ -93,6 +93,8 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
             if judged.is_to_be_registered:
                 check_travels(download_checked(f"models:/{candidate.data.tags[MODEL_ID]}"))
                 judged = _register_version(settings, candidate, judged, champion_run_id)
+            if judged.is_to_be_champion_again:
+                judged = _promote_again(settings, candidate, champion_run_id)
         rows, verdict = judged.rows, judged.verdict
         log_table(pd.DataFrame([asdict(row) for row in rows]), "gate")
         _log_interval(rows)
@@ -105,17 +107,26 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
 
 @dataclass(frozen=True)
 class Judged:
-    """The comparisons, the verdict, the champion that they are about, and the model's version."""
+    """The comparisons, the verdict, and the champion that they are about.
+
+    equal: the version that the model is already; version: the one that it is in the end.
+    """
 
     rows: list[Comparison]
     verdict: Verdict
     champion: ModelVersion | None = None
+    equal: str | None = None
     version: str | None = None
 
     @property
     def is_to_be_registered(self) -> bool:
         """Whether the model is to become a version."""
-        return self.verdict.word in ("promoted", "challenger")
+        return self.verdict.word in ("promoted", "challenger") and self.equal is None
+
+    @property
+    def is_to_be_champion_again(self) -> bool:
+        """Whether the model is a version already, and is to become the champion."""
+        return self.verdict.word == "promoted" and self.equal is not None
 
 
 def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
@@ -129,14 +140,20 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
     if failed:
         return Judged(rows, Verdict("rejected", "; ".join(map(str, failed))))
     equal = find_equal_version(recipe.name, candidate.data.tags[MODEL_DIGEST])
+    champion = find_champion(recipe.name)
+    number = str(equal.version) if equal else None
+    if champion is None:
+        return Judged(rows, Verdict("promoted", _without_champion(recipe.name)), equal=number)
     if equal:
         alias = f", the {equal.aliases[0]}" if equal.aliases else ""
         same = Verdict("unchanged", f"the same model as version {equal.version}{alias}")
-        return Judged(rows, same, version=str(equal.version))
-    champion = find_champion(recipe.name)
-    if champion is None:
-        first = Verdict("promoted", "passed the gate, and there was no champion before")
-        return Judged(rows, first)
+        return Judged(rows, same, version=number)
+    if champion.tags.get(MODEL_DIGEST) == candidate.data.tags[MODEL_DIGEST]:
+        what = f"version {champion.version}, whose files are gone"
+        again = Verdict(
+            "promoted", f"passed the gate, and is the same model as the champion, {what}"
+        )
+        return Judged(rows, again, champion)
     prepared = find_run(candidate.data.tags[PREPARE_RUN_ID], "prepare", recipe)
     if unfit := unfit_columns(champion, prepared):
         return Judged(rows, _incomparable(champion, unfit), champion)
@@ -145,6 +162,14 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
     verdict = _compared(row, primary.greater_is_better, champion)
     flattered = describe_seen_rows(recipe, candidate, champion)
     return Judged([*rows, row], replace(verdict, reason=verdict.reason + flattered), champion)
+
+
+def _without_champion(name: str) -> str:
+    found = MlflowClient().search_registered_models(f"name = '{name}'")
+    moves = read_journal(found[0].tags) if found else []
+    if not moves:
+        return "passed the gate, and there was no champion before"
+    return f"passed the gate, and there was no champion any more; it was version {moves[-1].after}"
 
 
 def _compare(
@@ -265,6 +290,17 @@ def _register_version(
     return judged
 
 
+def _promote_again(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
+    """Makes the version that the candidate is already the champion, if still nobody is."""
+    wait_for_others(recipe.name)
+    judged = _judge(recipe, candidate, champion_run_id)
+    if not judged.is_to_be_champion_again or judged.equal is None:
+        return judged
+    MlflowClient().set_model_version_tag(recipe.name, judged.equal, VERDICT, judged.verdict.word)
+    _promote(recipe, judged.equal, judged.verdict)
+    return replace(judged, version=judged.equal)
+
+
 def _still_holds(judged: Judged, recipe: Recipe, candidate: Run) -> bool:
     """Whether the registry is as it was when the candidate was judged."""
     now = find_champion(recipe.name)
@@ -284,11 +320,16 @@ def _complete_version(recipe: Recipe, candidate: Run, judged: Judged, number: st
     if verdict.word == "challenger":
         client.set_registered_model_alias(recipe.name, CHALLENGER, number)
         return
-    if recipe.promotion.stage != "none":
-        client.transition_model_version_stage(recipe.name, number, recipe.promotion.stage)
     if champion:
         client.set_model_version_tag(recipe.name, number, REPLACED_VERSION, champion.version)
         client.set_model_version_tag(recipe.name, champion.version, REPLACED_BY_VERSION, number)
+    _promote(recipe, number, verdict)
+
+
+def _promote(recipe: Recipe, number: str, verdict: Verdict) -> None:
+    stage = recipe.promotion.stage
+    if stage != "none":
+        MlflowClient().transition_model_version_stage(recipe.name, number, stage)
     move_champion(recipe.name, number, "promoted", verdict.reason)
 
 

@@ -11,6 +11,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types import DataType
 
 from modelling.errors import InputError
+from steps.model_digests import describe_lost_files
 from steps.step import MODEL_DIGEST
 
 CHAMPION = "champion"
@@ -53,10 +54,16 @@ def unfit_columns(version: ModelVersion, prepared: Run) -> list[str]:
 
     Returns:
         The names, in the model's order; none if the model can be asked for these rows.
+
+    Raises:
+        InputError: the model's files are gone.
     """
+    uri = f"models:/{version.name}/{version.version}"
+    if lost := describe_lost_files(uri):
+        raise InputError(f"the champion, {lost}")
     schemas = [json.loads(given.dataset.schema or "{}") for given in prepared.inputs.dataset_inputs]
     columns = next((schema["mlflow_colspec"] for schema in schemas if schema), None)
-    signature = get_model_info(f"models:/{version.name}/{version.version}").signature
+    signature = get_model_info(uri).signature
     if columns is None or signature is None:
         return []
     kinds = {column["name"]: column["type"] for column in columns}
@@ -69,13 +76,19 @@ def unfit_columns(version: ModelVersion, prepared: Run) -> list[str]:
 
 
 def find_equal_version(name: str, model_digest: str) -> ModelVersion | None:
-    """Returns the newest complete version of the registered model with this content, if any."""
+    """Returns the newest version of the registered model with this content, if any.
+
+    One that is not complete, or whose files are gone, is none.
+    """
     found = MlflowClient().search_model_versions(
         f"name = '{name}' and tags.`{MODEL_DIGEST}` = '{model_digest}'",
         order_by=["version_number DESC"],
     )
-    complete = [version for version in found if UNFINISHED not in version.tags]
-    return get_version(name, complete[0].version) if complete else None
+    for version in found:
+        uri = f"models:/{name}/{version.version}"
+        if UNFINISHED not in version.tags and describe_lost_files(uri) is None:
+            return get_version(name, version.version)
+    return None
 
 
 def get_version(name: str, number: str | int) -> ModelVersion | None:

@@ -31,7 +31,7 @@ from engine.cache_key import environment_versions, locked_requirements
 from engine.chain import newest_failed_child
 from engine.checkout import check_out
 from engine.entry_point import note_run, run_command
-from engine.failures import StepError
+from engine.failures import FindingError, StepError
 from engine.file_digests import file_sha256, text_sha256
 from engine.forkserver import PROJECT
 from engine.leftovers import vanishing_folder
@@ -325,7 +325,7 @@ def _conclude(recorded: Recorded, rows: list[Compared], reason: str | None) -> N
     mlflow.set_tags({**tags, "mlflow.note.content": _note(recorded, verdict, words, rows)})
     _print_table(rows)
     if verdict == DIFFERENT:
-        raise InputError(f"{verdict}: {words}")
+        raise FindingError(f"{verdict}: {words}")
     click.echo(f"\nverdict  {verdict}: {words}")
 
 

@@ -14,6 +14,7 @@ from engine.entry_point import run_command
 from modelling.errors import InputError
 from modelling.recipe import Recipe
 from steps.journal import Move, move_champion, read_journal, registry_lock, version_before
+from steps.model_digests import describe_lost_files
 from steps.registry import REPLACED_VERSION, find_champion
 from steps.step import MODEL_VERSION, VERDICT, load_parts, step_run
 from steps.turns import wait_for_others
@@ -33,6 +34,8 @@ def rollback(recipe: str, version: str, reason: str) -> None:
             wait_for_others(settings.name)
             champion = find_champion(settings.name)
             target = _choose(settings.name, version, champion)
+            if lost := describe_lost_files(f"models:/{settings.name}/{target.version}"):
+                raise InputError(f"not moved there: {lost}")
             why = "no reason given" if reason == "none" else reason
             move = move_champion(settings.name, target.version, "rolled back", why)
             _set_stage(settings, target)

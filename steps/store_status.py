@@ -28,6 +28,7 @@ from modelling.metrics import (
     REGRESSION_METRICS,
 )
 from steps.journal import read_journal, registry_lock
+from steps.model_digests import describe_lost_files
 from steps.registry import CHALLENGER, CHAMPION, UNFINISHED
 from steps.step import DATA_SHA256, VERDICT, VERDICT_REASON
 from steps.unfinished import find_unfinished, finish_or_undo, is_over
@@ -309,7 +310,11 @@ def _problems_of(model: RegisteredModel) -> list[str]:
     if champion:
         problems += _problems_of_champion(model.name, champion)
     elif moves:
-        problems.append(f"{model.name} has lost its champion, which was version {moves[-1].after}")
+        last = moves[-1].after
+        problems.append(
+            f"{model.name} has lost its champion, which was version {last}: the next run that "
+            f"trains it makes it so again, and so does -e rollback with version={last}"
+        )
     return problems + [
         f"version {version.version} of {model.name} is half registered"
         for version in find_unfinished(model.name)
@@ -330,7 +335,8 @@ def _problems_of_champion(name: str, number: str) -> list[str]:
             client.get_logged_model(version.source.removeprefix("models:/"))
     except MlflowException:
         return [f"the champion of {name}, version {number}, has lost its model {version.source}"]
-    return []
+    lost = describe_lost_files(f"models:/{name}/{number}")
+    return [f"the champion {lost}"] if lost else []
 
 
 def _mend(ids: list[str], models: list[RegisteredModel], gone: Sequence[str]) -> list[str]:

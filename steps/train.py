@@ -24,7 +24,13 @@ from engine.file_digests import file_sha256
 from engine.tags import OUTPUT_DIGEST
 from modelling import sklearn_wrapper
 from modelling.answers import find_classes
-from modelling.drift import profile_rows, profiled_answers, profiled_columns, sample_rows
+from modelling.drift import (
+    growing_columns,
+    profile_rows,
+    profiled_answers,
+    profiled_columns,
+    sample_rows,
+)
 from modelling.environment import model_environment
 from modelling.estimators import estimator_parameters, fit_pipeline
 from modelling.model_files import check_trusted, model_digest
@@ -37,6 +43,7 @@ from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,
     PREPARE_RUN_ID,
+    TRAIN_TIMES,
     find_run,
     load_parts,
     read_rows,
@@ -104,13 +111,26 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
             facts |= decision
         unseen = sample_rows(read_rows(prepare_run_id, "test.parquet"))
         answers = answer(pipeline, unseen_inputs(unseen, features), features)
-        profile = profile_rows(sample_rows(inputs)[profiled_columns(features)])
+        watched = sample_rows(inputs)[profiled_columns(features)]
+        times = _times(settings, prepare_run_id, features, watched)
+        profile = profile_rows(watched, growing_columns(watched, times, len(inputs)))
         # Of rows that it was not fitted on: it is too sure of those that it was.
         profile |= profile_rows(profiled_answers(answers, features))
         digest = _write_model(settings, name, pipeline, features, profile, sample, facts)
         mlflow.set_tags(
             {MODEL_DIGEST: digest, OUTPUT_DIGEST: digest, PREPARE_RUN_ID: prepare_run_id}
         )
+
+
+def _times(
+    recipe: Recipe, prepare_run_id: str, features: dict[str, Any], rows: pd.DataFrame
+) -> list[pd.Series]:
+    """What is known of when each row of a sample was: its dates, its rank in a split by time."""
+    dates = {name: kind for name, kind in features["columns"].items() if kind == "date"}
+    times = [rows[name] for name in profiled_columns({"columns": dates})]
+    if recipe.split.method == "time":
+        times.append(sample_rows(read_rows(prepare_run_id, TRAIN_TIMES))["time"])
+    return times
 
 
 def _fit(

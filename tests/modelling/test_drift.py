@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelling.drift import (
     DriftCounts,
     count_values,
+    growing_columns,
     profile_rows,
     profiled_answers,
     sample_rows,
@@ -186,3 +187,71 @@ def test_the_plot_shows_the_limit_of_a_column_that_has_a_higher_one():
     assert applied > LIMIT
     (marks,) = plot_drift(table, LIMIT).axes[0].collections
     assert marks.get_offsets().tolist() == [[applied, 0]]
+
+
+def test_a_number_that_never_falls_in_time_can_only_grow():
+    """By a date of the rows, or a rank; whatever order the rows have."""
+    rng = np.random.default_rng(0)
+    day = np.repeat(np.arange(40.0), 25)
+    rows = pd.DataFrame(
+        {
+            "meter": np.cumsum(rng.uniform(0, 2, 1000)),
+            "year": 2019 + day // 10,
+            "late": np.where(day == 20, 5.0, day),
+            "gaps": np.where(rng.uniform(size=1000) < 0.1, np.nan, day),
+            "noise": rng.normal(size=1000),
+            "trend": day + rng.normal(0, 3, 1000),
+            "same": 1.0,
+            "text": "a",
+        }
+    ).sample(frac=1, random_state=0)
+    times = pd.Series(day, index=range(1000)).loc[rows.index]
+    found = growing_columns(rows, [rows["noise"].sort_values(), times], 1000)
+    assert found == ["meter", "year", "gaps"]
+    assert growing_columns(rows, [], 1000) == []
+    assert growing_columns(rows, [times // 10], 1000) == []  # four times show nothing
+
+
+@pytest.mark.parametrize(
+    ("values", "is_counter"),
+    [
+        (np.arange(5000, 6000), True),
+        (np.arange(5000, 7000, 2), True),
+        (np.arange(5000, 8000, 3), False),
+        (np.arange(5000, 5090), False),
+        (np.arange(1000) // 2, False),
+        (np.arange(1000) + 0.5, False),
+    ],
+)
+def test_the_rows_own_numbers_can_only_grow(values, is_counter):
+    rows = pd.DataFrame({"x": values.astype(float)}).sample(frac=1, random_state=0)
+    assert (growing_columns(rows, [], len(rows)) == ["x"]) is is_counter
+    sample = rows.head(len(rows) // 2)
+    assert (growing_columns(sample, [], len(rows)) == ["x"]) is (is_counter and len(rows) > 100)
+
+
+@pytest.mark.parametrize(
+    ("after", "is_alarm"),
+    [
+        (np.arange(1000, 1500), False),
+        (np.arange(950, 1050), False),
+        (np.arange(-500, 0), True),
+        (np.arange(100), True),
+        ([*range(1000, 1500), *range(300)], True),
+        ([*range(1000, 1500), 3], False),
+        ([*range(1000, 1500), *[None] * 400], True),
+    ],
+    ids=["after", "the end", "before", "the beginning", "again", "one late", "many missing"],
+)
+def test_what_can_only_grow_gives_no_alarm_by_growing(after, is_alarm):
+    before, now = column(range(1000)), column(after)
+    assert compare(before, now).loc["x", "drifted"]
+    for profile, dates in (
+        (profile_rows(before, ["x"]), []),
+        (profile_rows(before), ["x"]),
+    ):
+        counts = DriftCounts(json.loads(json.dumps(profile)), dates)
+        counts.add(now)
+        (row,) = counts.compare(LIMIT).to_dict("records")
+        assert (row["drifted"], row["grown"]) == (is_alarm, not is_alarm)
+        assert counts.grown(LIMIT)["column"].tolist() == ([] if is_alarm else ["x"])

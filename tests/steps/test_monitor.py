@@ -44,7 +44,7 @@ def test_the_data_means_nothing_in_the_description(monkeypatch):
     monkeypatch.setattr(mlflow, "set_tags", tags.update)
     none = np.zeros(1)
     drifted = pd.DataFrame({"column": ["<b>[a](b)*_"], "psi": [1.0]})
-    measured = Measured(Answers(none), none, 2, 0, "row 1: '<i>'", drifted)
+    measured = Measured(Answers(none), none, 2, 0, "row 1: '<i>'", drifted, drifted)
     kept = Kept("within_half_point", 0.5, 0.4, 0.6, 0.7, 0.63, True, none)
     champion = SimpleNamespace(version="1", name="wine_quality")
     _tell(measured, kept, champion, ["drift above 0.25: <b>[a](b)*_ 1.00"], "new_rows.csv")
