@@ -35,6 +35,7 @@ from mlflow import MlflowClient
 from engine.cache import StepCache
 from steps.journal import read_journal
 from steps.registry import UNFINISHED
+from steps.store_status import look
 from tests.team_server import PARTS, TeamServer, missing, pipeline
 
 NAME = "wine_faults"
@@ -117,17 +118,12 @@ class Client:
         return self.finish(self.start(alpha, *options))
 
 
-def look_through(server: TeamServer, name: str, checked: set[str]) -> list[str]:
+def look_through(name: str, checked: set[str]) -> list[str]:
     """Everything of an experiment and its model that is not as it should be, after the reaper.
 
     checked holds the runs and versions whose files were looked at before, and gets the new ones.
     """
-    subprocess.run(
-        [sys.executable, str(PROJECT / "scripts" / "check_mlflow_status.py"), "--reap"],
-        env={**os.environ, **server.variables("ana")},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
+    said = look(True)["problems"]
     client = MlflowClient()
     experiment = client.get_experiment_by_name(name)
     runs, token = [], None
@@ -137,7 +133,9 @@ def look_through(server: TeamServer, name: str, checked: set[str]) -> list[str]:
         token = page.token
         if not token:
             break
-    found = [f"run {run.info.run_id} RUNNING" for run in runs if run.info.status == "RUNNING"]
+    found = said + [
+        f"run {run.info.run_id} RUNNING" for run in runs if run.info.status == "RUNNING"
+    ]
     cache = StepCache(experiment.experiment_id, name, "use")
     for run in runs:
         if "pipeline.outputs" in run.data.tags and run.info.run_id not in checked:
@@ -204,7 +202,7 @@ def disturb(
             injected.append(row)
     code, said = client.finish(process)
     outcome = "went on" if code == 0 else resume(client, alpha, said)
-    problems = look_through(client.server, NAME, checked)
+    problems = look_through(NAME, checked)
     for row in injected:
         row.note(outcome, problems)
 
@@ -289,7 +287,7 @@ def together(client: Client, row: Row, checked: set[str], alphas: list[float]) -
         row.outcomes["went on" if code == 0 else "failed"] += 1
         if code:
             print(said, flush=True)
-    row.problems += look_through(client.server, NAME, checked) + is_best(NAME)
+    row.problems += look_through(NAME, checked) + is_best(NAME)
     print(f"{row.fault}: {dict(row.outcomes)} in {took:.0f} s; {row.problems}", flush=True)
 
 

@@ -5,6 +5,7 @@ The two stores come from scripts that are no part of the project (see TOOLS); wh
 """
 
 import os
+import runpy
 import secrets
 import shutil
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import psutil
 import requests
+from click.testing import CliRunner
 
 PROJECT = Path(__file__).parent.parent
 TOOLS = Path(os.environ.get("CUVEE_TEST_TOOLS") or PROJECT.parent / "shared" / "tools")
@@ -111,16 +113,13 @@ class TeamServer:
         }
 
     def add_user(self, name: str, role: str) -> None:
-        """Makes a user by scripts/add_user.py."""
+        """Makes a user by scripts/add_user.py, in this process, which has its imports done."""
         self.passwords[name] = secrets.token_hex(12)
-        subprocess.run(
-            [sys.executable, str(PROJECT / "scripts" / "add_user.py"), name, role],
-            input=self.passwords[name] + "\n",
-            env={**os.environ, **self.variables()},
-            text=True,
-            check=True,
-            capture_output=True,
-        )
+        command = runpy.run_path(str(PROJECT / "scripts" / "add_user.py"))["add_user"]
+        asked = self.passwords[name] + "\n"
+        done = CliRunner().invoke(command, [name, role], input=asked, env=self.variables())
+        if done.exit_code:
+            raise RuntimeError(f"{name} is no {role}: {done.output}{done.exception}")
 
     def start(self, part: str) -> None:
         """Starts one of PARTS and waits until it answers."""

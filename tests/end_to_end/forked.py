@@ -64,8 +64,9 @@ def _run(words: list[str], folder: str, environment: dict[str, str]) -> None:
     # It is running already: this process has inherited its address.
     forkserver._forkserver.ensure_running = lambda: None
     forkserver.ensure_running = lambda: None
-    # As `import steps` and MLflow read and set it, which was before.
-    environment = {"MLFLOW_LOGGING_LEVEL": "WARNING", **environment}
+    # As `import steps` and MLflow read and set them, which was before.
+    quiet = {"MLFLOW_LOGGING_LEVEL": "WARNING", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    environment = {**quiet, **environment}
     logging.getLogger("mlflow").setLevel(environment["MLFLOW_LOGGING_LEVEL"])
     warm = import_module("engine.warm")  # the copy's own
     run, warm._run_forked = warm._run_forked, _run  # for the steps of main

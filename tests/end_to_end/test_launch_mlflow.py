@@ -5,7 +5,7 @@ import re
 import signal
 import socket
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -14,8 +14,6 @@ import pytest
 import requests
 
 from tests.end_to_end.terminal import Terminal, wait_until
-
-pytestmark = pytest.mark.slow
 
 SCRIPT = str(Path(__file__).parents[2] / "scripts" / "launch_mlflow.sh")
 
@@ -46,16 +44,19 @@ def launch(tmp_path, environment):
 
     yield launch
     for terminal in terminals:
-        for process in [terminal.process.pid, *map(int, _below(terminal))]:
-            psutil.pid_exists(process) and os.kill(process, signal.SIGKILL)
+        for process in [*_family(terminal), terminal.process]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         terminal.process.wait()
         terminal.close()
 
 
-def _below(terminal):
+def _family(terminal):
+    """The script's process and all below it, known by more than numbers: these are given anew."""
     try:
-        return [child.pid for child in psutil.Process(terminal.process.pid).children(True)]
-    except psutil.Error:
+        script = psutil.Process(terminal.process.pid)
+        return [script, *script.children(recursive=True)]
+    except psutil.NoSuchProcess:
         return []
 
 
@@ -69,76 +70,97 @@ def _get(url):
         return answer.read().decode()
 
 
-def _assert_gone(tmp_path, below):
-    assert below
-    names = {pid: _words(pid) for pid in below}
+def _assert_gone(family, tmp_path, folders=0):
+    assert len(family) > 2
+    wait_until(lambda: not [each for each in family if _lives(each)], "the end of all processes")
+    left = tmp_path / "tmp"
+    wait_until(lambda: len(list(left.glob("launch_mlflow.*"))) == folders, "no folder left")
+
+
+def _lives(process):
     try:
-        wait_until(lambda: not [pid for pid in below if _lives(pid)], "the end of all processes")
-    except AssertionError:
-        assert [(pid, names[pid], _words(pid)) for pid in below if _lives(pid)] == []
-    wait_until(lambda: not list((tmp_path / "tmp").glob("launch_mlflow.*")), "no folder left")
-
-
-def _words(pid):
-    try:
-        return " ".join(psutil.Process(pid).cmdline())
-    except psutil.Error:
-        return ""
-
-
-def _lives(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def test_it_opens_the_store_at_the_next_free_port_and_ends_by_ctrl_c(launch, taken, tmp_path):
-    terminal = launch(taken)
-    assert f"There is no {tmp_path / 'here' / 'mlflow.db'} yet: an empty one" in terminal.shown
-    assert f"Port {taken} is in use" in terminal.shown
-    assert "WARNING" not in terminal.shown
-    address = _address(terminal)
-    assert int(address.rpartition(":")[2]) > taken
-    assert "<title>MLflow</title>" in _get(address)
-    below = _below(terminal)
-    terminal.press_control_c()
-    assert terminal.wait() == 130
-    assert not [pid for pid in below if _lives(pid)]
-    _assert_gone(tmp_path, below)
-
-
-def test_the_background_jobs_of_mlflow_end_with_a_closed_window(launch, taken, tmp_path):
-    terminal = launch(taken, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="true")
-    runner = "mlflow.server.jobs._job_runner"
-    wait_until(lambda: any(_runs(pid, "huey") for pid in _below(terminal)), "MLflow's job workers")
-    below = _below(terminal)
-    assert any(_runs(pid, runner) for pid in below)
-    terminal.close()
-    _assert_gone(tmp_path, [terminal.process.pid, *below])
-
-
-def _runs(pid, word):
+def _runs(process, word):
     try:
-        return any(word in part for part in psutil.Process(pid).cmdline())
+        return any(word in part for part in process.cmdline())
     except psutil.Error:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_when_the_script_is_ended(launch, taken, tmp_path, number):
-    terminal = launch(taken)
-    below = _below(terminal)
-    terminal.process.send_signal(number)
-    assert terminal.wait() == (143 if number == signal.SIGTERM else -number)
-    _assert_gone(tmp_path, below)
-
-
-def test_two_at_once_take_two_ports(launch, taken):
+@pytest.mark.slow
+def test_two_take_two_ports_one_with_a_password_and_both_leave_nothing(launch, taken, tmp_path):
+    password = "a-long-password-for-a-test"  # noqa: S105
     first = launch(taken)
-    second = launch(taken)
+    assert f"There is no {tmp_path / 'here' / 'mlflow.db'} yet: an empty one" in first.shown
+    assert f"Port {taken} is in use" in first.shown
+    assert "WARNING" not in first.shown
+    assert int(_address(first).rpartition(":")[2]) > taken
+    assert "<title>MLflow</title>" in _get(_address(first))
+
+    second = launch(taken, "--auth", MLFLOW_AUTH_ADMIN_PASSWORD=password)
     assert _address(first) != _address(second)
     assert _get(_address(first) + "/health") == _get(_address(second) + "/health") == "OK"
+    url = f"{_address(second)}/api/2.0/mlflow/experiments/search?max_results=5"
+    for auth, code in ((None, 401), (("admin", "wrong"), 401), (("admin", password), 200)):
+        assert requests.get(url, auth=auth, timeout=60).status_code == code
+    assert (tmp_path / "here" / "basic_auth.db").stat().st_mode & 0o077 == 0
+
+    family = _family(first)
+    first.press_control_c()
+    assert first.wait() == 130
+    _assert_gone(family, tmp_path, folders=1)
+    family = _family(second)
+    second.process.send_signal(signal.SIGKILL)
+    assert second.wait() == -signal.SIGKILL
+    _assert_gone(family, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_background_jobs_of_mlflow_end_with_a_closed_window(launch, taken, tmp_path):
+    terminal = launch(taken, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="true")
+    wait_until(lambda: any(_runs(each, "huey") for each in _family(terminal)), "the job workers")
+    family = _family(terminal)
+    assert any(_runs(each, "mlflow.server.jobs._job_runner") for each in family)
+    terminal.close()
+    _assert_gone(family, tmp_path)
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    """Puts a `python` on the PATH that serves nothing, but ends as no real server can be made to.
+
+    Gives the variables with which the script finds it.
+    """
+
+    def stand_in(server):
+        (tmp_path / "bin").mkdir()
+        program = tmp_path / "bin" / "python"
+        program.write_text(
+            "#!/usr/bin/env bash\n"
+            'case "$*" in\n'
+            f"    '-m mlflow server '*) {server} ;;\n"
+            "    *sys.exit*) exit 0 ;; # the lock's version of MLflow is here\n"
+            "    *) echo 'known sqlite:///mlflow.db' ;;\n"
+            "esac\n"
+        )
+        program.chmod(0o755)
+        return {"PATH": os.pathsep.join([str(program.parent), os.environ["PATH"]])}
+
+    return stand_in
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_want_to_end_is_ended(launch, taken, tmp_path, stand_in):
+    deaf = stand_in("trap '' TERM; echo Uvicorn running on; sleep 600 & wait; sleep 600")
+    terminal = launch(taken, **deaf)
+    family = _family(terminal)
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.wait() == 143
+    _assert_gone(family, tmp_path)
 
 
 @pytest.fixture
@@ -160,25 +182,26 @@ def type_script(tmp_path, environment):
     return type_script
 
 
-def test_where_others_reach_it_it_warns_unless_it_asks_for_a_password(type_script):
+def test_where_others_reach_it_it_warns_unless_it_asks_for_a_password(type_script, stand_in):
+    variables = stand_in("exit 1")
     with closing(socket.create_server(("127.0.0.1", 65535))):
-        code, said = type_script("65535", "--host", "0.0.0.0")  # noqa: S104 - never listened at
+        code, said = type_script("65535", "--host", "0.0.0.0", **variables)  # noqa: S104 - never listened at
         assert code == 1
         assert "WARNING: whoever reaches 0.0.0.0 can" in said
         assert "no port from 65535 on is free" in said
-        _, said = type_script("65535", "--host", "0.0.0.0", "--auth")  # noqa: S104
+        _, said = type_script("65535", "--host", "0.0.0.0", "--auth", **variables)  # noqa: S104
+        assert "no port from 65535 on is free" in said
         assert "WARNING" not in said
 
 
-def test_with_auth_only_the_password_opens_it_and_its_hash_is_nobody_elses(launch, taken, tmp_path):
-    password = "a-long-password-for-a-test"  # noqa: S105
-    terminal = launch(taken, "--auth", MLFLOW_AUTH_ADMIN_PASSWORD=password)
-    url = f"{_address(terminal)}/api/2.0/mlflow/experiments/search?max_results=5"
-    for auth, code in ((None, 401), (("admin", "wrong"), 401), (("admin", password), 200)):
-        assert requests.get(url, auth=auth, timeout=60).status_code == code
-    assert (tmp_path / "here" / "basic_auth.db").stat().st_mode & 0o077 == 0
+def test_a_server_that_ends_is_told_by_its_last_words(type_script, stand_in, taken):
+    code, said = type_script(str(taken), **stand_in("seq 9; echo no password; exit 3"))
+    assert code == 1
+    ended = ["6", "7", "8", "9", "no password", "launch_mlflow: the server ended"]
+    assert said.splitlines() == ended
 
 
+@pytest.mark.exhaustive
 def test_a_server_without_its_password_says_what_is_missing(type_script, taken):
     code, said = type_script(str(taken), "--auth")
     assert code == 1
@@ -202,10 +225,14 @@ def test_a_wrong_word_is_told_in_one_line(type_script, words, message):
     assert len(said.splitlines()) == 1
 
 
-def test_help_and_a_server_that_is_there_or_not(type_script, tmp_path):
+def test_help_says_what_can_be_typed(type_script):
     code, said = type_script("--help")
     assert code == 0
     assert "--host" in said
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_is_told_in_one_line(type_script, tmp_path):
     code, said = type_script(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert (code, said.splitlines()) == (
         1,
