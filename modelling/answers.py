@@ -87,9 +87,10 @@ def find_class(classes: Sequence[Any], name: object) -> Any:
         InputError: there is none; the nearest is named.
     """
     known = {str(label): label for label in classes}
-    if str(name) not in known:
+    text = str(name).strip()  # as the labels are
+    if text not in known:
         raise InputError("data.positive_class: " + unknown_name("class", name, known))
-    return known[str(name)]
+    return known[text]
 
 
 def encode_targets(targets: Any, classes: Classes | None) -> Values:

@@ -2,9 +2,10 @@
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_UP, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,8 @@ import pandas as pd
 from modelling.recipe import ColumnCheck, ColumnType
 from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import ROW_KEY
-from modelling.table import shown_type
 from modelling.words import counted
+from modelling.written import NO_HABITS, Habits, Written, almost, decimal_mark, find_written
 
 _LONGEST_NAME = 1000  # YAML takes no longer key
 _FEWEST_IN_ORDER = 20  # fewer numbers may be in order by chance
@@ -22,7 +23,7 @@ _FEW_WRONG = 0.2
 _WORDS_OF_A_TEXT = 4
 _LONGEST_SHOWN = 40
 _LONG = 1e12
-_DATE_OF_SOME_SORT = r"(?:\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})(?:[ T].*)?"
+_SKEWED = 3  # quartiles' widths beyond a quartile, from where on no limit is guessed
 _UNREADABLE = (bytes, list, dict, np.ndarray, pd.Timedelta)
 
 
@@ -33,46 +34,120 @@ class Look:
     check: what the table must hold there from now on, looser than what was seen; None where the
     column can be no feature as it is. seen: the same in words, for a comment. useless: why nothing
     can be learnt from it; suspect: why it had better be left out; both empty for an ordinary one.
+    doubt: what else it may be, which whoever knows the table must say.
     """
 
     check: ColumnCheck | None
     seen: str = ""
     useless: str = ""
     suspect: str = ""
+    doubt: str = ""
 
 
-def look_at_column(column: pd.Series) -> Look:
-    """Looks at (n,) raw values."""
+@dataclass(frozen=True)
+class _Column:
+    """What is known of a column before its kind is looked at.
+
+    known: the raw values that are not missing; values: the same, read; allowed: the share that may
+    miss, and gaps: that does, in words.
+    """
+
+    name: str
+    known: pd.Series
+    values: pd.Series
+    distinct: int
+    allowed: float
+    gaps: str
+
+
+def look_at_column(column: pd.Series, habits: Habits = NO_HABITS) -> Look:
+    """Looks at (n,) raw values of a table with these habits."""
     name = str(column.name)
     missing = is_missing(column)
     known = column[~missing]
     useless = _unusable(name, known)
     if useless:
         return Look(None, useless=useless)
-    kind = shown_type(column)
-    values = read_column(known, kind)
+    written = find_written(known, habits)
+    values = read_column(known, written.kind, written.form)
     distinct = values.nunique()
     if distinct == 1 and len(known) == len(column):
         return Look(None, useless=f"it is always {show(values.iloc[0])}")
-    allowed = _allowed_missing(float(missing.mean()))
-    gaps = f", {missing.mean():.1%} missing" if missing.any() else ""
-    if kind == "number" and _is_named_like_an_id(name) and 2 * distinct <= len(known):
-        kind, values = "category", read_column(known, "category")
-    if kind == "category":
-        seen = _most_often(values, distinct) + gaps
-        almost = _almost_numbers(values) or _almost_dates(values)
-        useless = _identifier_or_text(values, distinct)
-        if useless:
-            return Look(None, useless=almost or useless)
-        seen = f"{seen}; {almost}" if almost else seen
-        return Look(ColumnCheck(type=kind, missing=allowed), seen)
-    if kind == "date":
-        first, last = values.min(), values.max()
-        seen = f"{first.isoformat()[:10]} to {last.isoformat()[:10]}"
-        return Look(ColumnCheck(type=kind, min=_earlier(first, last), missing=allowed), seen + gaps)
-    check, seen = _look_at_numbers(values, column.dtype.kind == "f" and not missing.any())
-    suspect = "" if missing.any() else _row_number(name, values, distinct)
-    return Look(check.model_copy(update={"missing": allowed}), seen + gaps, suspect=suspect)
+    if written.kind == "number" and _is_named_like_an_id(name) and 2 * distinct <= len(known):
+        written, values = Written("category"), read_column(known, "category")
+    share = float(missing.mean())
+    gaps = f", {share:.1%} missing" if share else ""
+    look = _LOOKS[written.kind]
+    return look(_Column(name, known, values, distinct, _allowed_missing(share), gaps), written)
+
+
+def _look_at_category(column: _Column, _: Written) -> Look:
+    almost = _almost(column.values)
+    useless = _identifier_or_text(column.values, column.distinct)
+    if useless:
+        return Look(None, useless=almost or useless, doubt=almost)
+    seen = _most_often(column.values, column.distinct) + column.gaps
+    check = ColumnCheck(type="category", missing=column.allowed)
+    return Look(check, f"{seen}; {almost}" if almost else seen, doubt=almost)
+
+
+def _look_at_date(column: _Column, written: Written) -> Look:
+    first, last = column.values.min(), column.values.max()
+    check = ColumnCheck(
+        type="date", format=written.form, min=_earlier(first, last), missing=column.allowed
+    )
+    if written.is_open:
+        return Look(check, useless=written.doubt, doubt=written.doubt)
+    seen = f"{first.isoformat()[:10]} to {last.isoformat()[:10]}"
+    return Look(check, seen + _as_written(column, written.form) + column.gaps)
+
+
+def _look_at_boolean(column: _Column, _: Written) -> Look:
+    check = ColumnCheck(type="boolean", missing=column.allowed)
+    return Look(check, f"true in {column.values.mean():.0%}{column.gaps}")
+
+
+def _look_at_number(column: _Column, written: Written) -> Look:
+    infinite = column.values[np.isinf(column.values)]
+    if len(infinite):
+        return Look(None, useless=f"it holds {infinite.iloc[0]:g}, which is no number")
+    check, seen = _look_at_numbers(
+        column.values, _shows_decimals(column.known, written.form) and not column.allowed
+    )
+    check = check.model_copy(update={"missing": column.allowed, "format": written.form})
+    doubt = f"; {written.doubt}" if written.doubt else ""
+    return Look(
+        check,
+        seen + _as_written(column, written.form) + column.gaps + doubt,
+        suspect=_row_number(column.name, column.values, column.distinct),
+        doubt=written.doubt,
+    )
+
+
+_LOOKS: Mapping[ColumnType, Callable[[_Column, Written], Look]] = {
+    "number": _look_at_number,
+    "integer": _look_at_number,
+    "boolean": _look_at_boolean,
+    "category": _look_at_category,
+    "date": _look_at_date,
+}
+
+
+def _shows_decimals(known: pd.Series, form: str) -> bool:
+    """Whether whole numbers are written with a fraction too, so that others may come."""
+    if isinstance(known.dtype, pd.StringDtype):
+        return bool(known.str.contains(decimal_mark(form), regex=False).any())
+    return known.dtype.kind == "f"
+
+
+def _as_written(column: _Column, form: str) -> str:
+    """How a cell reads that is written in another way than the usual."""
+    if not form:
+        return ""
+    longest = int(column.known.astype("str").str.len().to_numpy().argmax())
+    value = column.values.iloc[longest]
+    read = value.isoformat()[:10] if isinstance(value, pd.Timestamp) else f"{value:.10g}"
+    return f"; {show(column.known.iloc[longest])} is {read}"
 
 
 def show(value: object) -> str:
@@ -135,28 +210,13 @@ def _identifier_or_text(values: pd.Series, distinct: int) -> str:
     return ""
 
 
-def _almost_numbers(values: pd.Series) -> str:
-    """What keeps a column of text from being one of numbers."""
-    wrong = values[read_column(values, "number").isna()]
-    if wrong.empty or len(wrong) > _FEW_WRONG * len(values):
+def _almost(values: pd.Series) -> str:
+    """What keeps a column of text from being one of numbers or dates."""
+    kind, wrong = almost(values, _FEW_WRONG)
+    if not kind:
         return ""
-    return f"numbers, but for {_cells(wrong)}"
-
-
-def _cells(wrong: pd.Series) -> str:
     count = "one cell" if len(wrong) == 1 else f"{len(wrong)} cells"
-    return f"{count} such as {show(wrong.iloc[0])!r}: to be emptied"
-
-
-def _almost_dates(values: pd.Series) -> str:
-    """What keeps a column of text from being one of dates: which number is the month is a guess."""
-    others = values[read_column(values, "date").isna()]
-    alike = others.str.strip().str.fullmatch(_DATE_OF_SOME_SORT)
-    if len(others) - alike.sum() > _FEW_WRONG * len(values):
-        return ""
-    if not alike.any():
-        return f"dates, but for {_cells(others)}"
-    return f"dates such as {show(others[alike].iloc[0])!r}: write them like 2026-11-21 to use them"
+    return f"{kind}s, but for {count} such as {show(wrong.iloc[0])!r}: to be emptied"
 
 
 def _most_often(values: pd.Series, distinct: int) -> str:
@@ -173,25 +233,26 @@ def _look_at_numbers(values: pd.Series, decimals: bool) -> tuple[ColumnCheck, st
         values: (n,) float64.
         decimals: whether the table writes whole numbers with a point, so that others may come.
     """
-    finite = values[np.isfinite(values)]
-    if finite.empty:
-        return ColumnCheck(), "nothing finite"
-    if finite.isin([0, 1]).all() and not decimals:
-        return ColumnCheck(type="boolean"), f"true in {finite.mean():.0%}"
-    kind: ColumnType = "integer" if (finite % 1 == 0).all() and not decimals else "number"
-    low, high = float(finite.min()), float(finite.max())
+    if values.isin([0, 1]).all() and not decimals:
+        # A count begins like that: it may be 2 one day.
+        return ColumnCheck(type="integer", min=0), f"0 or 1, 1 in {values.mean():.0%}"
+    kind: ColumnType = "integer" if (values % 1 == 0).all() and not decimals else "number"
+    low, high = float(values.min()), float(values.max())
     width = high - low or abs(high)
-    least = 0.0 if low >= 0 else _round_away(low - width)
-    check = ColumnCheck(type=kind, min=least, max=_round_away(high + width))
+    quarter, half = values.quantile([0.25, 0.75])
+    most = _SKEWED * (half - quarter)
+    least = None if quarter - low > most else _rounded(low - width, ROUND_FLOOR)
+    largest = None if high - half > most else _rounded(high + width, ROUND_CEILING)
+    check = ColumnCheck(type=kind, min=0.0 if low >= 0 else least, max=largest)
     return check, f"{show(low)} to {show(high)}"
 
 
-def _round_away(value: float) -> float | None:
-    """Rounds to two digits, away from zero; None where no float is so large."""
+def _rounded(value: float, rounding: str) -> float | None:
+    """Rounds to two digits, upwards or downwards; None where no float is so large."""
     if not math.isfinite(value):
         return None
-    with localcontext(prec=2, rounding=ROUND_UP):
-        rounded = float(+Decimal(value))
+    with localcontext(prec=2, rounding=rounding):
+        rounded = float(+Decimal(f"{value:.12g}"))
     return rounded if math.isfinite(rounded) else None
 
 

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,15 @@ from pydantic import ValidationError
 from modelling.column_look import Look, look_at_column, show
 from modelling.errors import InputError, unknown_name
 from modelling.features import column_kinds
-from modelling.leaks import SCORE, Progress, sample_rows, score_each, score_together
+from modelling.leaks import (
+    SCORE,
+    Progress,
+    Score,
+    find_sum,
+    sample_rows,
+    score_each,
+    score_together,
+)
 from modelling.recipe import (
     ColumnCheck,
     Data,
@@ -27,11 +35,14 @@ from modelling.recipe import (
     Model,
     Recipe,
     Split,
+    Sweep,
     Threshold,
 )
 from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import split_table
-from modelling.table import check_table, shown_type
+from modelling.table import check_table, label_text, read_labels
+from modelling.words import counted
+from modelling.written import Habits, Written, find_habits, find_written
 
 Task = Literal["regression", "classification"]
 
@@ -42,20 +53,39 @@ _ROWS_OF_A_CODE = 10
 _TINY = 200
 _SMALL = 1000
 _MIDDLE = 10_000
+_MOST_NAMED = 3
+_FEWEST_GROUPS = 20
+_SAME_IN_A_GROUP = 0.01
+_MANY_VALUES = 20
 _RARE = 0.1
 _FEWEST_TO_TUNE = 50
 _FEWEST_TEST_ROWS_OF_A_CLASS = 20
 _LEAK = 0.995
 _EASY = 0.99
 _STRONG = 0.95
+_FEWEST_OF_A_CLASS = 2
 _POSITIVE = {
-    "1": ("0", "-1"),
-    "true": ("false",),
-    "t": ("f",),
-    "yes": ("no",),
-    "y": ("n",),
-    "positive": ("negative",),
-    "pos": ("neg",),
+    *("true", "yes", "y", "positive", "pos", "oui", "vrai", "ja", "wahr", "si", "sí", "sim"),
+    *("case", "treated", "sick", "ill", "malignant", "spam", "fraud", "churned", "abnormal"),
+}
+_NEGATIVE = {
+    *(
+        "0",
+        "-1",
+        "false",
+        "f",
+        "no",
+        "n",
+        "negative",
+        "neg",
+        "non",
+        "faux",
+        "nein",
+        "falsch",
+        "nee",
+    ),
+    *("não", "nao", "none", "control", "placebo", "healthy", "well", "benign", "ham", "normal"),
+    *("untreated", "absent", "nothing", "other", "good", "ok", "never"),
 }
 
 
@@ -65,7 +95,8 @@ class Draft:
 
     seen: of each column to train on, what it holds. dropped: why each dropped column is; keep: the
     check that it would have, if it can be used as it is. task_reason, positive_reason and
-    split_reason: in words. dates: the columns by whose time the table could be split.
+    split_reason: in words. dates: the columns by whose time the table could be split. doubts: in
+    words, what only whoever knows the table can say.
     """
 
     recipe: Recipe
@@ -77,6 +108,7 @@ class Draft:
     positive_reason: str
     split_reason: str
     dates: Sequence[str]
+    doubts: Sequence[str] = ()
 
 
 def draft_recipe(
@@ -112,18 +144,20 @@ def draft_recipe(
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise InputError(f"table {path}: {problem}") from error
-    task, task_reason = _find_task(table[target], task, path)
-    positive, positive_reason = None, ""
-    if task == "classification":
-        positive, positive_reason = _find_positive(table[target])
-    looks = {str(name): look_at_column(table[name]) for name in table.columns if name != target}
+    habits = find_habits(table)
+    found = _look_at_target(table[target], task, path, habits)
+    looks = {
+        str(name): look_at_column(table[name], habits) for name in table.columns if name != target
+    }
     checks = _usable_checks(looks, path)
-    data = Data(path=path, target=target, positive_class=positive, columns=checks)
-    first = Recipe(name=name, task=task, data=data, models={"none": Model(estimator="none")})
+    own = {"path": path, "columns": checks, "outside_limits": "keep"}
+    data = Data.model_validate({**own, **found.data})
+    first = Recipe(name=name, task=found.task, data=data, models={"none": Model(estimator="none")})
     frame = check_table(table, first, path).frame
-    suspects, notes = _find_suspects(frame, looks, first, progress)
+    findings = _find_suspects(frame, looks, first, progress)
+    suspects, notes = findings.suspects, findings.notes
     chosen = [name for name in checks if name not in suspects]
-    split, split_reason = _find_split(frame[[*chosen, target]], target, task)
+    split, split_reason = _find_split(frame[[*chosen, target]], target, found.task)
     left = {
         "drop": [name for name in looks if name not in chosen],
         "columns": {name: checks[name] for name in chosen},
@@ -131,14 +165,19 @@ def draft_recipe(
     data = Data.model_validate({**dict(data), **left})
     return Draft(
         recipe=_finish(first, data, split, frame[target]),
-        rows=len(table),
+        rows=len(frame),
         seen={name: "; ".join([looks[name].seen, *notes.get(name, [])]) for name in chosen},
         dropped={name: looks[name].useless or suspects[name] for name in data.drop},
         keep={name: check for name in data.drop if (check := looks[name].check)},
-        task_reason=task_reason,
-        positive_reason=positive_reason,
+        task_reason=found.reason,
+        positive_reason=found.positive_reason,
         split_reason=split_reason,
         dates=[name for name in chosen if checks[name].type == "date"],
+        doubts=[
+            *found.doubts,
+            *(f"{show(name)}: {look.doubt}" for name, look in looks.items() if look.doubt),
+            *findings.doubts,
+        ],
     )
 
 
@@ -208,16 +247,64 @@ def _yaml(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _find_task(column: pd.Series, task: str, path: str) -> tuple[Task, str]:
-    """The task, and why."""
-    kind = shown_type(column)
-    values = read_column(column[~is_missing(column)], kind)
-    _check_target(values, kind, f"table {path}: target {column.name!r}")
-    if task == "classification":
-        return "classification", "as asked for"
+@dataclass(frozen=True)
+class _Target:
+    """What was seen of the target: the task, and what the recipe's section data says of it."""
+
+    task: Task
+    reason: str
+    data: Mapping[str, Any]
+    positive_reason: str
+    doubts: Sequence[str]
+
+
+def _look_at_target(column: pd.Series, asked: str, path: str, habits: Habits) -> _Target:
+    name = str(column.name)
+    known = column[~is_missing(column)]
+    written = find_written(known, habits)
+    if written.kind in ("category", "boolean"):
+        known = column[label_text(column).notna()]
+    task, reason = _find_task(known, written, asked, f"table {path}: target {name!r}")
+    data: dict[str, Any] = {"target": name}
+    doubts = [f"{show(name)}: {written.doubt}"] if written.doubt else []
+    positive_reason = ""
+    missing = is_missing(column) if task == "regression" else label_text(column).isna()
     if task == "regression":
+        data["target_format"] = written.form
+    else:
+        labels = read_labels(column[~missing])
+        counts = labels.value_counts()
+        rare = counts[counts < _FEWEST_OF_A_CLASS]
+        if len(rare) and len(counts) - len(rare) > 1:
+            data["rare_classes"] = "drop"
+            doubts.append(
+                f"{show(name)}: {counted(len(rare), 'row')} left out, the only one of its class: "
+                + ", ".join(show(label) for label in rare.index[:_MOST_NAMED])
+            )
+            counts = counts.drop(rare.index)
+        data["positive_class"], positive_reason = _find_positive(counts)
+    if missing.any():
+        data["missing_target"] = "drop"
+        doubts.append(f"{show(name)}: {counted(int(missing.sum()), 'row')} without it left out")
+        if len(column) - missing.sum() < _FEWEST_ROWS:
+            raise InputError(
+                f"table {path} has {len(column) - missing.sum()} rows with a target; at least "
+                f"{_FEWEST_ROWS} are needed to draft from"
+            )
+    return _Target(task, reason, data, positive_reason, doubts)
+
+
+def _find_task(known: pd.Series, written: Written, asked: str, place: str) -> tuple[Task, str]:
+    """The task, and why."""
+    kind = written.kind
+    is_text = kind in ("category", "boolean")
+    values = label_text(known) if is_text else read_column(known, kind, written.form)
+    _check_target(values, kind, place)
+    if asked == "classification":
+        return "classification", "as asked for"
+    if asked == "regression":
         return "regression", "as asked for"
-    if kind == "category":
+    if is_text:
         return "classification", f"{values.nunique()} different texts"
     least, most = f"{values.min():g}", f"{values.max():g}"
     if values.nunique() == 2 and (values % 1 == 0).all():
@@ -256,62 +343,141 @@ def _are_codes(values: pd.Series) -> bool:
     )
 
 
-def _find_positive(column: pd.Series) -> tuple[Any, str]:
-    """The positive class of two, as the table writes it, and why; None of more."""
-    known = column[~is_missing(column)]
-    if not pd.api.types.is_numeric_dtype(column) and not all(known.map(_is_bool)):
-        known = read_column(known, "category")
-    shares = known.value_counts(normalize=True)
-    if len(shares) != 2:
+def _find_positive(counts: pd.Series) -> tuple[Any, str]:
+    """The positive class of two, as the table writes it, and why; None of more.
+
+    Args:
+        counts: (classes,) rows of each label, the most frequent first.
+    """
+    if len(counts) != 2:
         return None, ""
-    words = [f"{label:g}" if isinstance(label, float) else str(label) for label in shares.index]
-    words = [word.strip().lower() for word in words]
-    for number, word in enumerate(words):
-        if words[1 - number] in _POSITIVE.get(word, ()):
+    shares = counts / counts.sum()
+    words = [str(label).strip().lower() for label in shares.index]
+    for number, other in ((0, 1), (1, 0)):
+        if words[other] in _NEGATIVE and words[number] not in _NEGATIVE:
+            return _plain_label(shares.index[number]), f"{shares.iloc[number]:.1%} of the rows"
+    for number in (0, 1):
+        if words[number] in _POSITIVE and words[1 - number] not in _POSITIVE:
             return _plain_label(shares.index[number]), f"{shares.iloc[number]:.1%} of the rows"
     return _plain_label(shares.index[1]), f"the rarer one, {shares.iloc[1]:.1%} of the rows"
 
 
-def _is_bool(value: object) -> bool:
-    return isinstance(value, bool | np.bool_)
-
-
 def _plain_label(label: Any) -> bool | int | str:
     """A label as YAML writes it."""
-    if _is_bool(label):
+    if isinstance(label, bool | np.bool_):
         return bool(label)
     return label if isinstance(label, str) else int(label)
 
 
+@dataclass
+class _Findings:
+    """What there is to say of columns: why some had better be left out, and what to know of others.
+
+    doubts: what is to be said on the terminal too.
+    """
+
+    suspects: dict[str, str]
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+
+    def note(self, names: Sequence[str], words: str) -> None:
+        """Notes something of these columns together."""
+        for name in names:
+            self.notes.setdefault(name, []).append(words)
+        first = f"{show(names[0])}: " if len(names) == 1 else ""
+        self.doubts.append(first + words)
+
+
 def _find_suspects(
     frame: pd.DataFrame, looks: Mapping[str, Look], recipe: Recipe, progress: Progress
-) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Why columns had better be left out, and what to know of some that stay."""
+) -> _Findings:
     task, target, checks = recipe.task, recipe.data.target, recipe.data.columns
-    suspects = {name: looks[name].suspect for name in checks if looks[name].suspect}
+    found = _Findings({name: looks[name].suspect for name in checks if looks[name].suspect})
     unique = frame.drop_duplicates()
     sample = unique.loc[sample_rows(unique[target], task)]
-    rest = sample[[name for name in checks if name not in suspects]]
-    scores = score_each(rest, column_kinds(rest, checks), sample[target], task, progress)
-    alone = {name: f"alone it reaches {SCORE[task]} {score:.3f}" for name, score in scores.items()}
-    leaks = [name for name, score in scores.items() if score > _LEAK]
-    honest = rest.drop(columns=leaks)
-    if leaks and honest.shape[1]:
-        kinds = column_kinds(honest, checks)
-        together = score_together(honest, kinds, sample[target], task)
-        if together < _EASY:
-            words = f"all others together {together:.3f}: it seems to give the target away"
-            suspects |= {name: f"{alone[name]}, {words}" for name in leaks}
-    notes = {
-        name: [f"{alone[name]}: is it known when you predict?"]
-        for name, score in scores.items()
-        if score > _STRONG
-    }
-    if len(suspects) == len(checks):
-        return {}, {
-            name: [f"kept, since there is no other: {why}"] for name, why in suspects.items()
+    rest = sample[[name for name in checks if name not in found.suspects]]
+    _find_groups(rest, frame, target, found)
+    rest = rest.drop(columns=[name for name in rest if name in found.suspects])
+    if rest.shape[1]:
+        _find_leaks(rest, sample[target], recipe, progress, found)
+    if len(found.suspects) == len(checks):
+        kept = {
+            name: [f"kept, since there is no other: {why}"] for name, why in found.suspects.items()
         }
-    return suspects, notes
+        words = [f"{show(name)}: {why}" for name, (why,) in kept.items()]
+        return _Findings({}, kept, [*found.doubts, *words])
+    return found
+
+
+def _find_groups(rest: pd.DataFrame, frame: pd.DataFrame, target: str, found: _Findings) -> None:
+    """Finds identifiers that repeat, where the rows of one have one target."""
+    rows = len(frame)
+    names = [str(name) for name in rest if isinstance(rest[name].dtype, pd.StringDtype)]
+    for name in names:
+        groups = frame.groupby(name)[target]
+        count: int = groups.ngroups
+        if not _FEWEST_GROUPS < count <= rows / 2:
+            continue
+        is_number = str(frame[target].dtype) == "float64"
+        spread = (
+            groups.var(ddof=0).mean() / frame[target].var(ddof=0)
+            if is_number
+            else (groups.nunique() > 1).mean()
+        )
+        if spread < _SAME_IN_A_GROUP:
+            found.suspects[name] = (
+                f"{counted(count, 'value')} in {counted(rows, 'row')}, and the rows of one have "
+                "one target: an identifier of what has several rows"
+            )
+            found.doubts.append(
+                f"{show(name)} repeats: rows of one {show(name)} stand on both sides of the split, "
+                "so that the figures promise too much for a new one; train on one row of each"
+            )
+
+
+def _find_leaks(
+    rest: pd.DataFrame, targets: pd.Series, recipe: Recipe, progress: Progress, found: _Findings
+) -> None:
+    """Finds columns that give the target away, alone or a few together."""
+    task, checks = recipe.task, recipe.data.columns
+    kinds = column_kinds(rest, checks)
+    scores = score_each(rest, kinds, targets, task, progress)
+    leaks = [name for name, score in scores.items() if score.value > _LEAK]
+    honest = rest.drop(columns=leaks)
+    together = {
+        label: score_together(honest, column_kinds(honest, checks), targets, task, label)
+        for label in {scores[name].label for name in leaks if honest.shape[1]}
+    }
+    for name, score in scores.items():
+        alone = f"alone it reaches {_in_words(score, task)}"
+        others = together.get(score.label, 1.0)
+        if score.value > _LEAK and others < _EASY and not _is_rule(rest[name], targets, task):
+            words = f"{alone}, all others together {others:.3f}: it seems to give the target away"
+            found.suspects[name] = words
+        elif score.value > _STRONG:
+            found.note([name], f"{alone}: is it known when you predict?")
+    if task == "regression" or recipe.is_binary:
+        few, reached = find_sum(honest, kinds, targets, task, _LEAK)
+        if few:
+            names = f"{', '.join(map(show, few[:-1]))} and {show(few[-1])}"
+            words = f"{names} together reach {SCORE[task]} {reached:.3f}: are they known when you"
+            found.note(few, f"{words} predict?")
+
+
+def _is_rule(column: pd.Series, targets: pd.Series, task: str) -> bool:
+    """Whether classes lie on the sides of an edge in a column, each with many values of it.
+
+    What is filled in after the fact has few values, or none, for some class.
+    """
+    if task == "regression" or column.dtype.kind != "f":
+        return False
+    groups = column.groupby(targets.to_numpy())
+    return bool((groups.nunique() > np.minimum(_MANY_VALUES, groups.size() / 2)).all())
+
+
+def _in_words(score: Score, task: str) -> str:
+    of_class = "" if score.label is None else f" of the class {show(score.label)}"
+    return f"{SCORE[task]} {score.value:.3f}{of_class}"
 
 
 def _find_split(frame: pd.DataFrame, target: str, task: str) -> tuple[Split, str]:
@@ -364,9 +530,22 @@ def _finish(first: Recipe, data: Data, split: Split, targets: pd.Series) -> Reci
         decision=decision,
         default_model=_default_model(models, len(targets)),
         models=models,
+        sweep=Sweep(models=tuple(models), space={name: _SPACES[name] for name in models}),
         metrics=Metrics(primary=primary),
         gate=gate,
     )
+
+
+_SPACES: dict[str, dict[str, Any]] = {
+    "ridge": {"alpha": "log(1e-3, 1e3)"},
+    "logistic_regression": {"C": "log(1e-3, 100)"},
+    "random_forest": {"min_samples_leaf": "range(1, 21)", "max_features": "interval(0.2, 1)"},
+    "gradient_boosting": {"learning_rate": "log(0.01, 0.2)", "max_depth": "range(2, 7)"},
+    "hist_gradient_boosting": {
+        "learning_rate": "log(0.02, 0.3)",
+        "max_leaf_nodes": "range(7, 64, 8)",
+    },
+}
 
 
 def _default_model(models: Mapping[str, Model], rows: int) -> str:

@@ -1,6 +1,8 @@
 """The features that a recipe declares, fitted on the training rows."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,15 @@ from modelling.formulas import parse_formula
 from modelling.recipe import ColumnCheck, Features, QuantileScore
 from modelling.sklearn_wrapper import apply_features
 
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
 
 def fit_features(
     frame: pd.DataFrame,
     features: Features,
     kinds: Mapping[str, str] | None = None,
-    may_miss: bool = False,
+    may_miss: Collection[str] | bool = False,
+    formats: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Fits the declared features: quantiles are taken from these rows, formulas need no fit.
 
@@ -24,7 +29,9 @@ def fit_features(
         frame: (n, raw columns), the training rows without the target, as `check_table` gives them.
         features: as the recipe declares them.
         kinds: number, boolean, category or date, by column; all are numbers if not said.
-        may_miss: whether rows with missing values are to be predicted; the Pipeline imputes then.
+        may_miss: the columns in which a value may be missing when it is to be predicted, or whether
+            all are; the Pipeline imputes if there is one.
+        formats: how text writes a column's numbers or dates, where it is not the usual way.
 
     Returns:
         What `apply_features` of the logged model needs, as plain JSON values.
@@ -45,9 +52,13 @@ def fit_features(
                     f"feature {name!r}: column {column!r} is a {kinds[column]}; arithmetic needs "
                     "numbers"
                 )
+    gaps = list(frame.columns) if may_miss is True else list(may_miss or ())
     fitted = {
         "columns": {name: kinds[name] for name in frame.columns},
-        "imputes": may_miss,
+        "formats": dict(formats or {}),
+        "spellings": _spellings(frame, kinds),
+        "gaps": sorted(gaps),
+        "imputes": bool(gaps),
         "formulas": {name: parse_formula(text) for name, text in features.formulas.items()},
         "quantile_scores": {
             name: _fit_quantiles(frame, score) for name, score in features.quantile_scores.items()
@@ -55,6 +66,33 @@ def fit_features(
     }
     _check_finite(frame, features, fitted)
     return fitted
+
+
+def _spellings(frame: pd.DataFrame, kinds: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """By category, how training writes what pandas takes for a number or a boolean: 02139."""
+    found = {}
+    for name in frame.columns:
+        if kinds[name] == "category":
+            values = frame[name].dropna().unique().tolist()
+            plain = {value: text for value in values if (text := number_as_text(value))}
+            often = Counter(plain.values())  # which of 7, 07 and 007 a 7 is: its own text, or none
+            found[name] = {
+                text: value
+                for value, text in sorted(plain.items())
+                if often[text] == 1 and text != value
+            }
+    return {name: others for name, others in found.items() if others}
+
+
+def number_as_text(text: str) -> str | None:
+    """Returns the number or boolean that a text spells as pandas would write it, 7 for 007."""
+    if text.lower() in ("true", "false"):
+        return text.capitalize()
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    exact = int(text) if text.lstrip("+-").isdigit() else number
+    return str(int(exact)) if float(number).is_integer() else str(number)
 
 
 def column_kinds(frame: pd.DataFrame, declared: Mapping[str, ColumnCheck]) -> dict[str, str]:

@@ -1,16 +1,28 @@
-"""Columns that give the target away: what each alone says of it, by cross-validation."""
+"""Columns that give the target away: what each says of it, or a few together."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict, train_test_split
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import (
+    KFold,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_val_score,
+    train_test_split,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from modelling.answers import Answers, Values
 from modelling.estimators import build_pipeline, describe_inputs
 from modelling.features import fit_features
-from modelling.metrics import MULTICLASS_METRICS, REGRESSION_METRICS
+from modelling.metrics import REGRESSION_METRICS
 from modelling.recipe import Features, Model
 from modelling.sklearn_wrapper import apply_features
 
@@ -18,6 +30,7 @@ SCORE = {"regression": "r2", "classification": "roc_auc"}
 
 _MOST_ROWS = 10_000
 _FOLDS = 3
+_MOST_TOGETHER = 3
 _KIND = {"regression": "Regressor", "classification": "Classifier"}
 _LARGEST = float(np.finfo(np.float32).max)  # that a tree of scikit-learn takes
 _LINE = Model(estimator="sklearn.linear_model.LinearRegression")
@@ -56,9 +69,21 @@ def sample_rows(targets: pd.Series, task: str) -> pd.Index:
     return rows
 
 
+@dataclass(frozen=True)
+class Score:
+    """How well columns tell the target: of a regression r2, of a classification roc_auc.
+
+    value: of several classes that of the class that is told best; label: which that is, if there
+    are several. NaN where nothing can be said.
+    """
+
+    value: float
+    label: Any = None
+
+
 def score_each(
     frame: pd.DataFrame, kinds: Mapping[str, str], targets: pd.Series, task: str, progress: Progress
-) -> dict[str, float]:
+) -> dict[str, Score]:
     """Scores each column as the only one that a small tree is given.
 
     Args:
@@ -69,29 +94,99 @@ def score_each(
         progress: goes through the names, and shows how far it is.
 
     Returns:
-        By column, over rows that the tree was not fitted on: r2 of a regression (of a straight
-        line, if that is better), roc_auc of a classification (with several classes the mean over
-        them, each against all others); NaN where nothing can be said.
+        By column, over rows that the tree was not fitted on; of a regression that of a straight
+        line, if it is better.
     """
     scores = {}
     for name in progress(list(frame.columns)):
         models = [_tree(task)]
         if task == "regression" and kinds[name] == "number":
             models.append(_LINE)
-        scores[name] = max(_score(frame[[name]], kinds, targets, task, model) for model in models)
+        found = [_score(frame[[name]], kinds, targets, task, model) for model in models]
+        scores[name] = max(found, key=lambda score: score.value)
     return scores
 
 
 def score_together(
-    frame: pd.DataFrame, kinds: Mapping[str, str], targets: pd.Series, task: str
+    frame: pd.DataFrame, kinds: Mapping[str, str], targets: pd.Series, task: str, label: Any = None
 ) -> float:
-    """Scores all columns together, in a forest, as `score_each` scores each alone."""
-    return _score(frame, kinds, targets, task, _forest(task))
+    """Scores all columns together, in a forest, as `score_each` scores each alone.
+
+    Args:
+        frame: (n, columns) as `check_table` gives them.
+        kinds: number, boolean, category or date, by column.
+        targets: (n,) numbers or labels.
+        task: regression or classification.
+        label: of several classes, the one that is to be told.
+    """
+    return _score(frame, kinds, targets, task, _forest(task), label).value
+
+
+def find_sum(
+    frame: pd.DataFrame, kinds: Mapping[str, str], targets: pd.Series, task: str, least: float
+) -> tuple[list[str], float]:
+    """Finds the few columns of numbers whose weighted sum, or product, tells the target.
+
+    Args:
+        frame: (n, columns) as `check_table` gives them.
+        kinds: number, boolean, category or date, by column.
+        targets: (n,) numbers or labels.
+        task: regression or classification, of two classes.
+        least: the score from which on it is told.
+
+    Returns:
+        At most three columns, and their score; none where more are needed, or one is enough.
+    """
+    numbers = frame[[str(name) for name in frame if kinds[str(name)] == "number"]].dropna()
+    if numbers.shape[1] < 2 or len(numbers) < 2 * _FOLDS:
+        return [], float("nan")
+    targets = targets[numbers.index]
+    ways = [(numbers, targets)]
+    if task == "regression" and (targets > 0).all():
+        positive = numbers[[name for name in numbers if (numbers[name] > 0).all()]]
+        ways.append((positive.map(np.log), targets.map(np.log)))
+    for columns, sums in ways:
+        if columns.shape[1] > 1 and _score_line(columns, sums, task) > least:
+            ranked = _by_weight(columns, sums, task)
+            for count in range(1, _MOST_TOGETHER + 1):
+                chosen = ranked[:count]
+                score = _score_line(columns[chosen], sums, task)
+                if score > least:
+                    return (chosen, score) if count > 1 else ([], float("nan"))
+    return [], float("nan")
+
+
+def _line(task: str) -> Any:
+    model = LinearRegression() if task == "regression" else LogisticRegression(C=100, max_iter=200)
+    return make_pipeline(StandardScaler(), model)
+
+
+def _score_line(columns: pd.DataFrame, targets: pd.Series, task: str) -> float:
+    folds = (KFold if task == "regression" else StratifiedKFold)(
+        _FOLDS, shuffle=True, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = cross_val_score(_line(task), columns, targets, cv=folds, scoring=SCORE[task])
+    return float(np.mean(scores))
+
+
+def _by_weight(columns: pd.DataFrame, targets: pd.Series, task: str) -> list[str]:
+    """The columns, those with the largest weights in a line first."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        weights = np.abs(_line(task).fit(columns, targets)[-1].coef_).ravel()
+    return [str(columns.columns[place]) for place in np.argsort(-weights, kind="stable")]
 
 
 def _score(
-    frame: pd.DataFrame, kinds: Mapping[str, str], targets: pd.Series, task: str, model: Model
-) -> float:
+    frame: pd.DataFrame,
+    kinds: Mapping[str, str],
+    targets: pd.Series,
+    task: str,
+    model: Model,
+    label: Any = None,
+) -> Score:
     known = {name: kinds[name] for name in frame.columns}
     fitted = fit_features(frame, Features(), known, may_miss=True)
     inputs = apply_features(frame, fitted)
@@ -103,14 +198,19 @@ def _score(
     )
     numbers, labels = pd.factorize(targets, sort=True)
     if len(inputs) < 2 * _FOLDS or len(labels) < 2:
-        return float("nan")
+        return Score(float("nan"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rare categories: it is a rough look
         if task == "regression":
             predicted = cross_val_predict(pipeline, inputs, targets, cv=folds)
-            return REGRESSION_METRICS["r2"](Answers(predicted), targets.to_numpy())
+            return Score(REGRESSION_METRICS["r2"](Answers(predicted), targets.to_numpy()))
         probabilities: Values = cross_val_predict(
             pipeline, inputs, numbers, cv=folds, method="predict_proba"
         )
-    answers = Answers(np.argmax(probabilities, axis=1).astype(float), probabilities)
-    return MULTICLASS_METRICS["roc_auc"](answers, numbers.astype(float))
+    of_each = [
+        Score(roc_auc_score(numbers == number, probabilities[:, number]), name)
+        for number, name in enumerate(labels)
+        if label is None or name == label
+    ]
+    best = max(of_each, key=lambda score: score.value)
+    return best if len(labels) > 2 else Score(best.value)

@@ -2,17 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from modelling.answers import Answers, Classes, Values
 from modelling.errors import InputError, unknown_name
+from modelling.features import number_as_text
 from modelling.gate import Rows, adds_up, resample, rows_to_draw
 from modelling.metrics import OF_A_CLASS, Metric
 from modelling.recipe import Promotion
-from modelling.sklearn_wrapper import is_missing, read_column
+from modelling.sklearn_wrapper import is_missing
+from modelling.table import label_text, read_cells
 from modelling.words import show_figure
 
 
@@ -131,24 +132,34 @@ def check_classes(metric: str, targets: Values, classes: Classes | None, source:
             )
 
 
-def read_targets(column: pd.Series, classes: Classes | None, source: str) -> pd.Series:
+def read_targets(
+    column: pd.Series,
+    classes: Classes | None,
+    source: str,
+    form: str = "",
+    decimal_comma: bool = False,
+) -> pd.Series:
     """Reads (n,) targets of new rows, as the model knows them; missing where the cell is empty.
 
     Args:
         column: as `read_table` gives it.
         classes: of the model; None for a regression.
         source: the table's path or URI, for messages.
+        form: how text writes the numbers of a regression, as `read_column` takes it.
+        decimal_comma: whether 1,5 is a number, if nothing is said.
 
     Raises:
         InputError: a value is no number, or no class that the model knows.
     """
     known = {} if classes is None else {str(label): label for label in classes.labels}
-    read: pd.Series[Any]
     if classes is None:
-        read = read_column(column, "number")
+        read = read_cells(column, "number", form, decimal_comma)
+        wrong = (read.isna() & ~is_missing(column)).to_numpy()
     else:
-        read = read_column(column, "category").map(known)
-    wrong = (read.isna() & ~is_missing(column)).to_numpy()
+        text = label_text(column)
+        plain = text.map(number_as_text, "ignore")
+        read = text.where(text.isin(known), plain).map(known)
+        wrong = (read.isna() & text.notna()).to_numpy()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         value = str(column.iloc[row])[:60]

@@ -4,6 +4,7 @@ A key that does not exist here is refused, with the nearest one that does. What 
 below it: scripts/write_recipe_reference.py makes docs/recipe_reference.md of this.
 """
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date, datetime
@@ -70,11 +71,35 @@ Limit = Annotated[
 ]
 
 
+_A_DAY = datetime(2026, 11, 21)
+_A_NUMBER = re.compile(r"\D*?1([.,' ]?)234([.,])56\D*")
+
+
+def _check_number_format(form: str) -> None:
+    found = _A_NUMBER.fullmatch(form)
+    if found is None or found[1] == found[2]:
+        raise ValueError(
+            f"format {form!r} is not the number 1234.56 as the table writes it, such as "
+            "'1.234,56', '1 234,56', '$1,234.56' or '1234.56%'"
+        )
+
+
+def _check_date_format(form: str) -> None:
+    with suppress(ValueError):
+        if datetime.strptime(_A_DAY.strftime(form), form) == _A_DAY:
+            return
+    raise ValueError(f"format {form!r} does not write a date; for 21/11/2026 it is '%d/%m/%Y'")
+
+
 class ColumnCheck(Section):
     """What a column must hold. A table that does not is refused."""
 
     type: ColumnType = "number"
     """What is in the cells; a category is text."""
+    format: str = ""
+    """How text writes it, where it is not the usual way: the number 1234.56 as it would stand there
+    (`1.234,56`, `1 234,56`, `$1,234.56`, `1234.56%`, which reads 26% as 26); or a date as Python's
+    strptime does (`%d/%m/%Y`; a time of day may follow)."""
     min: Limit = None
     """The lowest allowed value: a number, or a date like 2026-11-21."""
     max: Limit = None
@@ -83,7 +108,11 @@ class ColumnCheck(Section):
     """The share of empty cells that is allowed."""
 
     @model_validator(mode="after")
-    def _range_is_of_the_type(self) -> Self:
+    def _format_and_range_are_of_the_type(self) -> Self:
+        if self.format and self.type in ("boolean", "category"):
+            raise ValueError(f"a {self.type} has no format")
+        if self.format:
+            (_check_date_format if self.type == "date" else _check_number_format)(self.format)
         for limit in (self.min, self.max):
             if limit is not None and self.type in ("boolean", "category"):
                 raise ValueError(f"a {self.type} has no min and no max")
@@ -118,6 +147,15 @@ class Data(Section):
     """CSV, CSV.gz or Parquet: a path from the project's root, an absolute one, or a URI."""
     target: str
     """The column to predict."""
+    target_format: str = ""
+    """How its numbers are written, as `format` of a column."""
+    missing_target: Literal["refuse", "drop"] = "refuse"
+    """What is done about rows whose target is missing: the table is refused, or they are left out
+    and counted."""
+    rare_classes: Literal["refuse", "drop"] = "refuse"
+    """The same for the rows of a class that has one row only."""
+    outside_limits: Literal["refuse", "drop", "keep"] = "refuse"
+    """The same for rows with a value below min or above max; keep trains on them, and counts."""
     positive_class: bool | int | float | str | None = None
     """Makes a classification a binary one: the class that the model is to find, and that precision,
     recall, costs and the threshold are about."""
@@ -126,6 +164,13 @@ class Data(Section):
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
     """The columns to train on, by name; others are left out. Without any, all but the target and
     the dropped ones are trained on, each with the type that it shows."""
+
+    @field_validator("target_format")
+    @classmethod
+    def _target_format_is_of_a_number(cls, form: str) -> str:
+        if form:
+            _check_number_format(form)
+        return form
 
     @model_validator(mode="after")
     def _target_is_no_feature(self) -> Self:

@@ -254,7 +254,8 @@ def build_space(recipe: Recipe, model: str, given: Mapping[str, Any]) -> Space:
 
     Args:
         recipe: its `sweep` section holds models and ranges.
-        model: names of models with commas; `auto` is those of that section, or the default model.
+        model: names of models with commas; `auto` is those of that section, or the default model;
+            all models as they are, where nothing else is said.
         given: ranges by hyperparameter, which take the place of the recipe's. A name such as
             `random_forest.max_depth` belongs to that model, a plain one to all that are swept.
 
@@ -262,7 +263,9 @@ def build_space(recipe: Recipe, model: str, given: Mapping[str, Any]) -> Space:
         InputError: a model, a hyperparameter or a value is wrong, or there is nothing to sweep.
     """
     if model == "auto":
-        names = recipe.sweep.models or (recipe.choose_model("auto")[0],)
+        is_race = not (given or recipe.sweep.models or recipe.sweep.space)
+        names = tuple(recipe.models) if is_race else recipe.sweep.models
+        names = names or (recipe.choose_model("auto")[0],)
     else:
         names = tuple(dict.fromkeys(_split(model)))
     for name in names:

@@ -6,15 +6,19 @@ It must not import anything of this project, so that a model of last year still 
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
 import mlflow.models
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.compute as compute
 import skops.io
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
 from mlflow.exceptions import MlflowException
@@ -300,18 +304,18 @@ def find_problems(
         The first reason of each such row, by its number from 0.
     """
     problems: dict[int, str] = {}
+    gaps = fitted.get("gaps", fitted["columns"] if fitted["imputes"] else ())
     for name, kind in fitted["columns"].items():
-        if kind == "category":
-            wrong = _no_values(frame[name])
-        else:
-            read = inputs[f"{name} (days)" if kind == "date" else name]
-            wrong = ~np.isfinite(read.to_numpy())
-        for row in np.flatnonzero(wrong).tolist():
-            value = frame[name].iloc[row]
-            is_blank = isinstance(value, str) and not value.strip()
-            if not pd.api.types.is_scalar(value) or not (is_blank or pd.isna(value)):
-                problems.setdefault(row, f"column {name!r}: {str(value)[:60]!r} is no {kind}")
-            elif not fitted["imputes"]:
+        read = inputs[f"{name} (days)" if kind == "date" else name]
+        wrong = read.isna() if kind == "category" else ~np.isfinite(read)
+        if not wrong.any():
+            continue
+        missing = is_missing(frame[name]).to_numpy()
+        for row in np.flatnonzero(wrong.to_numpy() & ~missing).tolist():
+            value = str(frame[name].iloc[row])[:60]
+            problems.setdefault(row, f"column {name!r}: {value!r} is no {kind}")
+        if name not in gaps:
+            for row in np.flatnonzero(missing).tolist():
                 problems.setdefault(row, f"column {name!r} is missing")
     for name in [] if fitted["imputes"] else [*fitted["formulas"], *fitted["quantile_scores"]]:
         for row in np.flatnonzero(~np.isfinite(inputs[name].to_numpy())).tolist():
@@ -319,58 +323,202 @@ def find_problems(
     return problems
 
 
+# What a raw cell means: the kind of its column alone decides, whatever stands beside it.
+
+GAPS = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null"),
+)
+"""Text that says that there is no value: what pandas.read_csv takes for it, and NaT."""
+
+TRUE = ("true", "t", "yes", "y", "1", "oui", "vrai", "ja", "wahr", "si", "sí", "sim")
+FALSE = ("false", "f", "no", "n", "0", "non", "faux", "nein", "falsch", "nee", "não", "nao")
+"""Text of a boolean, in small letters."""
+
+LARGEST_EXACT = 2**53
+"""From here on a float does not hold every whole number."""
+
+_PLAIN_NUMBER = r"^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:inf|infinity))$"
+_NUMBER_FORMAT = re.compile(r"(\D*?)1([.,' ]?)234([.,])56(\D*)")
+_MARKS = {" ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}
+_SIGN = "[-+\u2212]"
+_BLANKS = "[\\s\u00a0\u2009\u202f]*"
+_MINUS = ("-", "\u2212", "()")
+_TIMES_OF_DAY = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+
+
 def is_missing(column: pd.Series) -> pd.Series:
-    """Says which of (n,) raw values are missing: none there, or a text of nothing but blanks."""
-    if pd.api.types.is_numeric_dtype(column) or column.dtype.kind in "Mm":
-        return column.isna()
-    return column.isna() | _is_blank(_as_text(column))
+    """Says which of (n,) raw values are missing: none there, or text that is one of GAPS."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    missing = column.isna()
+    if isinstance(column.dtype, pd.StringDtype):
+        return missing | column.str.strip().isin(GAPS)
+    if column.dtype == object:
+        words = [isinstance(value, str) and value.strip() in GAPS for value in column]
+        return missing | np.array(words, dtype=bool)
+    return missing
 
 
-def _is_blank(text: pd.Series) -> pd.Series:
-    return text.str.strip().eq("").fillna(False).astype(bool)
+def read_column(
+    column: pd.Series, kind: str, form: str = "", spellings: Mapping[str, str] | None = None
+) -> pd.Series:
+    """Reads (n,) raw values as a kind.
 
-
-def read_column(column: pd.Series, kind: str) -> pd.Series:
-    """Reads (n,) raw values as a kind: number, boolean, category or date.
+    Args:
+        column: text, as a CSV file and a request have it, or typed values, or both.
+        kind: number, boolean, category or date.
+        form: how text writes them: the number 1234.56, such as `1.234,56` or `$1,234.56`; or a date
+            as `strptime` does, such as %d/%m/%Y. Plain numbers and ISO dates, if not said.
+        spellings: how training wrote a category that is given as a number: 02139 for 2139.
 
     Returns:
-        float64 (a boolean is 0 or 1), text, or dates without a time zone; missing where a value is
-        missing, blank, or cannot be read.
+        float64 (a boolean is 0 or 1), text without blanks around it, or dates without a time zone;
+        missing where a value is missing or cannot be read.
     """
+    if kind == "number" and column.dtype == "float64":
+        return column
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if isinstance(column.dtype, pd.StringDtype):
+        return _read_text(column, kind, form)
+    if column.dtype != object:
+        return _read_values(column, kind, spellings or {})
+    is_text = np.array([isinstance(value, str) for value in column], dtype=bool)
+    is_value = np.array([pd.api.types.is_scalar(value) for value in column], dtype=bool)
+    if kind == "date":
+        is_value &= [not isinstance(value, Number) for value in column]
+    read = _read_values(column.where(is_value & ~is_text), kind, spellings or {})
+    if is_text.any():
+        read = read.copy()
+        read[is_text] = _read_text(column[is_text].astype("str"), kind, form)
+    return read
+
+
+def _read_values(column: pd.Series, kind: str, spellings: Mapping[str, str]) -> pd.Series:
+    """Reads values that are no text."""
     if kind == "category":
-        text = _as_text(column)
-        return text.mask(_is_blank(text))
-    if column.dtype == object:
-        column = column.mask(_no_values(column))
+        return column.map(lambda value: _text(value, spellings), na_action="ignore").astype("str")
     is_number = pd.api.types.is_numeric_dtype(column)
     is_time = column.dtype.kind in "Mm"
     if is_number if kind == "date" else is_time:
         return pd.Series(pd.NaT if kind == "date" else np.nan, index=column.index)
     if kind == "date":
-        dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
-        return dates.dt.tz_localize(None).astype("datetime64[us]")
-    if column.dtype == "float64" and kind == "number":
-        return column
+        return _plain_dates(pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601"))
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     return numbers if kind == "number" else numbers.where(numbers.isin([0, 1]))
 
 
-def _no_values(column: pd.Series) -> np.ndarray:
-    """Where a list or a mapping stands in place of a value, as JSON may have it."""
-    if column.dtype != object:
-        return np.zeros(len(column), dtype=bool)
-    return np.array([not pd.api.types.is_scalar(value) for value in column], dtype=bool)
+def _text(value: Any, spellings: Mapping[str, str]) -> str | None:
+    """A value as training wrote it, without the `.0` that a gap beside it brings in pandas."""
+    if isinstance(value, float | np.floating):
+        if abs(float(value)) >= LARGEST_EXACT:
+            return None  # its last digits are lost
+        value = int(value) if float(value).is_integer() else value
+    return spellings.get(str(value), str(value))
 
 
-def _as_text(column: pd.Series) -> pd.Series:
-    """Text as it is, and numbers without the `.0` that a missing value beside them brings."""
-    if isinstance(column.dtype, pd.StringDtype):
-        return column
-    return column.map(_text, na_action="ignore").astype("str")
+def _read_text(column: pd.Series, kind: str, form: str) -> pd.Series:
+    text = pyarrow.array(column.str.strip())
+    if isinstance(text, pyarrow.ChunkedArray):
+        text = text.combine_chunks()
+    text = text.cast(pyarrow.large_string())
+    text = compute.if_else(compute.is_in(text, pyarrow.array(GAPS, text.type)), None, text)
+    if kind == "number":
+        numbers = _read_formatted(text, form) if form else _read_numbers(text)
+        return pd.Series(numbers, index=column.index, name=column.name)
+    if kind == "boolean":
+        return pd.Series(_read_booleans(text), index=column.index, name=column.name)
+    read = text.to_pandas().astype("str").set_axis(column.index).rename(column.name)
+    return read if kind == "category" else _read_dates(read, form)
 
 
-def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _read_numbers(text: pyarrow.Array) -> np.ndarray:
+    """The nearest float to what is written, whatever else is in the column."""
+    try:
+        return _as_floats(text)
+    except pyarrow.ArrowInvalid:
+        is_number = compute.match_substring_regex(text, _PLAIN_NUMBER)
+        numbers = _as_floats(compute.if_else(is_number, text, None))
+    lower = compute.utf8_lower(text)
+    for word, value in (("true", 1.0), ("false", 0.0)):
+        numbers[compute.fill_null(compute.equal(lower, word), False).to_numpy(False)] = value
+    return numbers
+
+
+def _as_floats(text: pyarrow.Array) -> np.ndarray:
+    return np.array(text.cast(pyarrow.float64()).to_numpy(zero_copy_only=False))
+
+
+def _read_formatted(text: pyarrow.Array, form: str) -> np.ndarray:
+    before, thousands, decimal, after = number_format(form)
+    mark = _MARKS.get(thousands, re.escape(thousands))
+    whole = (rf"[1-9]\d{{0,2}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|" if thousands else "") + r"\d*"
+    pattern = (
+        rf"^(?P<sign>{_SIGN}|\(|)BLANKS(?:{re.escape(before.strip())})?BLANKS(?P<inner>{_SIGN}|)"
+        rf"BLANKS(?P<whole>{whole})(?:{re.escape(decimal)}(?P<fraction>\d*))?"
+        rf"(?P<power>(?:[eE][+-]?\d+)?)BLANKS(?:{re.escape(after.strip())})?BLANKS(?P<close>\)?)$"
+    ).replace("BLANKS", _BLANKS)
+    found = compute.extract_regex(text, pattern)
+    parts = {
+        name: compute.fill_null(compute.struct_field(found, name), "")
+        for name in ("sign", "inner", "whole", "fraction", "power", "close")
+    }
+    digits = compute.replace_substring_regex(parts["whole"], r"\D", "")
+    spelled = _join(digits, ".", parts["fraction"], parts["power"])
+    signs = _join(parts["sign"], parts["inner"], parts["close"])
+    is_number = compute.and_(
+        compute.match_substring_regex(spelled, _PLAIN_NUMBER),
+        compute.is_in(signs, pyarrow.array(("", "+", *_MINUS), text.type)),
+    )
+    numbers = _as_floats(compute.if_else(is_number, spelled, None))
+    is_below = compute.is_in(signs, pyarrow.array(_MINUS, text.type))
+    return np.where(is_below.to_numpy(zero_copy_only=False), -numbers, numbers)
+
+
+def _join(*parts: pyarrow.Array | str) -> pyarrow.Array:
+    texts = [
+        pyarrow.scalar(part, pyarrow.large_string()) if isinstance(part, str) else part
+        for part in (*parts, "")
+    ]
+    return compute.binary_join_element_wise(*texts)
+
+
+def number_format(form: str) -> tuple[str, str, str, str]:
+    """Takes apart how 1234.56 is written: what is before, both marks, what is after.
+
+    Raises:
+        ValueError: it is not that number.
+    """
+    found = _NUMBER_FORMAT.fullmatch(form)
+    if found is None or found[2] == found[3]:
+        raise ValueError(f"{form!r} is not the number 1234.56 as the table writes it")
+    return found[1], found[2], found[3], found[4]
+
+
+def _read_booleans(text: pyarrow.Array) -> np.ndarray:
+    numbers = _read_numbers(text)
+    numbers[~np.isin(numbers, [0, 1])] = np.nan
+    lower = compute.utf8_lower(text)
+    for words, value in ((TRUE, 1.0), (FALSE, 0.0)):
+        is_word = compute.is_in(lower, pyarrow.array(words, lower.type))
+        numbers[is_word.to_numpy(zero_copy_only=False)] = value
+    return numbers
+
+
+def _read_dates(text: pd.Series, form: str) -> pd.Series:
+    """The dates of a format, with or without a time of day; and those that ISO 8601 writes."""
+    read = pd.Series(pd.NaT, index=text.index, name=text.name, dtype="datetime64[us]")
+    for pattern in [*(form + time for time in _TIMES_OF_DAY if form), "ISO8601"]:
+        rest = (read.isna() & text.notna()).to_numpy()
+        if rest.any():
+            dates = pd.to_datetime(text[rest], errors="coerce", utc=True, format=pattern)
+            read[rest] = _plain_dates(dates)
+    return read
+
+
+def _plain_dates(dates: pd.Series) -> pd.Series:
+    return dates.dt.tz_localize(None).astype("datetime64[us]")
 
 
 def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
@@ -386,7 +534,11 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         then the declared features, float64, missing where they have no finite value.
     """
     kinds = fitted["columns"]
-    read = {name: read_column(frame[name], kind) for name, kind in kinds.items()}
+    formats, spellings = fitted.get("formats", {}), fitted.get("spellings", {})
+    read = {
+        name: read_column(frame[name], kind, formats.get(name, ""), spellings.get(name))
+        for name, kind in kinds.items()
+    }
     numbers = {
         name: read[name].to_numpy() for name, kind in kinds.items() if kind in ("number", "boolean")
     }

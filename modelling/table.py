@@ -1,12 +1,9 @@
 """The table: read, checked against the recipe, described and digested."""
 
-import codecs
-import csv
-import gzip
 import re
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,24 +12,23 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow as arrow
+import pyarrow.compute as compute
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
 from modelling.answers import find_class
+from modelling.csv_files import CsvForm, as_written, sniff_csv
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
-from modelling.sklearn_wrapper import is_missing, read_column
+from modelling.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
 
-BLOCK_BYTES = 8 << 20
-"""Of a CSV file that are read at a time; a row must fit in."""
-
-_SNIFFED_BYTES = 64 * 1024
-_SEPARATORS = ",;\t|"
 _MOST_CLASSES = 100
+_FEWEST_OF_A_CLASS = 2
 _MOST_COUNTED = 1_000_000
-_CODE = r"\s*[+-]?0\d"  # digits that are no quantity
-_DECIMAL = re.compile(r"\s*[+-]?\d*([.,])\d+([eE][+-]?\d+)?\s*")
+_CODE = r"[+-]?0\d"  # digits that are no quantity
+_DECIMAL_COMMA = "1234,56"
+_NO_GAP = "None"  # as a label; elsewhere it is one, as for pandas
 
 
 @dataclass(frozen=True)
@@ -40,21 +36,32 @@ class CheckedTable:
     """A table that holds what its recipe says.
 
     frame: the features (float64; text for a category; dates), then the target (float64, or the
-    labels of a classification: int64, bool or text); left_out: the columns of the file that are
-    neither declared nor dropped.
+    labels of a classification: int64, bool or text); its rows keep the numbers from 0 that they
+    have in the file. left_out: the columns of the file that are neither declared nor dropped.
+    rows_left_out: how many rows are not here, by the key of the recipe that says so. outside: of
+    rows that are here, in words, what is below a min or above a max.
     """
 
     frame: pd.DataFrame
     left_out: list[str]
+    rows_left_out: Mapping[str, int] = field(default_factory=dict)
+    outside: Sequence[str] = ()
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Reads a CSV (comma, semicolon, tab or bar; also gzipped) or Parquet file.
 
-    A semicolon-separated file may write decimals with a comma. Text must be UTF-8.
+    The cells of a CSV file stay text, as they are written: what they mean, the kind of their column
+    decides. Excel's line `sep=;`, UTF-16 and nameless empty columns are understood, and
+    Windows-1252 where it is sure.
+
+    Returns:
+        The table; of a CSV file with the attributes `decimal_comma`: whether 1,5 may be a number in
+        it; and `encoding`.
 
     Raises:
-        InputError: the file is missing, empty, binary, ragged, or has no row or two equal columns.
+        InputError: the file is missing, empty, no table, ragged, or has no row or two equal
+            columns.
     """
     if not path.is_file():
         raise not_there(path)
@@ -63,18 +70,34 @@ def read_table(path: Path) -> pd.DataFrame:
             magic = file.read(4)
         if not magic:
             raise InputError(f"table {path} is empty")
-        table = _read_parquet(path) if magic == b"PAR1" else _read_csv(path, magic)
-    except (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        form = None if magic == b"PAR1" else sniff_csv(path, magic)
+        table = _read_csv(path, form) if form else _read_parquet(path)
+    except (arrow.ArrowException, OSError, EOFError, UnicodeError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
-    names = pd.Index(table.column_names)
-    if not names.is_unique:
-        raise InputError(f"table {path} has two columns named {names[names.duplicated()][0]!r}")
+    check_names(table.column_names, path)
     if not table.num_rows:
         raise InputError(f"table {path} has a header, but no rows")
     # Column by column, and each column of Arrow's goes when it has become one of pandas.
     frame = table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
     arrow.default_memory_pool().release_unused()
+    if form:
+        frame.attrs = {"decimal_comma": form.decimal_comma, "encoding": form.encoding}
     return frame
+
+
+def check_names(names: Sequence[str], path: Path) -> None:
+    """Checks that the columns have different names.
+
+    Raises:
+        InputError: two have the same, or none.
+    """
+    index = pd.Index(names)
+    if not index.is_unique:
+        twice = str(index[index.duplicated()][0])
+        raise InputError(
+            f"table {path} has two columns "
+            + (f"named {twice!r}" if twice.strip() else "without a name, with values below it")
+        )
 
 
 def _read_parquet(path: Path) -> arrow.Table:
@@ -82,116 +105,36 @@ def _read_parquet(path: Path) -> arrow.Table:
     # Not the whole file at once, beside the table that it becomes.
     table = arrow_parquet.read_table(path, pre_buffer=False, buffer_size=1 << 20)
     nameless = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
-    return table.drop_columns(nameless)
-
-
-def _read_csv(path: Path, magic: bytes) -> arrow.Table:
-    """The table with times of day as they are written, since scoring reads text too."""
-    form = sniff_csv(path, magic)
-    table = _read_columns(path, form)
-    for name, kind in zip(table.column_names, table.schema.types, strict=True):
-        if arrow.types.is_binary(kind):
-            raise InputError(f"table {path} is not UTF-8 text: column {name!r}; save it as UTF-8")
-    times = [field.name for field in table.schema if _is_time(field.type)]
-    if not times or len(set(table.column_names)) < table.num_columns:
-        return table
-    as_written = _read_columns(path, form, times)
-    for name in times:
-        table = table.set_column(table.column_names.index(name), name, as_written[name])
+    table = table.drop_columns(nameless)
+    for place, name in enumerate(table.column_names):
+        column = table.column(place)
+        # Beside a gap pandas makes floats of them, which do not hold all of their digits.
+        if column.null_count and arrow.types.is_integer(column.type) and _is_large(column):
+            table = table.set_column(place, name, column.cast(arrow.string()))
     return table
 
 
-def _is_time(kind: arrow.DataType) -> bool:
-    return arrow.types.is_time(kind) or arrow.types.is_timestamp(kind)
+def _is_large(column: arrow.ChunkedArray) -> bool:
+    ends = compute.min_max(column).as_py()
+    return any(end is not None and abs(end) >= LARGEST_EXACT for end in ends.values())
 
 
-def _read_columns(path: Path, form: "CsvForm", as_text: Sequence[str] = ()) -> arrow.Table:
-    """All columns, each as what it shows; or only some, as text."""
+def _read_csv(path: Path, form: CsvForm) -> arrow.Table:
+    """The cells as text, without the empty columns and rows that Excel leaves at the end."""
     with form.open(path) as stream:
-        return arrow_csv.read_csv(
-            stream,
-            # A message names the row only when one thread reads.
-            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-            parse_options=arrow_csv.ParseOptions(delimiter=form.separator, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                include_columns=as_text,
-                column_types=dict.fromkeys(as_text, arrow.string()),
-                strings_can_be_null=True,
-                decimal_point="," if form.decimal_comma else ".",
-            ),
-        )
-
-
-class _WithLf:
-    """Replaces CRLFs in a text that comes in pieces."""
-
-    def __init__(self) -> None:
-        self._held = b""  # a CR whose LF may come with the next piece
-
-    def __call__(self, piece: arrow.Buffer) -> bytes:
-        text = self._held + piece.to_pybytes()
-        self._held = b"\r" if piece.size and text.endswith(b"\r") else b""
-        return text.removesuffix(self._held).replace(b"\r\n", b"\n")
-
-
-@dataclass(frozen=True)
-class CsvForm:
-    """How a CSV file is written: its separator, its decimal mark, gzipped or not."""
-
-    separator: str
-    decimal_comma: bool
-    gzipped: bool
-
-    def open(self, path: Path) -> arrow.NativeFile:
-        """Opens the text of the file, with LFs for its CRLFs: those in cells are the file's too."""
-        stream = arrow.input_stream(str(path), compression="gzip" if self.gzipped else None)
-        return arrow.TransformInputStream(stream, _WithLf())
-
-
-def sniff_csv(path: Path, magic: bytes) -> CsvForm:
-    """Looks at the beginning of a CSV file.
-
-    Args:
-        path: the file.
-        magic: its first bytes.
-
-    Raises:
-        InputError: it is binary, no UTF-8 text, or has no row.
-    """
-    gzipped = magic.startswith(b"\x1f\x8b")
-    with gzip.open(path) if gzipped else path.open("rb") as file:
-        head = file.read(_SNIFFED_BYTES)
-    if b"\0" in head:
-        raise InputError(f"table {path} is binary, neither CSV nor Parquet")
-    is_whole = len(head) < _SNIFFED_BYTES
-    try:  # the last character may be cut
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=is_whole)
-    except UnicodeDecodeError as error:
-        line = head.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"table {path} is not UTF-8 text: {error.reason} in line {line}; save it as UTF-8"
-        ) from error
-    lines = text.strip().splitlines()
-    if not lines:
-        raise InputError(f"table {path} is empty")
-    if len(lines) == 1 and is_whole:
-        raise InputError(f"table {path} has a header, but no rows")
-    separator = _separator(text)
-    rows = lines[1:] if is_whole else lines[1:-1]
-    return CsvForm(separator, separator == ";" and _has_decimal_comma(rows), gzipped)
-
-
-def _has_decimal_comma(rows: Sequence[str]) -> bool:
-    """Whether some cell is a number with a comma, and none is one with a point."""
-    cells = (cell for row in csv.reader(rows, delimiter=";") for cell in row)
-    return {found[1] for cell in cells if (found := _DECIMAL.fullmatch(cell))} == {","}
-
-
-def _separator(text: str) -> str:
-    """The separator that splits the header into most columns; a comma if none does."""
-    header = text.splitlines()[:1]
-    widths = {mark: len(next(csv.reader(header, delimiter=mark), [])) for mark in _SEPARATORS}
-    return max(_SEPARATORS, key=lambda mark: widths[mark])
+        names = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip")).schema.names
+    with form.open(path) as stream:
+        table = arrow_csv.read_csv(stream, **form.options(), convert_options=as_written(names))
+    empty = [
+        place
+        for place, name in enumerate(names)
+        if not name.strip() and table.column(place).null_count == table.num_rows
+    ]
+    table = table.select([place for place in range(len(names)) if place not in empty])
+    rows = table.num_rows
+    while rows and not any(column[rows - 1].is_valid for column in table.columns):
+        rows -= 1
+    return table.slice(0, rows)
 
 
 def not_there(path: Path) -> InputError:
@@ -221,6 +164,7 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
         InputError: a column is missing or holds something that is not allowed, with the row
             (counted from 1, without the header) and the value; or the target cannot be learnt.
     """
+    table = table.reset_index(drop=True)
     target = recipe.data.target
     checks = _column_checks(table, recipe, source)
     time_column = recipe.split.time_column
@@ -229,16 +173,85 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
             raise InputError(f"table {source}: " + unknown_name("column", name, table.columns))
     known = {*checks, *recipe.data.drop, target, time_column}
     left_out = [name for name in table.columns if name not in known]
+    table, without_target = _with_target(table, recipe, source)
+    decimal_comma = has_decimal_comma(table)
     columns = {
-        name: _read(table[name], "number" if check.type == "integer" else check.type, source)
-        for name, check in checks.items()
+        name: _read(table[name], check, source, decimal_comma) for name, check in checks.items()
     }
-    columns[target] = _read_target(table[target], recipe, source)
+    columns[target] = _read_target(table[target], recipe, source, decimal_comma)
     if recipe.task == "regression":
         checks[target] = ColumnCheck()
     frame = pd.DataFrame(columns, index=table.index, copy=False)
+    frame, beyond, outside = _within_limits(frame, checks, recipe.data.outside_limits)
+    frame, rare = _without_rare_classes(frame, recipe)
+    _check_values(frame, checks, recipe, source)
+    left = {"missing_target": without_target, "outside_limits": beyond, "rare_classes": rare}
+    return CheckedTable(frame, left_out, left, outside)
+
+
+def has_decimal_comma(table: pd.DataFrame) -> bool:
+    """Says whether 1,5 may be a number in a table, as `read_table` gives it."""
+    return bool(table.attrs.get("decimal_comma", False))
+
+
+def _with_target(table: pd.DataFrame, recipe: Recipe, source: str) -> tuple[pd.DataFrame, int]:
+    """The rows that have a target, and how many others there are."""
+    column = table[recipe.data.target]
+    missing = is_missing(column) if recipe.task == "regression" else label_text(column).isna()
+    count = int(missing.sum())
+    if not count:
+        return table, 0
+    if recipe.data.missing_target == "refuse":
+        row = int(np.flatnonzero(missing)[0])
+        raise InputError(
+            f"table {source}: column {column.name!r}, row {row + 1} is missing"
+            f"{_and_more(count - 1)}; the target must be known, or data.missing_target: drop"
+        )
+    if count == len(table):
+        raise InputError(f"table {source}: target {column.name!r} is empty")
+    return table[~missing.to_numpy()], count
+
+
+def _within_limits(
+    frame: pd.DataFrame, checks: Mapping[str, ColumnCheck], outside: str
+) -> tuple[pd.DataFrame, int, list[str]]:
+    """The rows to go on with, how many are left out, and what is outside the limits of others."""
+    if outside == "refuse":
+        return frame, 0, []
+    beyond = pd.Series(False, index=frame.index)
+    words = []
+    for name, check in checks.items():
+        for side, limit in (("below min", check.min), ("above max", check.max)):
+            if limit is None:
+                continue
+            values, edge = frame[name], _limit(limit)
+            wrong = values.lt(edge) if side == "below min" else values.gt(edge)
+            if wrong.any():
+                beyond |= wrong
+                rows = f"{name!r} is {side} {limit_text(limit)} in row {values[wrong].index[0] + 1}"
+                words.append(rows + _and_more(int(wrong.sum()) - 1))
+    if outside == "keep":
+        return frame, 0, words
+    return frame[~beyond], int(beyond.sum()), []
+
+
+def _without_rare_classes(frame: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, int]:
+    if recipe.task == "regression" or recipe.data.rare_classes == "refuse":
+        return frame, 0
+    labels = frame[recipe.data.target]
+    rare = labels.map(labels.value_counts()) < _FEWEST_OF_A_CLASS
+    return frame[~rare], int(rare.sum())
+
+
+def _check_values(
+    frame: pd.DataFrame, checks: dict[str, ColumnCheck], recipe: Recipe, source: str
+) -> None:
+    target = recipe.data.target
+    if frame.empty:
+        raise InputError(f"table {source}: no row is left")
+    limits = recipe.data.outside_limits == "refuse"
     try:
-        _schema(checks).validate(frame, lazy=True, inplace=True)
+        _schema(checks, limits).validate(frame, lazy=True, inplace=True)
     except SchemaErrors as error:
         raise InputError(f"table {source}: {_first_failure(error.failure_cases)}") from error
     if recipe.task == "classification":
@@ -247,7 +260,6 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
         raise InputError(
             f"table {source}: target {target!r} is constant, there is nothing to learn"
         )
-    return CheckedTable(frame, left_out)
 
 
 def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str, ColumnCheck]:
@@ -255,7 +267,7 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
     if data.target not in table.columns:
         raise InputError(f"table {source}: " + unknown_name("target", data.target, table.columns))
     declared = data.columns or {
-        str(name): ColumnCheck(type=shown_type(table[name]), missing=1.0)
+        str(name): ColumnCheck(type=shown_type(table[name], has_decimal_comma(table)), missing=1.0)
         for name in table.columns
         if name not in (*data.drop, data.target, recipe.split.time_column)
     }
@@ -264,73 +276,144 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
     return dict(declared)
 
 
-def shown_type(column: pd.Series) -> ColumnType:
+def shown_type(column: pd.Series, decimal_comma: bool = False) -> ColumnType:
     """Returns the type of a column that nobody declared: a number, category or date.
 
-    Text is a number or a date if every value that is not blank reads as one; but 007 is text.
+    Text is a number or a date if every value that is not missing reads as one; but 007 is text.
+
+    Args:
+        column: (n,) raw values.
+        decimal_comma: whether 1,5 is a number.
     """
     if column.dtype.kind == "M":
         return "date"
     known = column[~is_missing(column)]
     if pd.api.types.is_numeric_dtype(column) or known.empty:
         return "number"
-    if read_column(known, "number").abs().lt(np.inf).all():
+    if read_cells(known, "number", decimal_comma=decimal_comma).abs().lt(np.inf).all():
         return "category" if read_column(known, "category").str.match(_CODE).any() else "number"
     return "date" if read_column(known, "date").notna().all() else "category"
 
 
-def _read(column: pd.Series, kind: str, source: str) -> pd.Series:
+def read_cells(
+    column: pd.Series, kind: str, form: str = "", decimal_comma: bool = False
+) -> pd.Series:
+    """Reads (n,) raw values as `read_column` does; if decimal_comma, 1,5 is 1.5 besides."""
+    kind = "number" if kind == "integer" else kind
+    read = read_column(column, kind, form)
+    if kind == "number" and decimal_comma and not form and read is not column:
+        read = read.fillna(read_column(column, kind, _DECIMAL_COMMA))
+    return read
+
+
+def read_numbers(
+    table: pd.DataFrame, features: Mapping[str, Any], decimal_comma: bool
+) -> pd.DataFrame:
+    """Returns the raw columns that a model reads, with its numbers and booleans as float64.
+
+    Args:
+        table: n rows, of text or of values.
+        features: of the model, as `fit_features` gives them.
+        decimal_comma: whether 1,5 is a number in this table.
+
+    Returns:
+        n rows; what cannot be read is left as it is, for the model to say so.
+    """
+    formats = features.get("formats", {})
+    columns = {name: table[name] for name in features["columns"]}
+    for name, kind in features["columns"].items():
+        if kind in ("number", "boolean"):
+            read = read_cells(table[name], kind, formats.get(name, ""), decimal_comma)
+            wrong = read.isna() & ~is_missing(table[name]) if read.hasnans else read.isna()
+            columns[name] = read.astype(object).where(~wrong, table[name]) if wrong.any() else read
+    return pd.DataFrame(columns, index=table.index, copy=False)
+
+
+def _read(column: pd.Series, check: ColumnCheck, source: str, decimal_comma: bool) -> pd.Series:
     """Reads a column as its kind, as the model will read it when it predicts."""
-    values = read_column(column, kind)
+    values = read_cells(column, check.type, check.format, decimal_comma)
+    if not values.hasnans:
+        return values
     wrong = values.isna() & ~is_missing(column)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
+        kind = "number" if check.type == "integer" else check.type
+        written = check.format or "2026-11-21"
         raise InputError(
-            f"table {source}: column {column.name!r}, row {row + 1}: "
+            f"table {source}: column {column.name!r}, row {column.index[row] + 1}: "
             f"{str(column.iloc[row])[:60]!r} is not a {kind}{_and_more(int(wrong.sum()) - 1)}"
-            + ("; a date is written 2026-11-21" if kind == "date" else "")
+            + (f"; a date is written {written}" if kind == "date" else "")
+            + (f"; the format is {check.format}" if check.format and kind == "number" else "")
         )
     return values
 
 
-def read_time(column: pd.Series, source: str) -> pd.Series:
+def read_time(
+    column: pd.Series, source: str, check: ColumnCheck | None = None, decimal_comma: bool = False
+) -> pd.Series:
     """Reads (n,) values that put the rows in order: dates or numbers, missing where a cell is.
 
     Args:
         column: of the table as read.
         source: the table's path or URI, for messages.
+        check: what the recipe says of the column.
+        decimal_comma: whether 1,5 is a number.
 
     Raises:
         InputError: a value is text that is neither, whose order would be that of the alphabet.
     """
-    kind = shown_type(column)
-    return _read(column, "number" if kind == "number" else "date", source)
+    if check is None or check.type in ("boolean", "category"):
+        is_number = shown_type(column, decimal_comma) == "number"
+        check = ColumnCheck(type="number" if is_number else "date")
+    return _read(column, check, source, decimal_comma)
 
 
-def _read_target(column: pd.Series, recipe: Recipe, source: str) -> pd.Series:
+def _read_target(column: pd.Series, recipe: Recipe, source: str, decimal_comma: bool) -> pd.Series:
     """The target of a regression as numbers; the labels of a classification as they are."""
-    missing = is_missing(column)
-    if missing.any():
-        row = int(np.flatnonzero(missing)[0])
-        more = _and_more(int(missing.sum()) - 1)
-        raise InputError(
-            f"table {source}: column {column.name!r}, row {row + 1} is missing{more}; "
-            "the target must be known"
-        )
     if recipe.task == "regression":
-        return _read(column, "number", source)
+        return _read(column, ColumnCheck(format=recipe.data.target_format), source, decimal_comma)
+    labels = read_labels(column)
+    if labels.dtype.kind == "f":
+        row = int(np.flatnonzero(labels % 1 != 0)[0])
+        raise InputError(
+            f"table {source}: target {column.name!r}, row {column.index[row] + 1}: "
+            f"{labels.iloc[row]:g} is no class; to predict numbers, set task: regression"
+        )
+    return labels
+
+
+def label_text(column: pd.Series) -> pd.Series:
+    """Reads (n,) raw labels of classes as text without blanks around it; None is a word there."""
+    text = read_column(column, "category")
+    if isinstance(column.dtype, pd.StringDtype) or column.dtype == object:
+        text = text.mask(column.map(_is_none), _NO_GAP)
+    return text
+
+
+def _is_none(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() == _NO_GAP
+
+
+def read_labels(column: pd.Series) -> pd.Series:
+    """Reads (n,) labels of classes, none missing.
+
+    Returns:
+        bool, int64, float64 where a number has a fraction, or text without blanks around it: text
+        is what all of it spells.
+    """
     if all(isinstance(value, bool | np.bool_) for value in column):
         return column.astype(bool)
-    if not pd.api.types.is_numeric_dtype(column):
-        return read_column(column, "category")
-    fraction = column % 1 != 0
-    if fraction.any():
-        row = int(np.flatnonzero(fraction)[0])
-        raise InputError(
-            f"table {source}: target {column.name!r}, row {row + 1}: {column.iloc[row]:g} is no "
-            "class; to predict numbers, set task: regression"
-        )
-    return column.astype("int64")
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype("int64") if (column % 1 == 0).all() else column.astype("float64")
+    text = label_text(column)
+    if text.str.lower().isin(["true", "false"]).all():
+        return text.str.lower() == "true"
+    numbers = read_column(text, "number")
+    if numbers.isna().any() or numbers.abs().ge(LARGEST_EXACT).any():
+        return text
+    if text.str.match(_CODE).any() or text.str.lower().isin(["true", "false"]).any():
+        return text
+    return numbers.astype("int64") if (numbers % 1 == 0).all() else numbers
 
 
 def _check_classes(labels: pd.Series, recipe: Recipe, source: str) -> None:
@@ -346,11 +429,12 @@ def _check_classes(labels: pd.Series, recipe: Recipe, source: str) -> None:
             f"{target} has {len(classes)} different values, more than the {_MOST_CLASSES} that a "
             "classification may have; to predict numbers, set task: regression"
         )
-    rare = [name for name in classes if counts[name] < 2]
+    rare = [name for name in classes if counts[name] < _FEWEST_OF_A_CLASS]
     if rare:
         raise InputError(
             f"{target}: class {rare[0]!r} has one row, at least two are needed"
-            f"{_and_more(len(rare) - 1, 'such class', 'such classes')}"
+            f"{_and_more(len(rare) - 1, 'such class', 'such classes')}; data.rare_classes: drop "
+            "leaves them out"
         )
     positive = recipe.data.positive_class
     if positive is None and len(classes) == 2:
@@ -366,20 +450,22 @@ def _check_classes(labels: pd.Series, recipe: Recipe, source: str) -> None:
         find_class(classes, positive)
 
 
-def _schema(checks: dict[str, ColumnCheck]) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema({name: _pandera_column(check) for name, check in checks.items()})
+def _schema(checks: dict[str, ColumnCheck], limits: bool) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(
+        {name: _pandera_column(check, limits) for name, check in checks.items()}
+    )
 
 
-def _pandera_column(check: ColumnCheck) -> pa.Column:
+def _pandera_column(check: ColumnCheck, limits: bool) -> pa.Column:
     rules = []
     if check.type in ("number", "integer"):
         rules.append(pa.Check(np.isfinite, name="finite", ignore_na=True))
     if check.type == "integer":
         rules.append(pa.Check(lambda column: column % 1 == 0, name="an integer", ignore_na=True))
-    if check.min is not None:
+    if limits and check.min is not None:
         least = f"at least {limit_text(check.min)}"
         rules.append(pa.Check.ge(_limit(check.min), error=least))
-    if check.max is not None:
+    if limits and check.max is not None:
         most = f"at most {limit_text(check.max)}"
         rules.append(pa.Check.le(_limit(check.max), error=most))
     if check.missing:

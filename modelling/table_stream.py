@@ -15,17 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as arrow
-import pyarrow.compute as compute
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
+from modelling.csv_files import CsvForm, as_written, sniff_csv
 from modelling.errors import InputError
-from modelling.table import BLOCK_BYTES, CsvForm, first_line, not_there, sniff_csv
+from modelling.features import number_as_text
+from modelling.table import check_names, first_line, not_there, read_numbers
 
 _BUFFER_BYTES = 1 << 20  # of each column of a Parquet file
 _ENDINGS = (".parquet", ".parq", ".pq")
-_NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
-_WHOLE_NUMBER = r"^(0|-?[1-9]\d*)$"
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 Item = TypeVar("Item")
@@ -120,57 +119,35 @@ def _ahead(items: Iterator[Item]) -> Iterator[Item]:
             yield item  # type: ignore[misc]
 
 
-def _check_names(names: Sequence[str], path: Path) -> list[str]:
-    twice = pd.Index(names)[pd.Index(names).duplicated()]
-    if len(twice):
-        raise InputError(f"table {path} has two columns named {twice[0]!r}")
-    return list(names)
-
-
 # CSV
 
 
 def _open_csv(path: Path, magic: bytes) -> TableStream:
-    form = sniff_csv(path, magic)
+    form = sniff_csv(path, magic, is_strict=False)
     with form.open(path) as stream:
-        reader = arrow_csv.open_csv(
-            stream,
-            arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-            _parse_options(form, lambda _row: "skip"),
-        )
-        names = _check_names(reader.schema.names, path)
+        reader = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip"))
+        # What has no name, the empty columns at the end of a sheet among them, nobody can ask for.
+        names = [name for name in reader.schema.names if name.strip()]
+    check_names(names, path)
     return TableStream(path, names, frozenset(names), None, form)
-
-
-def _parse_options(form: CsvForm, on_broken_row: Any) -> arrow_csv.ParseOptions:
-    return arrow_csv.ParseOptions(
-        delimiter=form.separator, newlines_in_values=True, invalid_row_handler=on_broken_row
-    )
 
 
 def _csv_batches(table: TableStream, columns: Sequence[str], batch_rows: int) -> Iterator[Batch]:
     """The rows as text; a row with too few or too many fields is told by its number."""
     assert table.form is not None  # noqa: S101
     broken: dict[int, tuple[str, str]] = {}
+    before = 2 if table.form.first_line else 1  # with the header
 
     def keep(row: arrow_csv.InvalidRow) -> str:
         fields = f"has {row.actual_columns} fields, the header has {row.expected_columns}"
-        broken[row.number - 1] = fields, row.text  # the header is number 1
+        broken[row.number - before] = fields, row.text
         return "skip"
 
+    wanted = list(columns) or table.columns[:1]
+    convert = as_written(wanted)
+    convert.include_columns = wanted
     with table.form.open(table.path) as stream:
-        reader = arrow_csv.open_csv(
-            stream,
-            # Only one thread numbers the broken rows.
-            arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-            _parse_options(table.form, keep),
-            arrow_csv.ConvertOptions(
-                include_columns=list(columns) or table.columns[:1],
-                column_types=dict.fromkeys(table.columns, arrow.string()),
-                strings_can_be_null=True,
-                check_utf8=False,  # done by `as_frame`, which names the row
-            ),
-        )
+        reader = arrow_csv.open_csv(stream, **table.form.options(keep), convert_options=convert)
         next_row = 1
         for block in reader:
             for piece in _pieces(block, batch_rows):
@@ -224,7 +201,9 @@ def _open_parquet(path: Path, files: tuple[Path, ...]) -> TableStream:
         for column in parquet.schema_arrow:
             types[column.name] = _common(types.get(column.name, column.type), column.type)
         own = [*parquet.schema_arrow.names, *_partition(path, file)]
-        names = names or _check_names(own, file)
+        if not names:
+            check_names(own, file)
+            names = own
         missing = [name for name in names if name not in own]
         if missing:
             raise InputError(
@@ -280,7 +259,7 @@ def _parquet_batches(
 
 def as_frame(
     batch: Batch,
-    kinds: Mapping[str, str],
+    features: Mapping[str, Any],
     stream: TableStream,
     numeric_categories: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, dict[int, str]]:
@@ -288,9 +267,10 @@ def as_frame(
 
     Args:
         batch: n rows.
-        kinds: number, boolean, category or date, of each column that the model reads.
+        features: of the model, as `fit_features` gives them.
         stream: where the batch is from.
-        numeric_categories: categories whose values were numbers or booleans in training.
+        numeric_categories: of a model that knows no spellings, the categories whose values were
+            numbers or booleans in training.
 
     Returns:
         n rows, with text left where it does not spell the kind; and by number from 0 the rows with
@@ -298,19 +278,21 @@ def as_frame(
     """
     problems: dict[int, str] = {}
     columns: dict[str, Any] = {}
-    for name, kind in kinds.items():
+    for name, kind in features["columns"].items():
         values = _one_array(batch.table[name])
-        if name in stream.texts or arrow.types.is_string(values.type):
+        if arrow.types.is_string(values.type):
             values, wrong = _valid_text(values)
             for row in wrong:
                 problems.setdefault(row, f"column {name!r} is not UTF-8 text")
+        elif kind == "category" and arrow.types.is_integer(values.type):
+            values = values.cast(arrow.string())  # pandas makes floats of them beside a gap
+        columns[name] = values.to_pandas()
+    frame = read_numbers(pd.DataFrame(columns, copy=False), features, stream.decimal_comma)
+    for name in numeric_categories:
         if name in stream.texts:
-            columns[name] = _spelled(values, kind, stream.decimal_comma, name in numeric_categories)
-        elif kind in ("number", "boolean") and _is_plain_number(values.type):
-            columns[name] = _as_floats(values)
-        else:
-            columns[name] = values.to_pandas()
-    return pd.DataFrame(columns, copy=False), problems
+            text = frame[name].str.replace(",", ".") if stream.decimal_comma else frame[name]
+            frame[name] = text.map(lambda value: number_as_text(value) or value, "ignore")
+    return frame, problems
 
 
 def _one_array(column: arrow.ChunkedArray) -> arrow.Array:
@@ -340,74 +322,6 @@ def _valid_text(text: arrow.Array) -> tuple[arrow.Array, list[int]]:
     return arrow.array(kept, arrow.string()), wrong
 
 
-def _spelled(text: arrow.Array, kind: str, decimal_comma: bool, numeric: bool) -> Any:
-    """The values that text spells, for a kind."""
-    if kind in ("number", "boolean"):
-        return _numbers_from(text, decimal_comma)
-    if kind == "category" and numeric:
-        spelled = compute.replace_substring(text, ",", ".") if decimal_comma else text
-        return _canonical(spelled).to_pandas()
-    return text.to_pandas()
-
-
-def _is_plain_number(kind: arrow.DataType) -> bool:
-    return arrow.types.is_floating(kind) or arrow.types.is_integer(kind) or kind == arrow.bool_()
-
-
-def _as_floats(values: arrow.Array) -> npt.NDArray[np.float64]:
-    if values.type == arrow.bool_():
-        values = values.cast(arrow.uint8())
-    return values.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False)
-
-
-def _numbers_from(text: arrow.Array, decimal_comma: bool) -> npt.NDArray[Any]:
-    """(n,) float64; or, if some text spells no number, objects with that text among them.
-
-    A number is the same whatever else is in the batch: the nearest one to what is written.
-    """
-    spelled = compute.replace_substring(text, ",", ".") if decimal_comma else text
-    for kind in (arrow.float64(), arrow.bool_()):
-        try:
-            return _as_floats(spelled.cast(kind))
-        except arrow.ArrowInvalid:
-            continue
-    spelled = compute.utf8_trim_whitespace(spelled)
-    is_number = compute.fill_null(compute.match_substring_regex(spelled, _NUMBER), False)
-    lower = compute.utf8_lower(spelled)
-    is_true, is_false = compute.equal(lower, "true"), compute.equal(lower, "false")
-    spelled = compute.if_else(is_number, spelled, None)
-    values = _as_floats(spelled.cast(arrow.float64())).astype(object)
-    values[compute.fill_null(is_true, False).to_numpy(zero_copy_only=False)] = 1.0
-    values[compute.fill_null(is_false, False).to_numpy(zero_copy_only=False)] = 0.0
-    for row in np.flatnonzero(pd.isna(values)):
-        if text[row].is_valid:
-            values[row] = text[int(row)].as_py()
-    return values
-
-
-def _canonical(text: arrow.Array) -> arrow.Array:
-    """Numbers and booleans in text, spelled as the model spells them: 7 for 007 and 7.0."""
-    if compute.all(compute.match_substring_regex(text, _WHOLE_NUMBER), min_count=0).as_py():
-        return text
-    return arrow.array([_canonical_value(value) for value in text.to_pylist()], arrow.string())
-
-
-def _canonical_value(value: str | None) -> str | None:
-    if value is None:
-        return None
-    if value.strip().lower() in ("true", "false"):
-        return value.strip().capitalize()
-    try:
-        return str(int(value))
-    except ValueError:
-        pass
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return str(int(number)) if number.is_integer() else str(number)
-
-
 def is_numeric_category(values: Sequence[str]) -> bool:
     """Says whether the values of a category were numbers or booleans before they became text."""
     return bool(values) and all(map(_is_canonical, values))
@@ -418,4 +332,4 @@ def _is_canonical(value: str) -> bool:
         float(value)
     except ValueError:
         return value in ("True", "False")
-    return _canonical_value(value) == value
+    return number_as_text(value) == value

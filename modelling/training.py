@@ -25,7 +25,10 @@ class Fitting:
 def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
     """Fits the recipe's features on (n, raw columns) training rows, without the target."""
     kinds = column_kinds(raw, recipe.data.columns)
-    features = fit_features(raw, recipe.features, kinds, _may_miss(recipe))
+    checks = recipe.data.columns
+    gaps = [name for name in raw.columns if not checks or checks[name].missing]
+    formats = {name: check.format for name, check in checks.items() if check.format}
+    features = fit_features(raw, recipe.features, kinds, gaps, formats)
     # Numbers in one block go to the estimator as they are, not as another copy of them.
     inputs = pd.DataFrame(dict(apply_features(raw, features).items()), copy=True)
     return Fitting(features, inputs)
@@ -45,11 +48,6 @@ def unseen_inputs(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:
             f"{problems[min(problems)]}"
         )
     return inputs
-
-
-def _may_miss(recipe: Recipe) -> bool:
-    checks = recipe.data.columns.values()
-    return not checks or any(check.missing for check in checks)
 
 
 def unfitted_pipeline(

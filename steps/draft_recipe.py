@@ -125,6 +125,7 @@ def _summary(draft: Draft, place: Path, command: str) -> str:
         ("task", f"{recipe.task} of {show(recipe.data.target)} ({draft.task_reason})"),
         ("columns", f"{len(recipe.data.columns)} to train on, {len(draft.dropped)} dropped"),
         *(("", f"{show(name)}: {why}") for name, why in [*draft.dropped.items()][:_MOST_SHOWN]),
+        *zip(["sure?", *[""] * len(draft.doubts)], draft.doubts, strict=False),
         ("split", f"{recipe.split.method}, {recipe.split.test_size:.0%} test rows"),
         (
             "models",

@@ -26,7 +26,7 @@ from modelling.monitoring import Kept, check_classes, hold_against, promise_for,
 from modelling.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
-from modelling.table import read_table
+from modelling.table import has_decimal_comma, read_numbers, read_table
 from modelling.words import show_figure
 from steps.drift import drift_counts, in_words, log_drift
 from steps.registry import get_champion
@@ -149,8 +149,10 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
             raise InputError(f"table {data}: " + unknown_name("column", name, table.columns))
     labels = model.pipeline.classes_.tolist() if recipe.task == "classification" else []
     classes = find_classes(recipe, labels)
-    targets = read_targets(table[target], classes, data)
-    inputs, said, problems = model.predict_valid(table)
+    decimal_comma = has_decimal_comma(table)
+    targets = read_targets(table[target], classes, data, recipe.data.target_format, decimal_comma)
+    rows = read_numbers(table, model.features, decimal_comma)
+    inputs, said, problems = model.predict_valid(rows)
     drift = drift_counts(trained)
     drift.add(inputs)
     known = targets.notna().to_numpy()

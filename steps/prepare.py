@@ -17,7 +17,15 @@ from engine.tags import OUTPUT_DIGEST
 from modelling.digest import table_digest
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table
-from modelling.table import check_table, profile_table, read_table, read_time
+from modelling.table import (
+    CheckedTable,
+    check_table,
+    has_decimal_comma,
+    profile_table,
+    read_table,
+    read_time,
+)
+from modelling.words import counted
 from steps.step import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_TIMES, load_parts, run_step, step_run
 from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
@@ -43,11 +51,18 @@ def prepare(recipe: str, data: str) -> None:
 
 
 def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
+    if table.attrs.get("encoding") == "cp1252":
+        click.echo("prepare: the table is read as Windows-1252, since it is not UTF-8 text")
     checked = check_table(table, recipe, source)
     if checked.left_out:
         click.echo(f"prepare: left out, not in the recipe: {', '.join(map(str, checked.left_out))}")
+    for key, count in checked.rows_left_out.items():
+        if count:
+            click.echo(f"prepare: {counted(count, 'row')} left out, as data.{key} says")
+    for words in checked.outside:
+        click.echo(f"prepare: kept, as data.outside_limits says: {words}")
     time_column = recipe.split.time_column
-    time = read_time(table[time_column], source) if time_column else None
+    time = _read_time(table, time_column, checked, recipe, source) if time_column else None
     split = split_table(checked.frame, recipe.data.target, recipe.split, time)
     digests = [
         _write_side(getattr(split, name), name, source, recipe.data.target)
@@ -59,7 +74,8 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
         _log_parquet(ranks, TRAIN_TIMES)
     # Beside the rows, whose digest is the same in whatever order the table has them.
     keys = split.rows[ROW_KEY].to_numpy()[split.test_rows]
-    _log_parquet(pd.DataFrame({ROW_KEY: keys, "row": split.test_rows + 1}), TEST_ROW_NUMBERS)
+    numbers = checked.frame.index.to_numpy()[split.test_rows] + 1
+    _log_parquet(pd.DataFrame({ROW_KEY: keys, "row": numbers}), TEST_ROW_NUMBERS)
     log_table(profile_table(checked.frame), "profile")
     log_metrics(
         {
@@ -68,12 +84,22 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
             "columns_left_out": len(checked.left_out),
             "train_rows": len(split.train_rows),
             "test_rows": len(split.test_rows),
+            "rows_left_out": sum(checked.rows_left_out.values()),
             "duplicate_rows": split.duplicate_rows,
             "duplicates_across_split": split.duplicates_across_split,
         }
     )
     mlflow.set_tag("pipeline.columns_left_out", ", ".join(map(str, checked.left_out)) or "none")
     mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256("".join(digests).encode()).hexdigest())
+
+
+def _read_time(
+    table: pd.DataFrame, name: str, checked: CheckedTable, recipe: Recipe, source: str
+) -> pd.Series:
+    """What orders the rows that are trained on or tested."""
+    check = recipe.data.columns.get(name)
+    rows = table[name].reset_index(drop=True)[checked.frame.index]
+    return read_time(rows, source, check, has_decimal_comma(table))
 
 
 def _log_parquet(frame: pd.DataFrame, name: str) -> None:

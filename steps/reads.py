@@ -28,5 +28,5 @@ READS = {
     "register": (*_MEASURED, "gate", "promotion"),
     "rollback": ("name", "promotion.stage"),
     "score": ("name", "task", "data.drop", "drift"),
-    "monitor": (*_MEASURED, "promotion", "monitor"),
+    "monitor": (*_MEASURED, "data.target_format", "promotion", "monitor"),
 }

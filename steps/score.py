@@ -275,8 +275,7 @@ def _score_batch(
 ) -> tuple[arrow.Table | None, dict[int, str]]:
     """The key columns and answers of the rows that can be scored, and why the others cannot."""
     model = trained.pyfunc.unwrap_python_model()
-    kinds = model.features["columns"]
-    frame, reasons = as_frame(batch, kinds, request.stream, numeric_categories)
+    frame, reasons = as_frame(batch, model.features, request.stream, numeric_categories)
     positions = np.arange(len(frame))
     if reasons:
         positions = np.delete(positions, list(reasons))
@@ -294,7 +293,12 @@ def _score_batch(
 
 
 def _numeric_categories(trained: TrainedModel, drift: DriftCounts) -> list[str]:
-    """The categories that were numbers in training, by all their values or, unknown, the usual."""
+    """Of a model that knows no spellings, the categories that were numbers in training.
+
+    By all their values or, where these are not known, the usual ones.
+    """
+    if "spellings" in trained.pyfunc.unwrap_python_model().features:
+        return []
     known = known_categories(trained.pyfunc.unwrap_python_model().pipeline)
     return [
         name

@@ -218,7 +218,11 @@ def _signature(recipe: Recipe, raw: pd.DataFrame, answers: pd.DataFrame) -> Mode
     As a double, MLflow would refuse a column of integers that pandas read as such; as an integer,
     one with missing values.
     """
-    numbers = {name for name, check in recipe.data.columns.items() if check.type == "number"}
+    numbers = {
+        name
+        for name, check in recipe.data.columns.items()
+        if check.type == "number" and not check.format  # else it may come as text
+    }
     kinds = {name: DataType.double if name in numbers else AnyType() for name in raw.columns}
     return ModelSignature(
         inputs=Schema([ColSpec(kind, name) for name, kind in kinds.items()]),

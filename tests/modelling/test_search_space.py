@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from modelling.errors import InputError
 from modelling.recipe import load_recipe
+from modelling.search import choose_sampler, count_trials
 from modelling.search_space import (
     Choices,
     Integers,
@@ -164,7 +165,13 @@ def test_a_space_that_the_estimator_does_not_take_is_refused(recipe, model, give
     assert "\n" not in str(refused.value)
 
 
-def test_nothing_to_sweep_is_refused(recipe):
+def test_without_a_section_the_models_are_raced_as_they_are(recipe):
     bare = recipe.model_copy(update={"sweep": type(recipe.sweep)()})
+    space = build_space(bare, "auto", {})
+    assert [*space.grid()] == [Point(name, {}) for name in recipe.models]
+    assert (choose_sampler(space, "auto"), count_trials(space, "grid", None)) == ("grid", 5)
     with pytest.raises(InputError, match="nothing to sweep"):
-        build_space(bare, "auto", {})
+        build_space(bare, "ridge", {})
+    alone = bare.model_copy(update={"models": {"ridge": recipe.models["ridge"]}})
+    with pytest.raises(InputError, match="nothing to sweep"):
+        build_space(alone.model_copy(update={"default_model": "ridge"}), "auto", {})

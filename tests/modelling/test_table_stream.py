@@ -22,7 +22,7 @@ def read(path, kinds, batch_rows=2, numeric=()):
     stream = open_stream(path)
     frames, numbers, broken, problems = [], [], {}, {}
     for batch in stream.batches(list(kinds), batch_rows):
-        frame, wrong = as_frame(batch, kinds, stream, numeric)
+        frame, wrong = as_frame(batch, {"columns": kinds}, stream, numeric)
         frames.append(frame)
         numbers += batch.rows.tolist()
         broken |= batch.broken

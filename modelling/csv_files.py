@@ -1,0 +1,222 @@
+"""How a CSV file is written: its encoding, its separator, and what Excel puts around a table."""
+
+import codecs
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as arrow
+import pyarrow.csv as arrow_csv
+
+from modelling.errors import InputError
+
+BLOCK_BYTES = 8 << 20
+"""Of a CSV file that are read at a time; a row must fit in."""
+
+_SNIFFED_BYTES = 1 << 20
+_SEPARATORS = ",;\t|"
+_QUOTED = re.compile(r'"[^"]*"')
+_EXCELS_LINE = re.compile(r'\s*"?sep=(.)"?[,;\t ]*')
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_GZIP = b"\x1f\x8b"
+_AS_UTF_8 = 'save it as UTF-8 (in Excel: File, Save As, "CSV UTF-8 (Comma delimited)")'
+_OTHER_FILES = {
+    b"PK\x03\x04": f"is an Excel workbook or another zip file; {_AS_UTF_8}",
+    b"\xd0\xcf\x11\xe0": f"is an old Excel workbook; {_AS_UTF_8}",
+    b"\x28\xb5\x2f\xfd": "is compressed by zstd; gzip it, or save it as Parquet",
+    b"SQLi": "is an SQLite database; write its table as CSV or Parquet",
+}
+# What Windows-1252 must look like to be sure of it: letters of Western Europe that stand alone or
+# in pairs among others, none large behind a small one, and usual signs.
+_WESTERN = "àâäáãåæçéèêëíìîïñóòôöõøœúùûüýÿß"
+_SIGNS = "€£§°µ²³·«»\u2018\u2019“”\u2013—…¡¿º™®©\u00a0"
+_UNSURE = re.compile(
+    rf"[^\x00-\x7f{_WESTERN}{_WESTERN.upper()}Ÿ{_SIGNS}]"
+    rf"|[{_WESTERN}{_WESTERN.upper()}]{{3}}|[a-z{_WESTERN}][{_WESTERN.upper()}]"
+    rf"|[A-Za-z][²³¿¡][A-Za-z]"
+)
+
+
+class _WithLf:
+    """Replaces CRLFs in a text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._held = b""  # a CR whose LF may come with the next piece
+
+    def __call__(self, piece: arrow.Buffer) -> bytes:
+        text = self._held + piece.to_pybytes()
+        self._held = b"\r" if piece.size and text.endswith(b"\r") else b""
+        return text.removesuffix(self._held).replace(b"\r\n", b"\n")
+
+
+@dataclass(frozen=True)
+class CsvForm:
+    """How a CSV file is written.
+
+    separator: of its cells; encoding: of its text; first_line: what stands before the header;
+    gzipped: or not.
+    """
+
+    separator: str
+    encoding: str
+    first_line: str
+    gzipped: bool
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether 1,5 may be a number: where the comma does not separate the cells."""
+        return self.separator == ";"
+
+    def open(self, path: Path) -> arrow.NativeFile:
+        """Opens the text, as UTF-8, with LFs for its CRLFs: those in cells are the file's too."""
+        stream = arrow.input_stream(str(path), compression="gzip" if self.gzipped else None)
+        if self.encoding != "utf-8":
+            stream = arrow.transcoding_input_stream(stream, self.encoding, "utf-8")
+        return arrow.TransformInputStream(stream, _WithLf())
+
+    def options(self, on_broken_row: Any = None) -> dict[str, Any]:
+        """Returns how Arrow is to read and parse it, in one thread: only one numbers the rows."""
+        return {
+            "read_options": arrow_csv.ReadOptions(
+                use_threads=False, block_size=BLOCK_BYTES, skip_rows=bool(self.first_line)
+            ),
+            "parse_options": arrow_csv.ParseOptions(
+                delimiter=self.separator,
+                newlines_in_values=True,
+                invalid_row_handler=on_broken_row,
+            ),
+        }
+
+
+def as_written(names: list[str]) -> arrow_csv.ConvertOptions:
+    """Cells as they are written: text, and nothing where nothing stands."""
+    return arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, arrow.string()),
+        strings_can_be_null=True,
+        null_values=[""],
+        check_utf8=False,
+    )
+
+
+def sniff_csv(path: Path, magic: bytes, is_strict: bool = True) -> CsvForm:
+    """Looks at a CSV file.
+
+    Args:
+        path: the file.
+        magic: its first bytes.
+        is_strict: whether text in an encoding that is not sure is refused; else its rows are left
+            to whoever reads them.
+
+    Raises:
+        InputError: it is of another sort, in no encoding that is sure, or has no row.
+    """
+    for beginning, what in _OTHER_FILES.items():
+        if magic.startswith(beginning):
+            raise InputError(f"table {path} {what}")
+    gzipped = magic.startswith(_GZIP)
+    with _open_bytes(path, gzipped) as file:
+        head = file.read(_SNIFFED_BYTES)
+    is_whole = len(head) < _SNIFFED_BYTES
+    if head.startswith(_UTF_16):
+        encoding = "utf-16"
+    elif b"\0" in head:
+        raise InputError(f"table {path} is binary, neither CSV nor Parquet")
+    else:
+        encoding = _find_encoding(path, gzipped, is_strict)
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)
+    errors = "strict" if is_strict else "replace"
+    try:  # the last character may be cut
+        text = decoder(errors).decode(head, final=is_whole)
+    except UnicodeDecodeError as error:
+        raise InputError(f"table {path} cannot be read: {error.reason}; {_AS_UTF_8}") from error
+    first_line, rest = _excels_line(text)
+    lines = rest.strip().splitlines()
+    if not lines:
+        raise InputError(f"table {path} is empty")
+    _refuse_json(path, lines[0])
+    if len(lines) == 1 and is_whole:
+        raise InputError(f"table {path} has a header, but no rows")
+    said = _EXCELS_LINE.fullmatch(first_line)
+    return CsvForm(said[1] if said else _separator(rest), encoding, first_line, gzipped)
+
+
+def _open_bytes(path: Path, gzipped: bool) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path)) if gzipped else path.open("rb")
+
+
+def _excels_line(text: str) -> tuple[str, str]:
+    """The line `sep=;` by which Excel is told the separator, if there is one, and the rest."""
+    line, _, rest = text.partition("\n")
+    return (line.rstrip("\r"), rest) if _EXCELS_LINE.fullmatch(line.rstrip("\r")) else ("", text)
+
+
+def _separator(text: str) -> str:
+    """The separator that splits the header into most columns; a comma if none does."""
+    header = _QUOTED.sub("", text.lstrip("\r\n")).splitlines()[:1] or [""]
+    return max(_SEPARATORS, key=header[0].count)
+
+
+def _refuse_json(path: Path, line: str) -> None:
+    is_json = re.fullmatch(r"\[\s*(\{.*)?", line) is not None
+    if line.startswith("{"):
+        try:
+            is_json = isinstance(json.loads(line), dict)
+        except ValueError:
+            is_json = line.strip() == "{"
+    if is_json:
+        raise InputError(
+            f"table {path} is JSON, not CSV; write it as Parquet first: "
+            "pandas.read_json(path, lines=True).to_parquet('table.parquet'), without lines=True if "
+            "it is one list"
+        )
+
+
+def _find_encoding(path: Path, gzipped: bool, is_strict: bool) -> str:
+    """UTF-8, or else Windows-1252 where it is sure: of the whole file, not of its beginning."""
+    problem = _first_problem(path, gzipped, "utf-8")
+    if problem is None:
+        return "utf-8"
+    if not _is_unsure(path, gzipped):
+        return "cp1252"
+    if is_strict:
+        raise InputError(f"table {path} is not UTF-8 text: {problem}; {_AS_UTF_8}")
+    return "utf-8"
+
+
+def _first_problem(path: Path, gzipped: bool, encoding: str) -> str | None:
+    line = 1
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with _open_bytes(path, gzipped) as file:
+        for block in _blocks(file):
+            kept = len(decoder.getstate()[0])
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                line += block.count(b"\n", 0, max(error.start - kept, 0))
+                return f"{error.reason} in line {line}"
+            line += block.count(b"\n")
+    return None
+
+
+def _is_unsure(path: Path, gzipped: bool) -> bool:
+    """Whether bytes that are no UTF-8 may be something else than Windows-1252."""
+    decoder = codecs.getincrementaldecoder("cp1252")()
+    with _open_bytes(path, gzipped) as file:
+        for block in _blocks(file):
+            try:
+                if not block.isascii() and _UNSURE.search(decoder.decode(block)):
+                    return True
+            except UnicodeDecodeError:
+                return True
+    return False
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """The content in blocks, and an empty one at the end."""
+    while block := file.read(_SNIFFED_BYTES):
+        yield block
+    yield b""
