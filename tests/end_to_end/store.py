@@ -1,6 +1,7 @@
 """A folder to stand in and its store: commands, and what they leave."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,11 +83,30 @@ class Store:
         """Reads the store; made only when a command has made the database."""
         return MlflowClient(self.uri, self.uri)
 
-    def mlflow_run(self, *parameters: str, entry_point: str = "main") -> Outcome:
-        """Types `mlflow run` of the project with parameters such as `alpha=0.5`."""
+    def mlflow_run(
+        self,
+        *parameters: str,
+        entry_point: str = "main",
+        is_typed: bool = True,
+        **variables: str,
+    ) -> Outcome:
+        """Does what `mlflow run` of the project does where one stands.
+
+        Args:
+            parameters: such as `alpha=0.5`.
+            entry_point: its name in MLproject.
+            is_typed: whether it is a process of its own, whose command is one too.
+            variables: of the environment.
+        """
         chosen = [word for parameter in parameters for word in ("-P", parameter)]
-        run = ["-m", "mlflow", "run", str(PROJECT), "--env-manager", "local", "-e", entry_point]
-        return self.type([sys.executable, *run, *chosen])
+        run = ["run", str(PROJECT), "--env-manager", "local", "-e", entry_point, *chosen]
+        if is_typed:
+            return self.type([sys.executable, "-m", "mlflow", *run], variables=variables)
+        environment = {**clean_environment(), **variables}
+        script = shutil.which("mlflow", path=environment["PATH"]) or "mlflow"
+        return self._outcome_of(
+            lambda: run_forked(["python", script, *run], self.folder, environment)
+        )
 
     def main(
         self, *parameters: str, project: Path = PROJECT, is_typed: bool = False, **variables: str

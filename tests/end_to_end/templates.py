@@ -4,7 +4,7 @@ import pickle
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import chdir, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,6 +89,8 @@ def make_template(name: str, folder: Path) -> Template:
             place.mkdir()
             if recipe.base:
                 copy_store(base.store.folder, place)
+            with chdir(place):  # a step stands in the project, and would keep its artifacts there
+                store.client.search_experiments()
             outcomes = {said: command(store) for said, command in recipe.commands.items()}
             for said, outcome in outcomes.items():
                 assert outcome.code == 0, f"{name}, {said}: {outcome.terminal}"

@@ -1,6 +1,7 @@
-"""Each command of README.md and docs/ is typed, page by page, in a fresh clone of what is here.
+"""Each command of README.md and docs/ is given, page by page, in a fresh clone of what is here.
 
-A command that stands on several pages is typed once. The pages in French have the commands of the
+The first of each program is typed; the next ones are forked, which spares the seconds of imports. A
+command that stands on several pages is given once. The pages in French have the commands of the
 English ones: test_pages.py.
 """
 
@@ -34,6 +35,7 @@ _ENVIRONMENTS = {
 _OTHERWISE = {
     r"\btrials=\d+": "trials=2",
     r"-e sweep$": "-e sweep -P alpha=0.01,0.1",
+    r"-e sweep -P '\S+'$": r"\g<0> -P trials=2",
     r"-e rollback -P version=1": "-e rollback -P version=2",  # 1 is the champion by then
     r"^curl ": "curl --silent --fail-with-body ",
 }
@@ -57,11 +59,12 @@ _SECONDS_TO_START = 300
 
 
 class Reader:
-    """Somebody who types what stands on the pages, where the first command of the README led."""
+    """Somebody who does what stands on the pages, where the first command of the README led."""
 
     def __init__(self, folder, execute, environment) -> None:
         self.folder = folder
         self._execute, self._environment = execute, environment
+        self._given: set[str] = set()
         self._typed: set[str] = set()
         self._servers: list[subprocess.Popen[bytes]] = []
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -76,7 +79,7 @@ class Reader:
         customers.tail(5000).to_csv(self._files / "last_week.csv", index=False)
 
     def read(self, page: str) -> list[str]:
-        """Types the page's commands that were not typed yet; returns what went wrong."""
+        """Gives the page's commands that were not given yet; returns what went wrong."""
         try:
             wrong = [self._type(command) for command in commands(page)]
             wrong += [self._type_python(code) for code in code_blocks(page, "python")]
@@ -91,15 +94,13 @@ class Reader:
         return self._once(command, self._start if command.startswith(_SERVERS) else self._run)
 
     def _type_python(self, code: str) -> str:
-        return self._once(
-            code, lambda code: self._execute([sys.executable, "-c", code], self.folder)
-        )
+        return self._once(code, self._run_python)
 
     def _once(self, text: str, run: Callable[[str], subprocess.CompletedProcess[str]]) -> str:
         """Runs what was not run yet; returns what it said if it failed."""
-        if text in self._typed:
+        if text in self._given:
             return ""
-        self._typed.add(text)
+        self._given.add(text)
         done = run(text)
         return f"{text}\n{done.stdout}" if done.returncode else ""
 
@@ -131,15 +132,29 @@ class Reader:
         return run.info.run_id
 
     def _run(self, command: str) -> subprocess.CompletedProcess[str]:
-        if command.startswith("mlflow ") and not set(command) & set("&|<>$;"):
-            script = shutil.which("mlflow", path=self._environment["PATH"])
-            words = ["python", script, *shlex.split(command)[1:]]
+        words = [] if set(command) & set("&|<>$;") else shlex.split(command)
+        if words[:1] == ["mlflow"]:
+            words[:1] = ["python", shutil.which("mlflow", path=self._environment["PATH"])]
+        if words[:1] == ["python"] and self._was_typed(Path(words[1]).name):
             return run_forked(words, self.folder, self._environment)
         place = self._files / "place"
         done = self._execute(["bash", "-ec", f"{command}\npwd >{place}"], self.folder)
         if done.returncode == 0:
             self.folder = Path(place.read_text().strip())
         return done
+
+    def _run_python(self, code: str) -> subprocess.CompletedProcess[str]:
+        if not self._was_typed("python"):
+            return self._execute([sys.executable, "-c", code], self.folder)
+        file = self._files / "code.py"
+        file.write_text(code)
+        return run_forked(["python", str(file)], self.folder, self._environment)
+
+    def _was_typed(self, program: str) -> bool:
+        """Whether this program was typed before; from now on it was."""
+        was = program in self._typed
+        self._typed.add(program)
+        return was
 
     def _start(self, command: str) -> subprocess.CompletedProcess[str]:
         """Starts a server of the page and waits until it listens."""

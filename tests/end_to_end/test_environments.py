@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -24,9 +23,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A repository with the project."""
+    """A repository with the project, and a branch that lacks its newest commit."""
     folder = tmp_path_factory.mktemp("source") / "project"
     daemon.copy_project(folder)
+    daemon.git(folder, "branch", "-f", "older")
+    daemon.git(folder, "commit", "-q", "--allow-empty", "-m", "the newest")
     return folder
 
 
@@ -44,43 +45,71 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("environments")
 
 
-@pytest.fixture(scope="module")
-def figures(url, source, folder, make_store, environment):
-    """The figures of `main` by how it came by its environment; all are built at the same time."""
+@pytest.fixture
+def run(url, make_store):
+    """Runs main by its URL in an empty folder."""
 
-    def run(words, variables):
+    def type_it(words, **variables):
         store = make_store(is_empty=True)
-        outcome = store.type([sys.executable, "-m", "mlflow", "run", url, *words], None, variables)
+        command = [sys.executable, "-m", "mlflow", "run", url, *words]
+        outcome = store.type(command, None, variables)
         assert outcome.code == 0, outcome.terminal
         assert {run.info.status for run in outcome.runs} == {"FINISHED"}
         assert outcome.parent.data.tags["pipeline.verdict"] == "promoted"
         assert outcome.aliases == {"champion": 1}
         assert {path.name for path in store.folder.iterdir()} == {"mlflow.db", "mlruns"}
+        return outcome
+
+    return type_it
+
+
+@pytest.fixture
+def have_figures_of_nobody(template):
+    """Tells whether a run has the figures of one in the environment that is there, as locked."""
+
+    def figures(outcome):
         metrics = outcome.parent.data.metrics
         return {name: value for name, value in metrics.items() if not name.startswith("system/")}
 
-    def uv():
-        root = {"MLFLOW_ENV_ROOT": str(folder / "uv")}
-        first = run(["--env-manager", "uv"], root)
-        commit = daemon.git(source, "rev-parse", "HEAD")
-        return {"uv": first, "uv -v": run(["--env-manager", "uv", "-v", commit], root)}
+    nobody = figures(template("champion").outcomes["first"])
+    assert len(nobody) > 5
 
-    def virtualenv():
-        if not shutil.which("pyenv"):
-            return {}
-        return {"virtualenv": run([], {"MLFLOW_ENV_ROOT": str(folder / "virtualenv")})}
+    def compare(outcome):
+        return figures(outcome) == nobody
 
-    def conda():
-        python = _conda_environment(source, folder / "conda", environment)
-        if python is None:
-            return {}
-        path = os.pathsep.join([str(python.parent), environment["PATH"]])
-        return {"conda": run(["--env-manager", "local"], {"PATH": path})}
+    return compare
 
-    with ThreadPoolExecutor() as executor:
-        local = {"local": run(["--env-manager", "local"], {})}
-        built = [executor.submit(build) for build in (uv, virtualenv, conda)]
-        return {name: found for each in built for name, found in each.result().items()} | local
+
+def test_uv_gives_the_same_figures_to_the_last_digit_for_a_commit(
+    run, source, folder, have_figures_of_nobody
+):
+    commit = daemon.git(source, "rev-parse", "older")
+    outcome = run(["--env-manager", "uv", "-v", commit], MLFLOW_ENV_ROOT=str(folder / "uv"))
+    assert have_figures_of_nobody(outcome)
+    assert outcome.parent.data.tags["mlflow.source.git.commit"] == commit
+
+
+@pytest.mark.exhaustive
+def test_uv_gives_them_in_an_environment_that_may_be_there(run, folder, have_figures_of_nobody):
+    outcome = run(["--env-manager", "uv"], MLFLOW_ENV_ROOT=str(folder / "uv"))
+    assert have_figures_of_nobody(outcome)
+
+
+@pytest.mark.exhaustive
+def test_virtualenv_gives_them(run, folder, have_figures_of_nobody):
+    if not shutil.which("pyenv"):
+        pytest.skip("pyenv is not here")
+    outcome = run([], MLFLOW_ENV_ROOT=str(folder / "virtualenv"))
+    assert have_figures_of_nobody(outcome)
+
+
+@pytest.mark.exhaustive
+def test_conda_gives_them(run, source, folder, environment, have_figures_of_nobody):
+    python = _conda_environment(source, folder / "conda", environment)
+    if python is None:
+        pytest.skip("conda is not here")
+    path = os.pathsep.join([str(python.parent), environment["PATH"]])
+    assert have_figures_of_nobody(run(["--env-manager", "local"], PATH=path))
 
 
 def _conda_environment(source, folder, environment):
@@ -112,26 +141,18 @@ def _execute(command, cwd, environment):
     return done.stdout
 
 
-@pytest.mark.parametrize("manager", ["uv", "uv -v", "virtualenv", "conda"])
-def test_every_manager_gives_the_same_figures_to_the_last_digit(figures, manager):
-    if manager not in figures:
-        pytest.skip(f"{manager} is not here")
-    assert len(figures["local"]) > 5
-    assert figures[manager] == figures["local"]
-
-
-def test_shuffled_rows_other_threads_and_another_backend_give_the_same_champion(
-    make_store, tmp_path, read_artifact
+def test_shuffled_rows_another_number_of_threads_and_another_backend_give_the_same_champion(
+    template, make_store, tmp_path, read_artifact
 ):
-    store = make_store()
+    first = template("champion").outcomes["first"]
     wines = pd.read_csv(PROJECT / "data/red-wine-quality.csv")
     shuffled = tmp_path / "shuffled.csv"
     wines.sample(frac=1, random_state=3).to_csv(shuffled, index=False)
-    first = store.main("model=ridge", OMP_NUM_THREADS="1")
-    again = ["model=ridge", f"data={shuffled}", "cache=refresh", "backend=local"]
-    second = store.main(*again, OMP_NUM_THREADS="2")
-    assert first.parent.data.tags["pipeline.verdict"] == "promoted", first.terminal
+    again = [f"data={shuffled}", "cache=refresh", "backend=local"]
+    second = make_store(like="champion").main(*again, OMP_NUM_THREADS="1")
     assert second.parent.data.tags["pipeline.verdict"] == "unchanged", second.terminal
+    threads = {run.step("train").data.tags["pipeline.threads"] for run in (first, second)}
+    assert len(threads) == (1 if os.cpu_count() == 1 else 2)
     for step in ("prepare", "train", "evaluate"):
         digests = {run.step(step).data.tags["pipeline.output_digest"] for run in (first, second)}
         assert len(digests) == 1, step

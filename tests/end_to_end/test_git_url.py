@@ -1,5 +1,6 @@
 """`mlflow run <git URL>` from an empty folder, served by a real `git daemon`."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -17,25 +18,33 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A repository with the project at its root, a tag and a branch."""
+    """A repository with the project at its root, and a branch that lacks its newest commit."""
     folder = tmp_path_factory.mktemp("source") / "project"
     daemon.copy_project(folder)
-    daemon.git(folder, "tag", "v1")
     daemon.git(folder, "branch", "-f", "feature/one")
+    daemon.git(folder, "commit", "-q", "--allow-empty", "-m", "the newest")
     return folder
 
 
 @pytest.fixture(scope="module")
-def url(source, tmp_path_factory):
-    """Where git daemon serves it, as `cuvee.git`, and as a folder of `mono.git`."""
+def mono(source, tmp_path_factory):
+    """A repository that has the project in a folder, and a tag before its newest commit."""
+    folder = tmp_path_factory.mktemp("mono")
+    daemon.git(folder, "init", "-q", "-b", "main")
+    shutil.copytree(source, folder / "projects" / "wine", ignore=shutil.ignore_patterns(".git"))
+    (folder / "readme.txt").write_text("Something else.\n")
+    daemon.git(folder, "add", "-A")
+    daemon.git(folder, "commit", "-qm", "one of many")
+    daemon.git(folder, "tag", "v1")
+    daemon.git(folder, "commit", "-q", "--allow-empty", "-m", "the newest")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(source, mono, tmp_path_factory):
+    """Where git daemon serves both, as `cuvee.git` and `mono.git`."""
     served = tmp_path_factory.mktemp("served")
     daemon.git(served, "clone", "-q", "--bare", str(source), "cuvee.git")
-    mono = tmp_path_factory.mktemp("mono")
-    daemon.git(mono, "init", "-q", "-b", "main")
-    shutil.copytree(source, mono / "projects" / "wine", ignore=shutil.ignore_patterns(".git"))
-    (mono / "readme.txt").write_text("Something else.\n")
-    daemon.git(mono, "add", "-A")
-    daemon.git(mono, "commit", "-qm", "one of many")
     daemon.git(served, "clone", "-q", "--bare", str(mono), "mono.git")
     with daemon.serve(served) as address:
         yield address
@@ -75,41 +84,38 @@ def test_a_url_is_all_it_takes_and_a_local_clone_reuses_every_step(run, source, 
     assert tags["pipeline.git_dirty"] == "false"
     for each in outcome.runs:
         assert each.info.artifact_uri.startswith(str(run.store.folder / "mlruns"))
-    local = run.store.type(
-        [sys.executable, "-m", "mlflow", "run", str(source), "--env-manager", "local"]
-    )
+    local = run.store.main(project=source, MLFLOW_EXPERIMENT_ID="0")
     tags = local.parent.data.tags
     assert tags["pipeline.verdict"] == "unchanged", local.terminal
     statuses = {tags[f"pipeline.step.{step}.status"] for step in ("prepare", "train", "evaluate")}
     assert statuses == {"reused"}
 
 
-def test_a_version_may_be_a_commit_a_branch_or_a_tag(run, source):
-    commit = daemon.git(source, "rev-parse", "HEAD")
-    for version in (commit, "feature/one", "v1"):
-        outcome = run("cuvee.git", "-v", version, "-P", "until=prepare")
-        assert outcome.parent.data.tags["mlflow.source.git.commit"] == commit
-
-
-def test_a_project_in_a_subdirectory_with_a_table_from_elsewhere_and_a_relative_store(
-    run, source, tmp_path
+def test_a_tag_of_a_project_in_a_subdirectory_with_a_table_from_elsewhere_and_a_relative_store(
+    run, mono, tmp_path
 ):
     table = tmp_path / "wines.csv"
-    shutil.copyfile(source / "data" / "red-wine-quality.csv", table)
-    options = ["-P", "until=prepare", "-P", f"data={table}"]
+    shutil.copyfile(daemon.PROJECT / "data" / "red-wine-quality.csv", table)
+    options = ["-v", "v1", "-P", "until=prepare", "-P", f"data={table}"]
     outcome = run("mono.git#projects/wine", *options, MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
     assert outcome.step("prepare").data.metrics["rows"] == 1599
     provenance = outcome.client.download_artifacts(
         outcome.parent.info.run_id, "provenance.json", str(tmp_path)
     )
-    assert '"folder": "projects/wine"' in Path(provenance).read_text()
+    git = json.loads(Path(provenance).read_text())["git"]
+    assert git["folder"] == "projects/wine"
+    assert git["commit"] == daemon.git(mono, "rev-parse", "v1")
+    assert outcome.parent.data.tags["mlflow.source.git.commit"] == git["commit"]
     assert sorted(path.name for path in run.store.folder.iterdir()) == ["mlflow.db", "mlruns"]
 
 
-def test_the_clone_goes_also_when_main_is_killed(url, make_store, short, environment):
+def test_the_clone_of_a_branch_goes_also_when_main_is_killed(
+    url, source, make_store, short, environment
+):
+    store, branch = make_store(), ["-v", "feature/one", "--env-manager", "local"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "run", f"{url}/cuvee.git", "--env-manager", "local"],
-        cwd=make_store().folder,
+        [sys.executable, "-m", "mlflow", "run", f"{url}/cuvee.git", *branch],
+        cwd=store.folder,
         env={**environment, "TMPDIR": str(short)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -131,3 +137,8 @@ def test_the_clone_goes_also_when_main_is_killed(url, make_store, short, environ
     while list(short.glob("tmp*")) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert list(short.glob("tmp*")) == []
+    (parent,) = (
+        run for run in store.runs() if run.data.tags["mlflow.project.entryPoint"] == "main"
+    )
+    commit = daemon.git(source, "rev-parse", "feature/one")
+    assert parent.data.tags["mlflow.source.git.commit"] == commit

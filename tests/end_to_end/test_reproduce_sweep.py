@@ -19,9 +19,10 @@ def swept(template, monkeypatch):
 
 def test_the_winner_of_a_sweep_is_identical(make_store, swept, tmp_path_factory):
     sweep, temporary = swept.of("sweep"), tmp_path_factory.mktemp("t")
-    outcome = make_store(like="sweep").step(
-        "reproduce", f"run_id={sweep.info.run_id}", TMPDIR=str(temporary)
-    )
+    outcome = make_store(like="sweep").mlflow_run(
+        f"run_id={sweep.info.run_id}", entry_point="reproduce", is_typed=False,
+        TMPDIR=str(temporary),
+    )  # fmt: skip
     assert outcome.code == 0, outcome.terminal
     own, again = outcome.of("reproduce"), outcome.of("main")
     assert own.data.tags["pipeline.verdict"] == "identical", outcome.terminal
@@ -31,7 +32,7 @@ def test_the_winner_of_a_sweep_is_identical(make_store, swept, tmp_path_factory)
     steps = [run.data.tags["mlflow.project.entryPoint"] for run in outcome.runs]
     assert steps == ["reproduce", "main", "prepare", "train", "evaluate"]
     assert list(outcome.versions) == [1]
-    assert list(temporary.iterdir()) == []
+    assert list(temporary.glob("cuvee-*")) == []
 
 
 def test_the_version_that_a_sweep_registered_is_its_winner(swept):
