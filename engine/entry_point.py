@@ -79,6 +79,7 @@ class _Process:
         self._has_main = PARENT_VARIABLE in os.environ
         self._at_end = None if self._has_main else at_end
         self._is_recorded = False
+        self._takes_files = True
         self._ending = threading.Lock()
         self._main_thread_done = threading.Event()
 
@@ -107,6 +108,8 @@ class _Process:
 
     def _fail(self, error: BaseException) -> None:
         end_children()
+        # A store that is not to be used takes no log and no report.
+        self._takes_files = type(error) is not ConnectionError
         status = error.status if isinstance(error, StepError) else "FAILED"
         is_finding = isinstance(error, FindingError)
         traceback_text = "" if is_finding else "".join(traceback.format_exception(error))
@@ -151,7 +154,7 @@ class _Process:
 
     def _report(self, seconds: float) -> None:
         run_id, at_end = os.environ.get(_RUN_VARIABLE), self._at_end
-        if run_id and at_end:
+        if run_id and at_end and self._takes_files:
             self._at_end = None  # once, whoever comes first
             self._in_bounded_time(lambda: at_end(run_id), "no report", seconds)
 
@@ -191,5 +194,5 @@ class _Process:
         if self._log:
             text = self._log.read() + text
             self._log.remove()
-        if text and run_id:
+        if text and run_id and self._takes_files:
             MlflowClient().log_text(run_id, hide_secrets(text), f"logs/{self._step}.log")

@@ -4,6 +4,7 @@
     python scripts/check_mlflow_status.py --json             # the same for a program
     python scripts/check_mlflow_status.py --reap             # ends stale runs, mends the registry
     python scripts/check_mlflow_status.py --reap --gone HOST # of a host that is no more, too
+    python scripts/check_mlflow_status.py --moved            # the folder was moved or copied here
     python scripts/check_mlflow_status.py --compare RUN RUN  # where two runs differ
     python scripts/check_mlflow_status.py --best rmse        # the best run of a recipe
 
@@ -32,7 +33,14 @@ from engine.failures import one_line
 from engine.no_account import survive_without_account
 from engine.terminal import folded, say, say_error
 from modelling.errors import InputError
-from steps.store_status import Status, best_runs, compare_runs, look, open_store
+from steps.store_status import (
+    Status,
+    best_runs,
+    compare_runs,
+    look,
+    open_store,
+    take_over_moved_store,
+)
 
 REPORT = Path("reports", "mlflow_status_report.json")
 
@@ -42,6 +50,7 @@ _COLOURS = {"promoted": "green", "challenger": "yellow", "rejected": "red", "FAI
 @click.command()
 @click.option("--reap", "ends_them", is_flag=True, help="End stale runs, undo half registrations.")
 @click.option("--gone", multiple=True, metavar="HOST", help="A host that runs no more.")
+@click.option("--moved", "was_moved", is_flag=True, help="Name this folder in what was moved here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--compare", nargs=2, metavar="RUN RUN", help="Show where two runs differ.")
 @click.option("--best", metavar="METRIC", help="Find the best runs of a recipe by a metric.")
@@ -49,6 +58,7 @@ _COLOURS = {"promoted": "green", "challenger": "yellow", "rejected": "red", "FAI
 def check_mlflow_status(
     ends_them: bool,
     gone: tuple[str, ...],
+    was_moved: bool,
     as_json: bool,
     compare: tuple[str, str] | None,
     best: str | None,
@@ -57,7 +67,9 @@ def check_mlflow_status(
     """Says whether all is well with the store, what ran last and which versions are in use."""
     try:
         survive_without_account()
-        if compare:
+        if was_moved:
+            say(folded(take_over_moved_store()))
+        elif compare:
             open_store()
             _print(compare_runs(*compare), as_json, _print_comparison)
         elif best:

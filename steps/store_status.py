@@ -37,6 +37,7 @@ from tracking.mlflow_manager import (
     init_mlflow,
     locate_store,
 )
+from tracking.store_place import find_former_folder, rewrite_places
 
 Status = dict[str, Any]
 """As it is written to reports/mlflow_status_report.json."""
@@ -64,6 +65,20 @@ def open_store() -> list[Experiment]:
         )
     init_mlflow()
     return _all_experiments()
+
+
+def take_over_moved_store() -> str:
+    """Makes the store in an SQLite file name its own folder, and says what was done.
+
+    Raises:
+        InputError: there is no such file, or it was not moved or copied.
+    """
+    database = database_file(locate_store())
+    former = database and find_former_folder(database)
+    if database is None or former is None:
+        raise InputError(f"{without_credentials(locate_store())} was not moved or copied here")
+    rows = rewrite_places(database, former)
+    return f"{database}: {rows:,} places in {former} are in {database.parent} now"
 
 
 def look(ends_stale_runs: bool = False, gone: Sequence[str] = ()) -> Status:

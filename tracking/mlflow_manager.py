@@ -27,6 +27,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from mlflow.utils.rest_utils import http_request
 from sqlalchemy import Engine, event, make_url
 
+from tracking.store_place import find_former_folder
+
 _LONGEST_PARAM = 6000
 _SECONDS_TO_ANSWER = 10
 # Files go through the server: its store need not be reached from here, nor be known. And MLflow
@@ -65,7 +67,8 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
             in the working directory.
 
     Raises:
-        ConnectionError: the server does not answer.
+        ConnectionError: the server does not answer, or the database was moved or copied here from
+            a folder where it would go on writing.
     """
     # It prints the traceback of every error of the database, which is told in one line anyway.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -74,6 +77,7 @@ def init_mlflow(tracking_uri: str | None = None) -> str:
     if database:
         _say_where_artifacts_go()
         _create_database(database)
+        _check_place(database)
     elif uri.startswith(("http://", "https://")):
         uri = _without_credentials(uri)
         _check_server(uri)
@@ -126,6 +130,16 @@ def _starting_folder() -> Path:
                 if "run" in words and any("mlflow" in word for word in words[:4]):
                     return Path(parent.cwd())
     return Path.cwd()
+
+
+def _check_place(database: Path) -> None:
+    former = find_former_folder(database)
+    if former:
+        raise ConnectionError(
+            f"the store {database} was moved or copied here, and its artifacts are still to be in "
+            f"{former}: `python scripts/check_mlflow_status.py --moved` makes it name this folder; "
+            "where they are is not changed"
+        )
 
 
 def _without_credentials(uri: str) -> str:
