@@ -1,5 +1,6 @@
 """What reproduce puts into the checked-out project."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,8 +17,10 @@ def test_a_recipe_that_git_does_not_have_keeps_the_order_of_its_keys(tmp_path, m
     columns = dict(reversed(recipe.data.columns.items()))
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"columns": columns})})
     content = recipe.model_dump(mode="json")
-    logged = Path(save_local(content, "config", recipe.name, None, content))
-    monkeypatch.setattr(reproduce, "download", lambda *_: logged.parent)
+    (tmp_path / "config").mkdir()
+    logged = save_local(content, "config", recipe.name, None, content)
+    shutil.copy(logged, tmp_path / "config")
+    monkeypatch.setattr(reproduce, "download", lambda *_: tmp_path / "config")
     recorded = SimpleNamespace(request={"recipe": "/elsewhere/recipe.yaml"}, run_id="1")
     again = load_recipe(reproduce._recipe(recorded, tmp_path), tmp_path)
     assert again == recipe

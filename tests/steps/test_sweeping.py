@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -14,10 +15,11 @@ FACTS = json.dumps({"seed": 1})
 
 
 @pytest.fixture
-def client(tmp_path, make_database, monkeypatch):
+def client(tmp_path, make_database):
     uri = make_database(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    return MlflowClient(uri)
+    mlflow.set_tracking_uri(uri)
+    yield MlflowClient(uri)
+    mlflow.set_tracking_uri(None)
 
 
 def test_a_sweep_that_was_extended_and_cut_off_goes_on_with_all_its_trials(client):
