@@ -137,6 +137,30 @@ class Store:
         place = {"MLFLOW_EXPERIMENT_ID": "0", **variables}
         return self._outcome_of(lambda: self._fork(command, project, **place))
 
+    def steps(
+        self, recipe: str, model: str = "auto", data: str = "auto", **hyperparameters: object
+    ) -> dict[str, Run]:
+        """Does the steps of a first pipeline one by one, without the run and reports of `main`.
+
+        Returns:
+            The run of each, by its name; each has succeeded.
+        """
+        runs = {}
+
+        def run(name: str, *parameters: str) -> str:
+            outcome = self.step(name, f"recipe={recipe}", *parameters)
+            assert outcome.code == 0, outcome.terminal
+            runs[name] = self.client.get_run(outcome.of(name).info.run_id)
+            return runs[name].info.run_id
+
+        prepared = f"prepare_run_id={run('prepare', f'data={data}')}"
+        chosen = [f"{name}={value}" for name, value in hyperparameters.items()]
+        run("train", f"model={model}", prepared, *chosen)
+        uri = f"models:/{runs['train'].outputs.model_outputs[0].model_id}"
+        evaluated = run("evaluate", prepared, f"model_uri={uri}")
+        run("register", f"evaluate_run_id={evaluated}")
+        return runs
+
     def check_status(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Types `python scripts/check_mlflow_status.py`, without the seconds that imports take."""
         script = str(PROJECT / "scripts" / "check_mlflow_status.py")

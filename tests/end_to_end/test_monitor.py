@@ -21,16 +21,13 @@ def wines():
 @pytest.fixture(scope="module")
 def store(make_store):
     """Has a champion of the wines."""
-    made = make_store()
-    outcome = made.main()
-    assert outcome.parent.data.tags["pipeline.verdict"] == "promoted", outcome.terminal
-    return made
+    return make_store(like="champion")
 
 
 @pytest.fixture(scope="module")
 def kept(store, wines):
     wines.to_csv(store.folder / "kept.csv", index=False)
-    return store.mlflow_run(f"data={store.folder / 'kept.csv'}", entry_point="monitor")
+    return store.step("monitor", f"data={store.folder / 'kept.csv'}")
 
 
 @pytest.fixture(scope="module")

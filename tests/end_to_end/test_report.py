@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.end_to_end.forked import run_forked
+from tests.end_to_end.store import PROJECT
+
 SCRIPT = "<script>document.title='stolen'</script>"
 STEPS = ("prepare", "train", "evaluate", "register")
 
@@ -128,16 +131,13 @@ def test_a_failed_run_says_in_its_report_what_failed(failed, read_artifact):
     assert Path(read_artifact(failed.parent, "poster.png")).is_file()
 
 
-def test_a_report_is_written_again_on_request(done, type_command, read_artifact):
-    import sys
-
+def test_a_report_is_written_again_on_request(done, environment, read_artifact):
     file = read_artifact(done.step("evaluate"), "report.html")
     before = file.read_text(encoding="utf-8")
     file.unlink()
-    project = Path(__file__).parents[2]
     store = f"sqlite:///{Path(file).parents[4] / 'mlflow.db'}"
-    words = [sys.executable, "-m", "steps.reporting.report", done.step("evaluate").info.run_id]
-    again = type_command(words, project, {"MLFLOW_TRACKING_URI": store})
+    words = ["python", "-m", "steps.reporting.report", done.step("evaluate").info.run_id]
+    again = run_forked(words, PROJECT, {**environment, "MLFLOW_TRACKING_URI": store})
     assert again.returncode == 0, again.stdout
     assert file.read_text(encoding="utf-8") == before
 

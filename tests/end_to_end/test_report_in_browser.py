@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+
+from modelling.reporting.report import render_report
+from tests.end_to_end.drawn_reports import failed_report, report_of
+from tests.end_to_end.store import Outcome
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,22 +65,6 @@ _CONTRASTS = """() => {
 }"""
 
 
-def _write_recipe(folder, name, table):
-    """A recipe of a table whose last column is the target; returns the option that names it."""
-    path = folder / f"{name}.csv"
-    table.to_csv(path, index=False)
-    content = {
-        "name": name,
-        "task": "regression",
-        "data": {"path": str(path), "target": table.columns[-1]},
-        "split": {"method": "random"},
-        "models": {"line": {"estimator": "sklearn.linear_model.Ridge", "scale": True}},
-    }
-    recipe = folder / f"{name}.yaml"
-    recipe.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return f"recipe={recipe}"
-
-
 def _wide():
     """200 columns, many with a long name, and text that would do something in a page."""
     rng = np.random.default_rng(0)
@@ -97,24 +84,34 @@ def _narrow():
 
 
 @pytest.fixture(scope="module")
-def outcomes(make_store):
-    """A pipeline of each kind, and of each end that it can come to."""
-    store = make_store()
-    no_wines = store.folder / "no wines.csv"
-    no_wines.write_text("a,quality\n1,5\n")
-    return store, {
-        "promoted": store.main(),
-        "unchanged": store.main(),
-        "rejected": store.main("alpha=5"),
-        "failed in prepare": store.main(f"data={no_wines}"),
-        "failed in train": store.main("alpha=-1"),
-        "classification": store.main(
-            "recipe=recipes/customer_churn.yaml", "model=logistic_regression"
-        ),
-        "sweep": store.mlflow_run("alpha=0.01,0.1,1", "l1_ratio=0.1,0.9", entry_point="sweep"),
-        "wide": store.main(_write_recipe(store.folder, "wide", _wide())),
-        "narrow": store.main(_write_recipe(store.folder, "narrow", _narrow())),
+def promoted(make_store):
+    """A store of a pipeline, and what that left."""
+    store = make_store(like="champion")
+    return store, Outcome(0, "", store.client, store.runs(), {}, {})
+
+
+@pytest.fixture(scope="module")
+def reports(promoted, template, read_artifact, tmp_path_factory):
+    """The report of a pipeline of each kind, and of each end that it can come to."""
+    store, first = promoted
+    runs = {
+        "promoted": first.parent,
+        "unchanged": store.main().parent,
+        "rejected": template("wines").outcomes["rejected"].parent,
+        "classification": template("churn").outcomes["first"].parent,
+        "sweep": template("sweep").outcomes["grid"].of("sweep"),
     }
+    drawn = {
+        "failed in prepare": failed_report("prepare"),
+        "failed in train": failed_report("train"),
+        "wide": report_of(_wide(), "wide"),
+        "narrow": report_of(_narrow(), "narrow"),
+    }
+    folder = tmp_path_factory.mktemp("reports")
+    for name, report in drawn.items():
+        (folder / f"{name}.html").write_text(render_report(report), encoding="utf-8")
+    files = {name: read_artifact(run, "report.html") for name, run in runs.items()}
+    return files | {name: folder / f"{name}.html" for name in drawn}
 
 
 @pytest.fixture(scope="module")
@@ -168,11 +165,8 @@ def open_page(browser):
         "narrow",
     ],
 )
-def test_a_report_opens_alone_at_every_size(
-    outcomes, open_page, read_artifact, tmp_path_factory, name
-):
-    entry_point = "sweep" if name == "sweep" else "main"
-    file = read_artifact(outcomes[1][name].of(entry_point), "report.html")
+def test_a_report_opens_alone_at_every_size(reports, open_page, tmp_path_factory, name):
+    file = reports[name]
     assert file.stat().st_size < 3_000_000
     pictures = tmp_path_factory.getbasetemp() / "screenshots"
     pictures.mkdir(exist_ok=True)
@@ -191,10 +185,8 @@ def test_a_report_opens_alone_at_every_size(
     assert [note for note in open_page.noted if note[0] in ("error", "warning")] == []
 
 
-def test_skrubs_page_opens_inside_and_the_keyboard_reaches_the_content(
-    outcomes, open_page, read_artifact
-):
-    page = open_page(read_artifact(outcomes[1]["promoted"].parent, "report.html").as_uri())
+def test_skrubs_page_opens_inside_and_the_keyboard_reaches_the_content(reports, open_page):
+    page = open_page(reports["promoted"].as_uri())
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.locator("summary", has_text="training rows").click()
@@ -209,9 +201,9 @@ def test_skrubs_page_opens_inside_and_the_keyboard_reaches_the_content(
 
 
 @pytest.fixture(scope="module")
-def ui(outcomes, environment, tmp_path_factory):
+def ui(promoted, environment, tmp_path_factory):
     """The MLflow UI on the store; its address."""
-    store, _ = outcomes
+    store, _ = promoted
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -220,7 +212,7 @@ def ui(outcomes, environment, tmp_path_factory):
     process = subprocess.Popen(
         [*words, "--port", str(port), "--workers", "1"],
         cwd=store.folder,
-        env=environment,
+        env={**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         stdout=log,
         stderr=log,
         start_new_session=True,
@@ -235,7 +227,7 @@ def ui(outcomes, environment, tmp_path_factory):
             time.sleep(0.3)
         yield address
     finally:
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
         with suppress(ProcessLookupError):
@@ -243,8 +235,8 @@ def ui(outcomes, environment, tmp_path_factory):
         log.close()
 
 
-def test_the_ui_shows_the_report(outcomes, ui, open_page, tmp_path_factory):
-    parent = outcomes[1]["promoted"].parent.info
+def test_the_ui_shows_the_report(promoted, ui, open_page, tmp_path_factory):
+    parent = promoted[1].parent.info
     run = f"{ui}/#/experiments/{parent.experiment_id}/runs/{parent.run_id}"
     pictures = tmp_path_factory.getbasetemp() / "screenshots"
     pictures.mkdir(exist_ok=True)
@@ -255,8 +247,8 @@ def test_the_ui_shows_the_report(outcomes, ui, open_page, tmp_path_factory):
     page.screenshot(path=pictures / "ui-report.png")
 
 
-def test_the_ui_leads_from_the_pipeline_to_its_steps(outcomes, ui, open_page):
-    outcome = outcomes[1]["promoted"]
+def test_the_ui_leads_from_the_pipeline_to_its_steps(promoted, ui, open_page):
+    outcome = promoted[1]
     parent = outcome.parent.info
     page = open_page(f"{ui}/#/experiments/{parent.experiment_id}/runs/{parent.run_id}")
     with page.expect_popup() as opened:  # as MLflow opens all links of a description
@@ -265,8 +257,8 @@ def test_the_ui_leads_from_the_pipeline_to_its_steps(outcomes, ui, open_page):
     assert outcome.step("evaluate").info.run_id in opened.value.url
 
 
-def test_the_ui_shows_the_poster_and_the_plots(outcomes, ui, open_page):
-    outcome = outcomes[1]["promoted"]
+def test_the_ui_shows_the_poster_and_the_plots(promoted, ui, open_page):
+    outcome = promoted[1]
     files = ((outcome.parent, "poster.png"), (outcome.step("evaluate"), "residuals.png"))
     for run, name in files:
         place = f"{ui}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts"

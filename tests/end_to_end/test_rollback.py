@@ -2,13 +2,8 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -16,10 +11,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def store(make_store):
     """A store with three promotions, and a fourth version that nothing has gated."""
-    store = make_store()
-    for chosen in ("alpha=0.2", "alpha=0.01", "model=random_forest"):
-        outcome = store.main(chosen)
-        assert outcome.parent.data.tags["pipeline.verdict"] == "promoted", outcome.terminal
+    store = make_store(like="three_champions")
     source = store.folder.as_uri()
     store.client.create_model_version("wine_quality", source)
     return store
@@ -38,7 +30,7 @@ def journal(tags):
     return [(entry["from"], entry["to"], entry["what"]) for entry in entries]
 
 
-def test_journal_tells_of_promotions_and_rollbacks_in_their_order(store, environment):
+def test_journal_tells_of_promotions_and_rollbacks_in_their_order(store):
     first = store.mlflow_run(entry_point="rollback")
     assert first.code == 0, first.terminal
     assert first.aliases == {"champion": 2}
@@ -57,10 +49,9 @@ def test_journal_tells_of_promotions_and_rollbacks_in_their_order(store, environ
     assert journal(version["2"].tags) == moves[1:]
     assert journal(version["3"].tags) == moves[2:4]
     assert version["1"].description.endswith("customers complained")
-    script = [sys.executable, str(PROJECT / "scripts/check_mlflow_status.py")]
-    told = subprocess.run(
-        script, cwd=store.folder, env=environment, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    status = store.check_status()
+    assert status.returncode == 0, status.stdout
+    told = status.stdout.splitlines()
     at = told.index("model wine_quality: version 1 is champion")
     said = [re.search(r"(\w+) +-> (\w+)", line).groups() for line in told[at + 1 : at + 6]]
     assert said == [(before, after) for before, after, _ in moves]

@@ -16,7 +16,9 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from tests.end_to_end.forked import run_forked
 from tests.end_to_end.git_daemon import copy_project, git
+from tests.end_to_end.store import RECIPE
 
 PROJECT = Path(__file__).parents[2]
 _SECONDS_TO_START = 180
@@ -136,7 +138,7 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def written(root, project, tracking, table, environment, type_command):
-    """Types a pipeline, a sweep, and a step that fails; gives their words and command lines."""
+    """Types a pipeline and a sweep, forks a step that fails; gives all words and command lines."""
     variables = {
         "MLFLOW_TRACKING_URI": f"http://ana:{SECRETS['the tracking URI']}@{tracking}",
         "WINES": f"http://ana:{SECRETS['the URI of the table']}@{table}",
@@ -153,8 +155,8 @@ def written(root, project, tracking, table, environment, type_command):
         good = type_command([*run, "-P", "data=$WINES"], root / "user", variables)
         sweep = [*run, "-e", "sweep", "-P", "data=$WINES", "-P", "alpha=0.01,0.1"]
         swept = type_command(sweep, root / "user", variables)
-        prepare = [*run, "-e", "prepare", "-P", "data=$BROKEN"]
-        bad = type_command(prepare, root / "user", variables)
+        prepare = ["python", "-m", "steps.prepare", "--recipe", RECIPE, "--data", "$BROKEN"]
+        bad = run_forked(prepare, project, {**environment, **variables})
     return (good, swept, bad), watch.seen
 
 

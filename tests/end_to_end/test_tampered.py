@@ -1,7 +1,4 @@
-"""A model whose files were changed where the artifacts are: no step runs anything of it.
-
-Pickles are forbidden throughout.
-"""
+"""A model whose files were changed where the artifacts are: no step runs anything of it."""
 
 import json
 import shutil
@@ -26,11 +23,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def store(make_store):
-    """Has a champion, made and evaluated without a pickle."""
-    made = make_store()
-    outcome = made.main("model=ridge", MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false")
-    assert outcome.parent.data.tags["pipeline.verdict"] == "promoted", outcome.terminal
-    return made
+    """Has a champion."""
+    return make_store(like="champion")
 
 
 @pytest.fixture
@@ -101,15 +95,15 @@ def test_no_step_runs_a_model_that_was_changed(store, files, step, parameters, c
     assert not (store.folder / "scores.csv").exists()
 
 
+def test_a_model_is_made_judged_and_registered_without_a_pickle(template):
+    """The template forbids pickles there; its champion then is a forest, the new model a ridge."""
+    outcome = template("wines").outcomes["weaker"]
+    assert outcome.parent.data.tags["pipeline.verdict"] == "challenger"
+    assert outcome.aliases == {"champion": 2, "challenger": 3}
+
+
 def test_the_model_as_it_was_scores_without_a_pickle(store):
-    place = {
-        "MLFLOW_TRACKING_URI": store.uri,
-        "MLFLOW_EXPERIMENT_ID": "0",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    }
-    words = ["-m", "steps.score", "--recipe", "recipes/wine_quality.yaml"]
-    options = ["--input", str(WINES), "--output", str(store.folder / "scores.csv")]
-    outcome = store.type(["python", *words, *options], cwd=PROJECT, variables=place)
+    outcome = store.step("score", *_score(store), MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false")
     assert outcome.code == 0, outcome.terminal
     assert len(pd.read_csv(store.folder / "scores.csv")) == 1599
 
