@@ -86,6 +86,7 @@ def make_template(name: str, folder: Path) -> Template:
     with FileLock(folder / f"{name}.lock"):
         record = folder / f"{name}.pickle"
         if not record.exists():
+            shutil.rmtree(place, ignore_errors=True)  # of one who did not come to the end
             place.mkdir()
             if recipe.base:
                 copy_store(base.store.folder, place)

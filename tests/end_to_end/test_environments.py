@@ -64,52 +64,46 @@ def run(url, make_store):
 
 
 @pytest.fixture
-def have_figures_of_nobody(template):
-    """Tells whether a run has the figures of one in the environment that is there, as locked."""
-
-    def figures(outcome):
-        metrics = outcome.parent.data.metrics
-        return {name: value for name, value in metrics.items() if not name.startswith("system/")}
-
-    nobody = figures(template("champion").outcomes["first"])
-    assert len(nobody) > 5
-
-    def compare(outcome):
-        return figures(outcome) == nobody
-
-    return compare
+def of_nobody(template):
+    """The figures of a run in the environment that is there, as locked."""
+    found = figures(template("champion").outcomes["first"])
+    assert len(found) > 5
+    return found
 
 
-def test_uv_gives_the_same_figures_to_the_last_digit_for_a_commit(
-    run, source, folder, have_figures_of_nobody
-):
+def figures(outcome):
+    metrics = outcome.parent.data.metrics
+    return {name: value for name, value in metrics.items() if not name.startswith("system/")}
+
+
+def test_uv_gives_the_same_figures_to_the_last_digit_for_a_commit(run, source, folder, of_nobody):
     commit = daemon.git(source, "rev-parse", "older")
     outcome = run(["--env-manager", "uv", "-v", commit], MLFLOW_ENV_ROOT=str(folder / "uv"))
-    assert have_figures_of_nobody(outcome)
+    assert figures(outcome) == of_nobody
     assert outcome.parent.data.tags["mlflow.source.git.commit"] == commit
 
 
 @pytest.mark.exhaustive
-def test_uv_gives_them_in_an_environment_that_may_be_there(run, folder, have_figures_of_nobody):
+def test_uv_gives_them_in_an_environment_that_may_be_there(run, folder, of_nobody):
     outcome = run(["--env-manager", "uv"], MLFLOW_ENV_ROOT=str(folder / "uv"))
-    assert have_figures_of_nobody(outcome)
+    assert figures(outcome) == of_nobody
 
 
 @pytest.mark.exhaustive
-def test_virtualenv_gives_them(run, folder, have_figures_of_nobody):
+def test_virtualenv_gives_them(run, folder, of_nobody):
     if not shutil.which("pyenv"):
         pytest.skip("pyenv is not here")
     outcome = run([], MLFLOW_ENV_ROOT=str(folder / "virtualenv"))
-    assert have_figures_of_nobody(outcome)
+    assert figures(outcome) == of_nobody
 
 
 @pytest.mark.exhaustive
-def test_conda_gives_them(run, source, folder, environment, have_figures_of_nobody):
+def test_conda_gives_them(run, source, folder, environment, of_nobody):
     python = _conda_environment(source, folder / "conda", environment)
     if python is None:
         pytest.skip("conda is not here")
     path = os.pathsep.join([str(python.parent), environment["PATH"]])
-    assert have_figures_of_nobody(run(["--env-manager", "local"], PATH=path))
+    assert figures(run(["--env-manager", "local"], PATH=path)) == of_nobody
 
 
 def _conda_environment(source, folder, environment):
