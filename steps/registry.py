@@ -60,7 +60,7 @@ def unfit_columns(version: ModelVersion, prepared: Run) -> list[str]:
     """
     uri = f"models:/{version.name}/{version.version}"
     if lost := describe_lost_files(uri):
-        raise InputError(f"the champion, {lost}")
+        raise InputError(f"the champion {lost}")
     schemas = [json.loads(given.dataset.schema or "{}") for given in prepared.inputs.dataset_inputs]
     columns = next((schema["mlflow_colspec"] for schema in schemas if schema), None)
     signature = get_model_info(uri).signature
