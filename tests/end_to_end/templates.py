@@ -29,6 +29,9 @@ class _Recipe:
     commands: dict[str, Callable[[Store], Outcome]]
 
 
+_NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+
+
 def _main(*parameters: str, **variables: str) -> Callable[[Store], Outcome]:
     return lambda store: store.main(*parameters, **variables)
 
@@ -37,13 +40,16 @@ _RECIPES = {
     # The wines' elastic net, promoted as version 1.
     "champion": _Recipe(None, {"first": _main()}),
     # After it a model that is hardly better than the mean, a better one with hyperparameters of its
-    # own, and a good one that is not as good: versions 2 (champion) and 3 (challenger).
+    # own, and a good one that is not as good: versions 2 (champion) and 3 (challenger). These last
+    # two where no pickle may be read.
     "wines": _Recipe(
         "champion",
         {
             "rejected": _main("alpha=0.5", "l1_ratio=0.5"),
-            "forest": _main("model=random_forest", "n_estimators=30", "max_depth=null"),
-            "weaker": _main("model=ridge", MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false"),
+            "forest": _main(
+                "model=random_forest", "n_estimators=30", "max_depth=null", **_NO_PICKLE
+            ),
+            "weaker": _main("model=ridge", **_NO_PICKLE),
         },
     ),
     # Three promotions, each a better model.

@@ -1,4 +1,7 @@
-"""The step cache by `python main.py`: in a copy of the project that is changed between commands."""
+"""The step cache: in a copy of the project that is changed between commands.
+
+Its code is the project's at first, so that the runs of the template count in it as a colleague's.
+"""
 
 import re
 import subprocess
@@ -24,9 +27,8 @@ class Copy:
         self.variables = {"XDG_CACHE_HOME": str(folder.parent / "cache")}
         self.last = None
 
-    def main(self, *options):
-        command = [sys.executable, str(self.folder / "main.py"), *options]
-        self.last = self.store.type(command, variables=self.variables)
+    def main(self, *parameters):
+        self.last = self.store.main(*parameters, project=self.folder, **self.variables)
         return self.last
 
     def change(self, file, old, new):
@@ -53,24 +55,21 @@ def reason(outcome, step):
 
 @pytest.fixture(scope="module")
 def copy(make_store, tmp_path_factory):
-    """A copy in which the pipeline has run once."""
-    made = Copy(tmp_path_factory.mktemp("copy") / "project", make_store())
-    assert statuses(made.main()) == dict.fromkeys(STEPS, "ran")
-    return made
+    """A copy in whose store the project has made a champion."""
+    return Copy(tmp_path_factory.mktemp("copy") / "project", make_store(like="champion"))
 
 
-def test_a_colleagues_runs_count_and_what_changes_no_result_is_no_reason(copy, tmp_path):
+def test_a_colleagues_runs_count_and_what_changes_no_result_is_no_reason(copy):
     """A comment, a docstring, a commit, another model's settings, a value said twice."""
-    colleague = Copy(tmp_path / "project", copy.store)
     metrics, docstring = "modelling/metrics.py", '"""The metrics of a recipe'
-    colleague.change(metrics, "import numpy as np", "# a comment\nimport numpy as np")
-    colleague.change(metrics, docstring, '"""All metrics of a recipe')
+    copy.change(metrics, "import numpy as np", "# a comment\nimport numpy as np")
+    copy.change(metrics, docstring, '"""All metrics of a recipe')
     recipe, ridge = "recipes/wine_quality.yaml", "parameters: {alpha: 1.0}"
-    colleague.change(recipe, ridge, "parameters: {alpha: 2.0}")
-    with (colleague.folder / "README.md").open("a") as file:
+    copy.change(recipe, ridge, "parameters: {alpha: 2.0}")
+    with (copy.folder / "README.md").open("a") as file:
         file.write("\nOne more line.\n")
-    git(colleague.folder, "commit", "-qam", "README")
-    assert statuses(colleague.main("--alpha", "0.01")) == REUSED
+    git(copy.folder, "commit", "-qam", "README")
+    assert statuses(copy.main("alpha=0.01")) == REUSED
 
 
 def test_a_line_of_code_is_a_reason_for_the_steps_that_run_it(copy):
@@ -81,10 +80,27 @@ def test_a_line_of_code_is_a_reason_for_the_steps_that_run_it(copy):
 
 
 def test_a_parameter_is_a_reason_for_train_and_is_told(copy):
-    outcome = copy.main("--alpha", "0.5")  # rejected: the registry stays as it is
+    outcome = copy.main("alpha=0.5")  # rejected: the registry stays as it is
     assert statuses(outcome) == {**REUSED, "train": "ran", "evaluate": "ran", "register": "ran"}
     assert reason(outcome, "train") == "alpha went from 0.01 to 0.5"
     assert reason(outcome, "evaluate") == "the model changed"
+
+
+def test_what_was_damaged_is_made_again_and_equal_content_is_no_reason(copy, read_artifact):
+    """A table that lost its end, and the model of the last command, which lost a file."""
+    prepare, train = (copy.last.step(name) for name in ("prepare", "train"))
+    table = read_artifact(prepare, "train.parquet")
+    table.write_bytes(table.read_bytes()[:-9])
+    model = copy.store.client.get_logged_model(train.outputs.model_outputs[0].model_id)
+    file = Path(model.artifact_location, "artifacts/features.json")
+    file.unlink()
+    outcome = copy.main("alpha=0.5")
+    ran = ("prepare", "train", "evaluate")
+    assert statuses(outcome) == {**REUSED, **dict.fromkeys(ran, "ran")}
+    assert reason(outcome, "prepare") == f"of run {prepare.info.run_id}, train.parquet was altered"
+    lost = f"model {model.model_id}/artifacts/features.json is missing"
+    assert reason(outcome, "train") == f"of run {train.info.run_id}, {lost}"
+    assert reason(outcome, "evaluate").endswith(lost)
 
 
 def test_the_gate_is_a_reason_for_register_only(copy):
@@ -93,68 +109,24 @@ def test_the_gate_is_a_reason_for_register_only(copy):
     assert statuses(outcome) == {**REUSED, "register": "ran"}
     told = reason(outcome, "register")
     assert told == "recipe.gate.rmse.min_relative_change went from 0.05 to 0.06"
+    assert outcome.parent.data.tags["pipeline.verdict"] == "unchanged"
+    assert list(outcome.versions) == [1]
 
 
-@pytest.mark.parametrize(
-    ("damage", "told"),
-    [
-        pytest.param(
-            lambda file: file.unlink(),
-            "train.parquet is missing",
-            id="deleted",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            lambda file: file.write_bytes(file.read_bytes()[:-9]),
-            "train.parquet was altered",
-            id="truncated",
-        ),
-    ],
-)
-def test_a_damaged_artifact_is_made_again_and_equal_content_is_no_reason(
-    copy, read_artifact, damage, told
-):
-    prepare = copy.last.step("prepare")
-    damage(read_artifact(prepare, "train.parquet"))
-    outcome = copy.main()
-    assert statuses(outcome) == {**REUSED, "prepare": "ran"}
-    assert reason(outcome, "prepare") == f"of run {prepare.info.run_id}, {told}"
-
-
-def test_a_model_that_lost_a_file_is_trained_and_evaluated_again(copy):
-    train = copy.last.step("train")
-    model = copy.store.client.get_logged_model(train.outputs.model_outputs[0].model_id)
-    file = Path(model.artifact_location, "artifacts/features.json")
-    content = file.read_text()
-    file.unlink()
-    outcome = copy.main()
-    file.write_text(content)  # it is the champion's
-    assert statuses(outcome) == {**REUSED, "train": "ran", "evaluate": "ran"}
-    assert "features.json is missing" in reason(outcome, "train")
-
-
-def test_refresh_runs_all_and_can_be_reused_and_until_stops_there(copy):
-    refreshed = copy.main("--cache", "refresh")
-    assert statuses(refreshed) == dict.fromkeys(STEPS, "ran")
-    assert reason(refreshed, "prepare") == "cache is refresh"
-    outcome = copy.main("--until", "train")
-    assert statuses(outcome) == {
-        **dict.fromkeys(STEPS, None),
-        "prepare": "reused",
-        "train": "reused",
-    }
-    assert outcome.step("prepare").info.run_id == refreshed.step("prepare").info.run_id
-    assert "pipeline.verdict" not in outcome.parent.data.tags
-
-
-@pytest.mark.slow
-def test_off_runs_all_and_cannot_be_reused(copy):
-    off = copy.main("--cache", "off")
-    assert statuses(off) == dict.fromkeys(STEPS, "ran")
+def test_refresh_can_be_reused_and_off_cannot_and_until_stops_there(copy):
+    refreshed = copy.main("cache=refresh", "until=train")
+    until_train = dict.fromkeys(("prepare", "train"), "ran")
+    assert statuses(refreshed) == {**dict.fromkeys(STEPS), **until_train}
+    assert reason(refreshed, "train") == "cache is refresh"
+    assert "pipeline.verdict" not in refreshed.parent.data.tags
+    off = copy.main("cache=off", "until=prepare")
+    assert statuses(off) == {**dict.fromkeys(STEPS), "prepare": "ran"}
+    assert reason(off, "prepare") == "cache is off"
     assert "pipeline.cache_key" not in off.step("prepare").data.tags
-    again = copy.main()
-    assert statuses(again) == REUSED
-    assert again.step("prepare").info.run_id != off.step("prepare").info.run_id
+    outcome = copy.main()
+    assert statuses(outcome) == REUSED
+    for name in ("prepare", "train"):
+        assert outcome.step(name).info.run_id == refreshed.step(name).info.run_id
 
 
 def test_one_cell_of_the_table_is_a_reason_for_all(copy):
@@ -164,6 +136,7 @@ def test_one_cell_of_the_table_is_a_reason_for_all(copy):
     assert statuses(outcome) == dict.fromkeys(STEPS, "ran")
     assert reason(outcome, "prepare") == "the table changed"
     assert reason(outcome, "train") == "the prepared table changed"
+    assert outcome.parent.data.tags["pipeline.step.evaluate_champion.status"] == "ran"
 
 
 def test_a_step_that_writes_nothing_has_failed(copy):
@@ -180,8 +153,9 @@ def test_a_step_that_writes_nothing_has_failed(copy):
 
 
 @pytest.mark.slow
-def test_the_backend_local_gives_the_same(make_store):
-    warm, local = (make_store().main(f"backend={name}") for name in ("warm", "local"))
+def test_the_backend_local_gives_the_same(make_store, template):
+    warm = template("champion").outcomes["first"]
+    local = make_store().main("backend=local")
     for step in STEPS:
         ours, theirs = warm.step(step), local.step(step)
         assert _content(warm.client, ours) == _content(local.client, theirs)
@@ -215,8 +189,8 @@ def _artifacts(client, run_id, folder):
 
 @pytest.mark.slow
 def test_what_is_edited_while_the_pipeline_runs_counts_the_next_time(make_store, tmp_path):
-    copy = Copy(tmp_path / "project", make_store())
-    command = [sys.executable, str(copy.folder / "main.py")]
+    copy = Copy(tmp_path / "project", make_store(like="champion"))
+    command = [sys.executable, str(copy.folder / "main.py"), "--alpha", "0.02"]
     with subprocess.Popen(
         command,
         cwd=copy.store.folder,
@@ -232,6 +206,6 @@ def test_what_is_edited_while_the_pipeline_runs_counts_the_next_time(make_store,
     assert started.returncode == 0, said
     assert "evaluate          will run again: modelling/metrics.py was edited meanwhile" in said
     assert "verdict  promoted" in said  # by the recipe as it was
-    outcome = copy.main()
+    outcome = copy.main("alpha=0.02")
     assert statuses(outcome) == {**REUSED, "evaluate": "ran", "register": "ran"}
     assert outcome.parent.data.tags["pipeline.verdict"] == "rejected"

@@ -1,4 +1,7 @@
-"""The pipeline by `mlflow run`: five commands in one store, and what each leaves there."""
+"""The pipeline: five commands, and what each leaves in its store.
+
+The first two are typed as a newcomer types them; the others made the template "wines".
+"""
 
 import hashlib
 import html
@@ -20,12 +23,11 @@ import yaml
 
 PROJECT = Path(__file__).parents[2]
 STEPS = ["prepare", "train", "evaluate", "register"]
-COMPARED = ["prepare", "train", "evaluate", "evaluate", "register"]
 
 
 @pytest.fixture(scope="module")
 def store(make_store):
-    """The store of the five commands below, each typed after the one before it."""
+    """The store of the first two commands."""
     return make_store(is_empty=True)
 
 
@@ -42,21 +44,33 @@ def again(store, first):
 
 
 @pytest.fixture(scope="module")
-def rejected(store, again):
+def wines(template):
+    """The store of the other commands, each typed after the one before it."""
+    return template("wines").store
+
+
+@pytest.fixture(scope="module")
+def plain(template):
+    """The newcomer's command without `mlflow run`."""
+    return template("wines").outcomes["first"]
+
+
+@pytest.fixture(scope="module")
+def rejected(template):
     """A model that is hardly better than the mean."""
-    return store.mlflow_run("alpha=0.5", "l1_ratio=0.5")
+    return template("wines").outcomes["rejected"]
 
 
 @pytest.fixture(scope="module")
-def forest(store, rejected):
-    """A better model, with hyperparameters of its own."""
-    return store.mlflow_run("model=random_forest", "n_estimators=30", "max_depth=null")
+def forest(template):
+    """A better model, with hyperparameters of its own, where no pickle may be read."""
+    return template("wines").outcomes["forest"]
 
 
 @pytest.fixture(scope="module")
-def weaker(store, forest):
-    """A good model that is not as good, by `python main.py`, where no pickle may be read."""
-    return store.main("model=ridge", MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false")
+def weaker(template):
+    """A good model that is not as good, where no pickle may be read."""
+    return template("wines").outcomes["weaker"]
 
 
 # The first command: promoted.
@@ -427,11 +441,11 @@ def test_hyperparameters_are_parameters_of_parent_and_train(rejected):
         assert (run.data.params["alpha"], run.data.params["l1_ratio"]) == ("0.5", "0.5")
 
 
-def test_typed_hyperparameters_reach_the_estimator(forest, store):
+def test_typed_hyperparameters_reach_the_estimator(forest, wines):
     train = forest.step("train")
     assert train.data.params["n_estimators"] == "30"
     assert train.data.params["max_depth"] in ("None", "null")
-    (path,) = _model_folder(store, forest).rglob("*.skops")
+    (path,) = _model_folder(wines, forest).rglob("*.skops")
     pipeline = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
     estimator = pipeline["estimator"]
     assert type(estimator).__name__ == "RandomForestRegressor"
@@ -491,19 +505,27 @@ def test_weaker_model_that_passes_the_gate_is_the_challenger(weaker):
     assert weaker.versions[3].tags["pipeline.verdict"] == "challenger"
 
 
-def test_main_without_mlflow_run_does_the_same_in_the_recipes_experiment(weaker, store):
-    assert _entry_points(weaker) == ["main", *COMPARED]
-    assert {run.info.status for run in weaker.runs} == {"FINISHED"}
-    (experiment_id,) = {run.info.experiment_id for run in weaker.runs}
-    assert store.client.get_experiment(experiment_id).name == "wine_quality"
-    parents = {run.data.tags.get("mlflow.parentRunId") for run in weaker.runs[1:]}
-    assert parents == {weaker.parent.info.run_id}
-    assert {path.name for path in store.folder.iterdir()} == {"mlflow.db", "mlruns"}
+def test_main_without_mlflow_run_does_the_same_in_the_recipes_experiment(plain, wines):
+    assert _entry_points(plain) == ["main", *STEPS]
+    assert {run.info.status for run in plain.runs} == {"FINISHED"}
+    (experiment_id,) = {run.info.experiment_id for run in plain.runs}
+    assert wines.client.get_experiment(experiment_id).name == "wine_quality"
+    parents = {run.data.tags.get("mlflow.parentRunId") for run in plain.runs[1:]}
+    assert parents == {plain.parent.info.run_id}
+    assert {path.name for path in wines.folder.iterdir()} == {"mlflow.db", "mlruns"}
 
 
-def test_models_are_evaluated_where_no_pickle_may_be_read(weaker):
-    evaluated = [weaker.step(name) for name in ("evaluate", "evaluate_champion")]
-    assert [run.data.tags["pipeline.model"] for run in evaluated] == ["ridge", "random_forest"]
+def test_main_without_mlflow_run_gives_the_same_results(first, plain):
+    for name in ("prepare", "train", "evaluate"):
+        digests = [
+            outcome.step(name).data.tags["pipeline.output_digest"] for outcome in (first, plain)
+        ]
+        assert digests[0] == digests[1]
+
+
+def test_models_are_trained_and_evaluated_where_no_pickle_may_be_read(forest, weaker):
+    evaluated = [outcome.of("evaluate") for outcome in (forest, weaker)]
+    assert [run.data.tags["pipeline.model"] for run in evaluated] == ["random_forest", "ridge"]
     assert {run.info.status for run in evaluated} == {"FINISHED"}
 
 
@@ -530,9 +552,9 @@ def tables(forest, read_artifact):
 
 
 def test_champion_predicts_what_was_logged_where_no_pickle_may_be_read(
-    tables, store, tmp_path, type_command
+    tables, wines, tmp_path, type_command
 ):
-    place = {"MLFLOW_TRACKING_URI": store.uri, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    place = {"MLFLOW_TRACKING_URI": wines.uri, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
     done = type_command([sys.executable, "-c", _PREDICT, *tables], tmp_path, place)
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1] == f"{len(pd.read_parquet(tables[1]))} True []"
@@ -540,9 +562,9 @@ def test_champion_predicts_what_was_logged_where_no_pickle_may_be_read(
 
 @pytest.mark.slow
 def test_champion_predicts_the_same_in_an_environment_of_its_own_pins(
-    tables, forest, store, tmp_path, type_command
+    tables, forest, wines, tmp_path, type_command
 ):
-    folder = _model_folder(store, forest)
+    folder = _model_folder(wines, forest)
     python, _, pip = yaml.safe_load((folder / "conda.yaml").read_text())["dependencies"]
     program = str(tmp_path / "venv/bin/python")
     make = ["uv", "venv", "--quiet", "--python", python.removeprefix("python="), "venv"]
@@ -552,7 +574,7 @@ def test_champion_predicts_the_same_in_an_environment_of_its_own_pins(
     for command in (make, install):
         done = type_command(command, tmp_path)
         assert done.returncode == 0, done.stdout
-    place = {"MLFLOW_TRACKING_URI": store.uri}
+    place = {"MLFLOW_TRACKING_URI": wines.uri}
     done = type_command([program, "-c", _PREDICT, *tables], empty, place)
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1] == f"{len(pd.read_parquet(tables[1]))} True []"

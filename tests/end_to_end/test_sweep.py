@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import click
+import mlflow
 import psutil
 import pytest
 
@@ -333,7 +334,7 @@ def cluster(tmp_path_factory, environment):
 
 
 @pytest.mark.slow
-def test_a_dask_worker_that_dies_loses_no_trial(make_store, environment, cluster, monkeypatch):
+def test_a_dask_worker_that_dies_loses_no_trial(make_store, environment, cluster):
     address, workers = cluster
     store = make_store(like="sweep")
     command = (*_SLOW_SPACE, "trials=8", "sampler=random", f"scheduler={address}")
@@ -347,11 +348,14 @@ def test_a_dask_worker_that_dies_loses_no_trial(make_store, environment, cluster
     assert sorted(by_number) == list(range(8))
     assert len(trials) == 8
     assert [run for run in store.runs() if run.info.status == "RUNNING"] == []
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
-    _assert_as_here(store, by_number)
+    mlflow.set_tracking_uri(store.uri)
+    try:
+        _assert_as_here(by_number)
+    finally:
+        mlflow.set_tracking_uri(None)
 
 
-def _assert_as_here(store, trials):
+def _assert_as_here(trials):
     """Tried were the points that this machine chooses, and each has the score that it has here."""
     recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)
     model, *ranges = _SLOW_SPACE

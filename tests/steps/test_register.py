@@ -1,11 +1,17 @@
-"""What a comparison with the champion is told by."""
+"""With which evaluation of the champion a model is compared, and how that is told."""
 
 from types import SimpleNamespace
 
 import pytest
 
+from engine.tags import OUTPUT_DIGEST
+from modelling.errors import InputError
 from modelling.gate import Comparison
-from steps.register import _compared
+from steps.register import _champion_evaluation, _compare, _compared
+from steps.registry import CHAMPION, find_champion
+from steps.step import MODEL_DIGEST, PREPARE_RUN_ID
+
+WINES = SimpleNamespace(name="wines")
 
 
 def test_figures_of_a_small_scale_are_told_apart():
@@ -32,3 +38,54 @@ def test_a_challenger_is_told_whether_it_is_worse(greater_is_better, low, high, 
     reason = _compared(row, greater_is_better, SimpleNamespace(version="3")).reason
     assert says in reason.replace("0.6500", "0.65").replace("0.6000", "0.6")
     assert f"({'better' if greater_is_better else 'worse'})" in reason
+
+
+@pytest.fixture
+def make_run(client):
+    """Makes a finished run of a step, with some tags."""
+
+    def make(step, tags):
+        known = {"mlflow.project.entryPoint": step, "pipeline.recipe": "wines"}
+        run_id = client.create_run("0", tags={**known, **tags}).info.run_id
+        client.set_terminated(run_id)
+        return client.get_run(run_id)
+
+    return make
+
+
+@pytest.fixture
+def evaluate(make_run):
+    """Evaluates a model of this digest on the rows of a prepare run."""
+    return lambda rows, digest: make_run(
+        "evaluate", {PREPARE_RUN_ID: rows.info.run_id, MODEL_DIGEST: digest}
+    )
+
+
+def test_the_champion_was_evaluated_on_the_same_rows_or_must_be(client, make_run, evaluate):
+    rows, others = (make_run("prepare", {OUTPUT_DIGEST: name}) for name in ("rows", "others"))
+    client.create_registered_model("wines")
+    for digest in ("before", "in use"):
+        tags = {
+            MODEL_DIGEST: digest,
+            "pipeline.evaluate_run_id": evaluate(rows, digest).info.run_id,
+        }
+        version = client.create_model_version("wines", "file:///nowhere", tags=tags)
+    client.set_registered_model_alias("wines", CHAMPION, version.version)
+    champion = find_champion("wines")
+    own = champion.tags["pipeline.evaluate_run_id"]
+
+    def found(candidate, champion_run_id="none"):
+        return _champion_evaluation(WINES, candidate, champion, champion_run_id).info.run_id
+
+    assert found(evaluate(rows, "new")) == own
+    elsewhere = evaluate(others, "in use").info.run_id
+    assert found(evaluate(others, "new"), elsewhere) == elsewhere
+    # The champion was another one when main had it evaluated.
+    assert found(evaluate(rows, "new"), evaluate(rows, "before").info.run_id) == own
+    stranger = evaluate(rows, "new").info.run_id
+    says = f"champion_run_id: run {stranger} did not evaluate the champion, version 2 of wines"
+    with pytest.raises(InputError, match=says):
+        found(evaluate(rows, "new"), stranger)
+    says = rf"has a champion, version 2: .* \(-e evaluate -P prepare_run_id={others.info.run_id} "
+    with pytest.raises(InputError, match=rf"{says}.*and give that run as champion_run_id"):
+        _compare(WINES, evaluate(others, "new"), champion, "none")

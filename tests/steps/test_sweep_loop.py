@@ -32,11 +32,10 @@ MANY = Space({"ridge": {"alpha": Reals(1e-4, 1, True)}})
 @pytest.fixture(scope="module", autouse=True)
 def _sweep_run(tmp_path_factory, make_database):
     """The loop looks there for what a lost trial left."""
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(make_database(tmp_path_factory.mktemp("store")))
     with mlflow.start_run(experiment_id="0"):
         yield
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 class Executor:

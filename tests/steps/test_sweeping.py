@@ -3,23 +3,13 @@
 import json
 from types import SimpleNamespace
 
-import mlflow
 import pytest
-from mlflow import MlflowClient
 
 from modelling.errors import InputError
 from steps.sweep_trials import CONTINUED, SWEEP
 from steps.sweeping import _continued, _find_resumed
 
 FACTS = json.dumps({"seed": 1})
-
-
-@pytest.fixture
-def client(tmp_path, make_database):
-    uri = make_database(tmp_path)
-    mlflow.set_tracking_uri(uri)
-    yield MlflowClient(uri)
-    mlflow.set_tracking_uri(None)
 
 
 def test_a_sweep_that_was_extended_and_cut_off_goes_on_with_all_its_trials(client):
