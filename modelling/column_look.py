@@ -204,10 +204,14 @@ def _identifier_or_text(values: pd.Series, distinct: int) -> str:
     if distinct == len(values) > 1:
         return "every value is different: an identifier or free text"
     if distinct > _MANY_VALUES and 2 * distinct > len(values):
-        words = values.str.count(r"\S+").mean()
-        what = "free text" if words >= _WORDS_OF_A_TEXT else "like an identifier"
+        what = "free text" if is_free_text(values) else "like an identifier"
         return f"{distinct} different values in {len(values)} cells: {what}"
     return ""
+
+
+def is_free_text(values: pd.Series) -> bool:
+    """Says whether (n,) text is sentences: four words on average, or more."""
+    return bool(values.str.count(r"\S+").mean() >= _WORDS_OF_A_TEXT)
 
 
 def _almost(values: pd.Series) -> str:

@@ -37,7 +37,7 @@ _SIGNS = "€£§°µ²³·«»\u2018\u2019“”\u2013—…¡¿º™®©\u00a0
 _UNSURE = re.compile(
     rf"[^\x00-\x7f{_WESTERN}{_WESTERN.upper()}Ÿ{_SIGNS}]"
     rf"|[{_WESTERN}{_WESTERN.upper()}]{{3}}|[a-z{_WESTERN}][{_WESTERN.upper()}]"
-    rf"|[A-Za-z][²³¿¡][A-Za-z]"
+    rf"|[A-Za-z][²³¿¡][A-Za-z]|[ÂÃÄÅ][{_SIGNS}]"  # the last is UTF-8 that was broken elsewhere
 )
 
 

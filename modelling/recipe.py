@@ -160,7 +160,7 @@ class Data(Section):
     """Makes a classification a binary one: the class that the model is to find, and that precision,
     recall, costs and the threshold are about."""
     drop: tuple[str, ...] = ()
-    """Columns that the model never sees. `score` copies them to its output."""
+    """Columns that the model never sees. `score` copies them to its output, but for free text."""
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
     """The columns to train on, by name; others are left out. Without any, all but the target and
     the dropped ones are trained on, each with the type that it shows."""

@@ -312,8 +312,10 @@ def find_problems(
             continue
         missing = is_missing(frame[name]).to_numpy()
         for row in np.flatnonzero(wrong.to_numpy() & ~missing).tolist():
-            value = str(frame[name].iloc[row])[:60]
-            problems.setdefault(row, f"column {name!r}: {value!r} is no {kind}")
+            value = frame[name].iloc[row]
+            lost = ": a float has lost its last digits" if _has_lost_digits(value, kind) else ""
+            reason = f"column {name!r}: {str(value)[:60]!r} is no {kind}{lost}"
+            problems.setdefault(row, reason)
         if name not in gaps:
             for row in np.flatnonzero(missing).tolist():
                 problems.setdefault(row, f"column {name!r} is missing")
@@ -409,12 +411,17 @@ def _read_values(column: pd.Series, kind: str, spellings: Mapping[str, str]) -> 
     return numbers if kind == "number" else numbers.where(numbers.isin([0, 1]))
 
 
+def _has_lost_digits(value: Any, kind: str) -> bool:
+    is_float = isinstance(value, float | np.floating)
+    return kind == "category" and is_float and abs(float(value)) >= LARGEST_EXACT
+
+
 def _text(value: Any, spellings: Mapping[str, str]) -> str | None:
     """A value as training wrote it, without the `.0` that a gap beside it brings in pandas."""
-    if isinstance(value, float | np.floating):
-        if abs(float(value)) >= LARGEST_EXACT:
-            return None  # its last digits are lost
-        value = int(value) if float(value).is_integer() else value
+    if _has_lost_digits(value, "category"):
+        return None
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
     return spellings.get(str(value), str(value))
 
 

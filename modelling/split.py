@@ -78,8 +78,7 @@ def split_table(
     _check_sizes(in_test, split)
     if frame[target].dtype.kind != "f":
         _check_sides_have_all_classes(frame[target], in_test)
-    keyed = frame.copy(deep=False)
-    keyed.insert(0, ROW_KEY, keys)
+    keyed = pd.DataFrame({ROW_KEY: keys, **frame}, index=frame.index, copy=False)
     train_rows, test_rows = order[~in_test[order]], order[in_test[order]]
     crossing = pd.Series(feature_hash[test_rows]).isin(feature_hash[train_rows])
     return SplitTable(

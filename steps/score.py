@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from engine.step_log import open_terminal
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
+from modelling.column_look import is_free_text
 from modelling.drift import DriftCounts, profiled_answers
 from modelling.errors import InputError, unknown_name
 from modelling.estimators import known_categories
@@ -45,6 +46,7 @@ from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import temporary_folder
 
 _SAMPLE_ROWS = 100
+_LOOKED_AT = 1000
 _SECONDS_BETWEEN_LINES = 10.0
 _ROW, _VERSION, _TIME = "row", "model_version", "scored_at"
 
@@ -169,8 +171,15 @@ def _key_columns(key: str, recipe: Recipe, stream: TableStream, trained: Trained
     if key == "none":
         return []
     if key == "auto":
-        dropped = [name for name in recipe.data.drop if name in stream.columns]
-        return [name for name in dropped if not _is_result(name) and _can_be_copied(name, stream)]
+        dropped = [
+            name
+            for name in recipe.data.drop
+            if name in stream.columns and not _is_result(name) and _can_be_copied(name, stream)
+        ]
+        notes = _free_texts(dropped, stream)
+        if notes:
+            click.echo(f"score: not copied, as free text (key=… copies it): {', '.join(notes)}")
+        return [name for name in dropped if name not in notes]
     keys = [name.strip() for name in key.split(",") if name.strip()]
     for name in keys:
         if name not in stream.columns:
@@ -195,6 +204,16 @@ def _can_be_copied(name: str, stream: TableStream) -> bool:
         or arrow.types.is_large_binary(kind)
         or arrow.types.is_fixed_size_binary(kind)
     )
+
+
+def _free_texts(names: list[str], stream: TableStream) -> list[str]:
+    """Those whose first rows are sentences: no keys, and not for everybody's eyes."""
+    batch = next(stream.batches(names, _LOOKED_AT), None) if names else None
+    if batch is None:
+        return []
+    rows, _ = as_frame(batch, {"columns": dict.fromkeys(names, "category")}, stream)
+    texts = [name for name in names if isinstance(rows[name].dtype, pd.StringDtype)]
+    return [name for name in texts if is_free_text(rows[name].dropna())]
 
 
 def _is_result(name: str) -> bool:

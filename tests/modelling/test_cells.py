@@ -245,7 +245,9 @@ def test_long_identifiers_keep_their_digits_or_are_refused(csv, tmp_path):
     assert as_frame(batch, fitted, stream)[0]["id"].tolist()[:6] == [*map(str, ids)]
     floats = pd.read_csv(path)  # whose gap made floats of them
     problems = find_problems(floats, apply_features(floats, fitted), fitted)
-    assert problems[0] == "column 'id': '9007199254740992.0' is no category"
+    assert problems[0] == (
+        "column 'id': '9007199254740992.0' is no category: a float has lost its last digits"
+    )
     assert sorted(problems) == list(range(6))
 
 

@@ -62,6 +62,12 @@ def csv_of(frame, separator=",", decimal="."):
         ("bom-semicolon.csv", "\ufeff" + csv_of(FRAME, ";", ",")),
         ("zipped.csv.gz", zipped(csv_of(FRAME).encode())),
         ("zipped-by-another-name.csv", zipped(csv_of(FRAME, ";", ",").encode())),
+        ("excel.csv", "sep=;\r\n" + csv_of(FRAME, ";", ",").replace("\n", "\r\n")),
+        ("excel-bom.csv", '\ufeff"sep=|"\n' + csv_of(FRAME, "|")),
+        ("unicode-text.txt", csv_of(FRAME, "\t").encode("utf-16")),
+        ("utf-16-be.csv", b"\xfe\xff" + csv_of(FRAME, ";", ",").encode("utf-16-be")),
+        ("zipped-utf-16.csv", zipped(csv_of(FRAME).encode("utf-16"))),
+        ("empty-at-the-end.csv", csv_of(FRAME, ";").replace("\n", ";;\n") + ";;;;\n;;;;\n"),
     ],
 )
 def test_every_form_of_csv_is_the_same_table(name, content, file_of):
@@ -72,6 +78,33 @@ def test_every_form_of_csv_is_the_same_table(name, content, file_of):
 def test_a_quoted_name_may_hold_the_separator(file_of):
     table = read_table(file_of('"a, in g";b\n1,5;2\n'))
     assert table.to_dict("list") == {"a, in g": ["1,5"], "b": ["2"]}
+
+
+@pytest.mark.parametrize("separator", ",;\t|")
+@pytest.mark.parametrize("name", ["age, in; years", "age\n(years)", "age\r\n(years)", 'the "age"'])
+def test_a_header_cell_may_hold_separators_quotes_and_lines(name, separator, file_of):
+    quoted = name.replace('"', '""')
+    table = read_table(file_of(f'"{quoted}"{separator}b{separator}c\n1{separator}2{separator}3\n'))
+    assert list(table) == [name.replace("\r\n", "\n"), "b", "c"]
+
+
+def test_windows_1252_is_read_where_it_can_be_nothing_else(file_of):
+    rows = "prénom;montant\nZoë;1,5 €\nFrançois \u2013 l\u2019aîné;2\nJosé;3\n"
+    path = file_of(rows.encode("cp1252"))
+    table = read_table(path)
+    assert table.attrs["encoding"] == "cp1252"
+    assert table["prénom"].tolist() == ["Zoë", "François \u2013 l\u2019aîné", "José"]
+    (batch,) = open_stream(path).batches(["prénom"], 10)
+    assert batch.table["prénom"].to_pylist() == table["prénom"].tolist()
+    late = "a\n" + "x\n" * 1_000_000 + "Zoë\n"
+    assert read_table(file_of(late.encode("cp1252")))["a"].iloc[-1] == "Zoë"
+
+
+def test_the_rows_of_a_file_of_excel_are_numbered_from_its_header(file_of):
+    stream = open_stream(file_of("sep=;\na;b\n1;2\n3\n5;6\n"))
+    (batch,) = stream.batches(["a"], 10)
+    assert batch.rows.tolist() == [1, 3]
+    assert batch.broken == {2: ("has 1 fields, the header has 2", "3")}
 
 
 def test_a_semicolon_file_with_points_keeps_them(file_of):
@@ -173,6 +206,10 @@ def test_a_missing_table_says_where_it_was_looked_up(tmp_path, refusal):
         (
             b"a,b\n" + b"1,2\n" * 300_000 + b"\x81,2\n",
             " is not UTF-8 text: invalid start byte",
+        ),
+        (
+            b"a\n\xc3\xa9tude\n\xe9tude\n",
+            " is not UTF-8 text: invalid continuation byte in line 3;",
         ),
         (b"PK\x03\x04" + b"\0" * 99, " is an Excel workbook or another zip file; save it"),
         (b"\xd0\xcf\x11\xe0" + b"\0" * 99, " is an old Excel workbook; save it as UTF-8 (in Exce"),

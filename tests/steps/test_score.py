@@ -76,6 +76,19 @@ def test_what_cannot_be_copied_is_no_key(tmp_path):
             keys_of(tmp_path, name, frame)
 
 
+def test_free_text_is_no_key_unless_it_is_asked_for(tmp_path, capsys):
+    notes = ["She called twice about the bill", "No answer, he will try it again"]
+    frame = pd.DataFrame({"id": ["K 1", "K 2"], "note": notes})
+    assert keys_of(tmp_path, "auto", frame)[0] == ["id"]
+    assert "not copied, as free text (key=… copies it): note" in capsys.readouterr().out
+    assert keys_of(tmp_path, "id,note", frame)[0] == ["id", "note"]
+    path = tmp_path.with_suffix(".csv")
+    path.write_bytes(b"id,note\n\xff\xfe\xfd,no text at all here\n")
+    assert score._free_texts(["id", "note"], open_stream(path)) == ["note"]
+    empty = pd.DataFrame({"id": [None, None], "note": [None, None]})
+    assert keys_of(tmp_path, "auto", empty)[0] == ["id", "note"]
+
+
 def test_only_rows_that_are_scored_count_for_the_drift(tmp_path):
     table = arrow.table({"x": ["1", "n/a?", "3"]})
     (tmp_path / "t.csv").write_text("x\n1\nn/a?\n3\n")
