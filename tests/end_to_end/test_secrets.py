@@ -3,11 +3,13 @@
 The pipeline runs against a real server, which its tracking URI names with a password.
 """
 
+import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
@@ -112,10 +114,11 @@ def table():
 
 
 class Watch:
-    """Reads the command lines of all processes while the block runs."""
+    """Reads the command lines of all processes that start while the block runs."""
 
     def __init__(self):
         self.seen = set()
+        self._known = set(self._processes())
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._read)
 
@@ -127,18 +130,19 @@ class Watch:
         self._done.set()
         self._thread.join()
 
+    def _processes(self):
+        return [name for name in os.listdir("/proc") if name.isdecimal()]
+
     def _read(self):
         while not self._done.wait(0.05):
-            for file in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    self.seen.add(file.read_bytes())
-                except OSError:
-                    continue
+            for process in set(self._processes()) - self._known:
+                with suppress(OSError):
+                    self.seen.add(Path("/proc", process, "cmdline").read_bytes())
 
 
 @pytest.fixture(scope="module")
 def written(root, project, tracking, table, environment, type_command):
-    """Types a pipeline and a sweep, forks a step that fails; gives all words and command lines."""
+    """Types a pipeline, forks a sweep and a step that fails; gives all words and command lines."""
     variables = {
         "MLFLOW_TRACKING_URI": f"http://ana:{SECRETS['the tracking URI']}@{tracking}",
         "WINES": f"http://ana:{SECRETS['the URI of the table']}@{table}",
@@ -153,10 +157,11 @@ def written(root, project, tracking, table, environment, type_command):
     run = [sys.executable, "-m", "mlflow", "run", str(project), "--env-manager", "local"]
     with Watch() as watch:
         good = type_command([*run, "-P", "data=$WINES"], root / "user", variables)
-        sweep = [*run, "-e", "sweep", "-P", "data=$WINES", "-P", "alpha=0.01,0.1"]
-        swept = type_command(sweep, root / "user", variables)
-        prepare = ["python", "-m", "steps.prepare", "--recipe", RECIPE, "--data", "$BROKEN"]
-        bad = run_forked(prepare, project, {**environment, **variables})
+        variables |= environment
+        sweep = ["-m", "steps.sweep", "--recipe", RECIPE, "--data", "$WINES"]
+        swept = run_forked(["python", *sweep, "--alpha", "0.01,0.1"], project, variables)
+        prepare = ["-m", "steps.prepare", "--recipe", RECIPE, "--data", "$BROKEN"]
+        bad = run_forked(["python", *prepare], project, variables)
     return (good, swept, bad), watch.seen
 
 
