@@ -91,7 +91,7 @@ def test_a_changed_worth_of_an_outcome_trains_again_only_where_the_threshold_is_
     recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
     recipe["metrics"]["business_score"]["true_positive"] = 25
     path = tmp_path / "dearer.yaml"
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     outcome = churn_store.main(f"recipe={path}", "model=logistic_regression", "until=train")
     tags = outcome.parent.data.tags
     ran = {name: tags[f"pipeline.step.{name}.status"] for name in ("prepare", "train")}
