@@ -29,9 +29,7 @@ def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
     gaps = [name for name in raw.columns if not checks or checks[name].missing]
     formats = {name: check.format for name, check in checks.items() if check.format}
     features = fit_features(raw, recipe.features, kinds, gaps, formats)
-    # Numbers in one block go to the estimator as they are, not as another copy of them.
-    inputs = pd.DataFrame(dict(apply_features(raw, features).items()), copy=True)
-    return Fitting(features, inputs)
+    return Fitting(features, apply_features(raw, features))
 
 
 def unseen_inputs(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:

@@ -1,18 +1,23 @@
 """What the logged model says of a row does not depend on the rows beside it."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
+from sklearn.base import is_classifier
 from sklearn.datasets import make_classification
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import ElasticNet, LogisticRegression
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from modelling import sklearn_wrapper
 from modelling.sklearn_wrapper import SklearnWrapper, answer, apply_features, find_problems
@@ -25,10 +30,12 @@ FITTED = {
     "quantile_scores": {},
     "decision": None,
 }
-ESTIMATORS = {
+ESTIMATORS = {  # of each way in which they are called
     "elastic net": ElasticNet(alpha=0.01),
     "logistic regression": LogisticRegression(),
     "boosted trees": HistGradientBoostingClassifier(max_iter=5),
+    "bagged trees": BaggingClassifier(n_estimators=3, random_state=0),
+    "neural network": MLPClassifier(max_iter=2, random_state=0),
 }
 
 
@@ -43,16 +50,45 @@ def pipeline(request, rows):
     return make_pipeline(StandardScaler(), ESTIMATORS[request.param]).fit(*rows)
 
 
-@pytest.mark.parametrize("size", [1, 3, 64, 65, 100, 777])
-def test_a_row_has_the_same_digits_alone_and_among_any_others(pipeline, rows, size):
-    inputs = rows[0]
-    together = answer(pipeline, inputs, FITTED)
-    parts = [
-        answer(pipeline, inputs.iloc[start : start + size], FITTED)
-        for start in range(0, min(len(inputs), 40 * size), size)
-    ]
-    apart = pd.concat(parts, ignore_index=True)
-    pd.testing.assert_frame_equal(apart, together.head(len(apart)), check_exact=True)
+@given(st.data())
+def test_a_row_has_the_same_digits_alone_and_among_any_others(pipeline, rows, data):
+    size = data.draw(st.one_of(st.integers(1, 130), st.integers(700, 1500)))
+    first, step = data.draw(st.integers(0, 1499)), data.draw(st.sampled_from([1, 7, 1499, 0]))
+    places = (first + step * np.arange(size)) % 1500
+    together = answer(pipeline, apply_features(rows[0], FITTED), FITTED)
+    among_others = answer(pipeline, apply_features(rows[0].iloc[places], FITTED), FITTED)
+    expected = together.iloc[places].reset_index(drop=True)
+    pd.testing.assert_frame_equal(among_others, expected, check_exact=True)
+
+
+def test_the_digits_are_those_of_a_whole_block(pipeline, rows):
+    """As models gave them that were logged before: of 64 rows, with one thread of BLAS."""
+    block = apply_features(rows[0].head(64), FITTED)
+    with threadpool_limits(limits=1, user_api="blas"):
+        expected = pipeline.predict_proba(block) if is_classifier(pipeline) else None
+        expected = pipeline.predict(block)[:, None] if expected is None else expected
+    for row in (0, 5, 63):
+        alone = answer(pipeline, apply_features(rows[0].iloc[[row]], FITTED), FITTED)
+        numbers = alone.select_dtypes("float")
+        assert np.array_equal(numbers.to_numpy()[:, -expected.shape[1] :], expected[[row]])
+
+
+def test_libraries_that_come_later_are_limited_too(monkeypatch):
+    sklearn_wrapper._find_blas.cache_clear()
+    looked = []
+    real = sklearn_wrapper.ThreadpoolController
+
+    def look():
+        looked.append(1)
+        return real()
+
+    monkeypatch.setattr(sklearn_wrapper, "ThreadpoolController", look)
+    for modules in (["a"], [], ["b"]):
+        for name in modules:
+            monkeypatch.setitem(sys.modules, f"a_module_of_this_test_{name}", sys)
+        with sklearn_wrapper._one_blas_thread():
+            pass
+    assert len(looked) == 2
 
 
 def test_blas_has_its_threads_again_when_the_last_of_many_predictions_is_done():
@@ -62,15 +98,14 @@ def test_blas_has_its_threads_again_when_the_last_of_many_predictions_is_done():
     before = threads()
     together = threading.Barrier(2)
 
-    def predict(rows):
-        together.wait(10)
-        assert set(threads()) == {1}
-        together.wait(10)
-        return np.zeros(len(rows))
+    def predict(_number):
+        with sklearn_wrapper._one_blas_thread():
+            together.wait(10)
+            assert set(threads()) == {1}
+            together.wait(10)
 
-    rows = pd.DataFrame({"a": np.zeros(64)})
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(sklearn_wrapper._by_blocks, [predict, predict], [rows, rows]))
+        list(pool.map(predict, range(2)))
     assert threads() == before
 
 
