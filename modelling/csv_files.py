@@ -4,7 +4,7 @@ import codecs
 import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -13,6 +13,7 @@ import pyarrow as arrow
 import pyarrow.csv as arrow_csv
 
 from modelling.errors import InputError
+from modelling.sklearn_wrapper import GAPS
 
 BLOCK_BYTES = 8 << 20
 """Of a CSV file that are read at a time; a row must fit in."""
@@ -100,6 +101,15 @@ def as_written(names: list[str]) -> arrow_csv.ConvertOptions:
         null_values=[""],
         check_utf8=False,
     )
+
+
+def with_numbers(names: list[str], numbers: Collection[str]) -> arrow_csv.ConvertOptions:
+    """Cells as they are written, but for columns of plain numbers and gaps; others are refused."""
+    options = arrow_csv.ConvertOptions(strings_can_be_null=False, null_values=GAPS)
+    options.column_types = {
+        name: arrow.float64() if name in numbers else arrow.string() for name in names
+    }
+    return options
 
 
 def sniff_csv(path: Path, magic: bytes, is_strict: bool = True) -> CsvForm:

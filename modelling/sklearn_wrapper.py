@@ -503,7 +503,7 @@ def _text(value: Any, spellings: Mapping[str, str]) -> str | None:
 
 
 def _read_text(column: pd.Series, kind: str, form: str) -> pd.Series:
-    text = pyarrow.array(column.str.strip())
+    text = compute.utf8_trim_whitespace(pyarrow.array(column))
     if isinstance(text, pyarrow.ChunkedArray):
         text = text.combine_chunks()
     text = text.cast(pyarrow.large_string())

@@ -2,7 +2,8 @@
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -18,7 +19,7 @@ import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
 from modelling.answers import find_class
-from modelling.csv_files import CsvForm, as_written, sniff_csv
+from modelling.csv_files import CsvForm, as_written, sniff_csv, with_numbers
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
 from modelling.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
@@ -48,12 +49,17 @@ class CheckedTable:
     outside: Sequence[str] = ()
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, numbers: Collection[str] = ()) -> pd.DataFrame:
     """Reads a CSV (comma, semicolon, tab or bar; also gzipped) or Parquet file.
 
     The cells of a CSV file stay text, as they are written: what they mean, the kind of their column
     decides. Excel's line `sep=;`, UTF-16 and nameless empty columns are understood, and
     Windows-1252 where it is sure.
+
+    Args:
+        path: the file.
+        numbers: columns of a CSV file that are read at once if all of their cells are plain
+            numbers: the same as what `read_column` makes of their text, in less time and room.
 
     Returns:
         The table; of a CSV file with the attributes `decimal_comma`: whether 1,5 may be a number in
@@ -71,7 +77,7 @@ def read_table(path: Path) -> pd.DataFrame:
         if not magic:
             raise InputError(f"table {path} is empty")
         form = None if magic == b"PAR1" else sniff_csv(path, magic)
-        table = _read_csv(path, form) if form else _read_parquet(path)
+        table = _read_csv(path, form, numbers) if form else _read_parquet(path)
     except (arrow.ArrowException, OSError, EOFError, UnicodeError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
     check_names(table.column_names, path)
@@ -119,22 +125,34 @@ def _is_large(column: arrow.ChunkedArray) -> bool:
     return any(end is not None and abs(end) >= LARGEST_EXACT for end in ends.values())
 
 
-def _read_csv(path: Path, form: CsvForm) -> arrow.Table:
+def _read_csv(path: Path, form: CsvForm, numbers: Collection[str]) -> arrow.Table:
     """The cells as text, without the empty columns and rows that Excel leaves at the end."""
     with form.open(path) as stream:
         names = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip")).schema.names
-    with form.open(path) as stream:
-        table = arrow_csv.read_csv(stream, **form.options(), convert_options=as_written(names))
+    table = None
+    if numbers and not form.decimal_comma:
+        with suppress(arrow.ArrowInvalid):
+            table = _read_cells(path, form, with_numbers(names, numbers))
+    table = table or _read_cells(path, form, as_written(names))
     empty = [
         place
         for place, name in enumerate(names)
-        if not name.strip() and table.column(place).null_count == table.num_rows
+        if not name.strip() and not any(map(_is_there, table.column(place)))
     ]
     table = table.select([place for place in range(len(names)) if place not in empty])
     rows = table.num_rows
-    while rows and not any(column[rows - 1].is_valid for column in table.columns):
+    while rows and not any(_is_there(column[rows - 1]) for column in table.columns):
         rows -= 1
     return table.slice(0, rows)
+
+
+def _read_cells(path: Path, form: CsvForm, convert: arrow_csv.ConvertOptions) -> arrow.Table:
+    with form.open(path) as stream:
+        return arrow_csv.read_csv(stream, **form.options(), convert_options=convert)
+
+
+def _is_there(cell: arrow.Scalar) -> bool:
+    return cell.is_valid and cell.as_py() != ""
 
 
 def not_there(path: Path) -> InputError:

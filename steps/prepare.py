@@ -44,10 +44,21 @@ def prepare(recipe: str, data: str) -> None:
     with step_run("prepare", settings):
         source = settings.data.path if data == "auto" else data
         path = fetch_table(source, temporary_folder("download"))
-        table = read_table(path)
+        table = read_table(path, _plain_numbers(settings))
         mlflow.set_tag(DATA_SHA256, text_sha256(path))
         log_config(settings.model_dump(mode="json"), settings.name, None)
         _write_split(settings, table, source)
+
+
+def _plain_numbers(recipe: Recipe) -> list[str]:
+    """The columns whose text is numbers, written in the usual way."""
+    columns = recipe.data.columns.items()
+    names = [name for name, check in columns if check.type in ("number", "integer")]
+    formats = {name: check.format for name, check in columns}
+    if recipe.task == "regression":
+        names.append(recipe.data.target)
+        formats[recipe.data.target] = recipe.data.target_format
+    return [name for name in names if not formats[name]]
 
 
 def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
