@@ -100,7 +100,7 @@ def _run(words: list[str], folder: str, environment: dict[str, str]) -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
             del sys.modules[name]
         others = [path for path in sys.path if Path(path) != PROJECT]
-        sys.path[:] = ["", str(project), *others]  # the first one is for the folder of a script
+        sys.path[:] = [str(project), str(project), *others]  # a script replaces the first one
     # It is running already: this process has inherited its address.
     forkserver._forkserver.ensure_running = lambda: None
     forkserver.ensure_running = lambda: None
