@@ -92,6 +92,7 @@ case $host in 0.0.0.0) reachable=127.0.0.1 ;; ::) reachable=::1 ;; esac
 folder=$(mktemp -d "${TMPDIR:-/tmp}/launch_mlflow.XXXXXX")
 log=$folder/server.log
 server=
+guard=
 
 # Asks a group of processes to end, and makes it after some seconds.
 end_group() {
@@ -106,8 +107,9 @@ end_group() {
 # All of a server's processes are one group. The guard, a group of its own, waits for the end of a
 # pipe that this script holds, and so ends the server also when the script is killed by kill -9.
 start_server() { # port
-    exec 9>&- # ends the guard of an earlier try
-    rm -f "$folder/alive" && mkfifo "$folder/alive" && exec 9<>"$folder/alive"
+    exec 9>&- # ends the guard of an earlier try, whose last act is to remove the folder
+    [ -z "$guard" ] || { wait "$guard" || true; mkdir -m 700 "$folder"; }
+    mkfifo "$folder/alive" && exec 9<>"$folder/alive"
     local command=("${python[@]}" -m mlflow server --backend-store-uri "$store" --workers 1
         --host "$host" --port "$1")
     if [ -n "$with_auth" ]; then
@@ -123,6 +125,7 @@ start_server() { # port
     "${command[@]}" </dev/null >"$log" 2>&1 9>&- &
     server=$!
     { trap '' INT TERM HUP; cat >/dev/null; end_group "$server"; rm -rf "$folder"; } <"$folder/alive" >/dev/null 2>&1 9>&- &
+    guard=$!
     set +m
 }
 

@@ -17,7 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from tests.end_to_end.forked import run_forked
+from tests.end_to_end.forked import Forked, run_forked
 from tracking.mlflow_manager import sqlite_uri
 
 PROJECT = Path(__file__).parents[2]
@@ -119,23 +119,34 @@ class Store:
             is_typed: whether it is a process of its own that does its own imports.
             variables: of the environment.
         """
-        command = [str(project / "main.py"), *_options(parameters)]
         if is_typed:
-            return self.type([sys.executable, *command], variables=variables)
+            command = [sys.executable, str(project / "main.py"), *_options(parameters)]
+            return self.type(command, variables=variables)
         return self._outcome_of(
-            lambda: run_forked(
-                ["python", *command], self.folder, {**clean_environment(), **variables}
-            )
+            lambda: self.start_main(*parameters, project=project, **variables).finish()
         )
+
+    def start_main(self, *parameters: str, project: Path = PROJECT, **variables: str) -> Forked:
+        """Starts what `main` does, forked, and does not wait for it."""
+        command = ["python", str(project / "main.py"), *_options(parameters)]
+        return Forked(command, self.folder, {**clean_environment(), **variables})
 
     def step(
         self, name: str, *parameters: str, project: Path = PROJECT, **variables: str
     ) -> Outcome:
         """Does what a step's command does as MLproject has it, and `sweep` and `reproduce` too."""
+        return self._outcome_of(
+            lambda: self.start_step(name, *parameters, project=project, **variables).finish()
+        )
+
+    def start_step(
+        self, name: str, *parameters: str, project: Path = PROJECT, **variables: str
+    ) -> Forked:
+        """Starts what `step` does, and does not wait for it."""
         recipe = [] if name in _WITHOUT_RECIPE else ["--recipe", RECIPE]
         command = ["python", "-m", f"steps.{name}", *recipe, *_options(parameters)]
-        place = {"MLFLOW_EXPERIMENT_ID": "0", **variables}
-        return self._outcome_of(lambda: self._fork(command, project, **place))
+        place = {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_EXPERIMENT_ID": "0", **variables}
+        return Forked(command, project, {**clean_environment(), **place})
 
     def steps(
         self, recipe: str, model: str = "auto", data: str = "auto", **hyperparameters: object
@@ -164,13 +175,10 @@ class Store:
     def check_status(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Types `python scripts/check_mlflow_status.py`, without the seconds that imports take."""
         script = str(PROJECT / "scripts" / "check_mlflow_status.py")
-        return self._fork(["python", script, *options], self.folder, **variables)
-
-    def _fork(
-        self, command: list[str], folder: Path = PROJECT, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
         place = {"MLFLOW_TRACKING_URI": self.uri, **variables}
-        return run_forked(command, folder, {**clean_environment(), **place})
+        return run_forked(
+            ["python", script, *options], self.folder, {**clean_environment(), **place}
+        )
 
     def champion(self, name: str) -> PyFuncModel:
         """Loads the model in use; the store is this process's only meanwhile."""

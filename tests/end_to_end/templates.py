@@ -61,6 +61,16 @@ _RECIPES = {
             "best": _main("model=random_forest"),
         },
     ),
+    # Models of which each is better than the one before; none is registered.
+    "evaluated": _Recipe(
+        None,
+        {
+            "weak": _main("alpha=0.3", "until=evaluate"),
+            "better": _main("alpha=0.2", "until=evaluate"),
+            "good": _main("alpha=0.05", "until=evaluate"),
+            "best": _main("model=random_forest", "until=evaluate"),
+        },
+    ),
     # The churn recipe's fastest model, promoted.
     "churn": _Recipe(
         None, {"first": _main("recipe=recipes/customer_churn.yaml", "model=logistic_regression")}

@@ -12,16 +12,21 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
+from typing import TypeVar
+
+from tests.end_to_end.forked import Forked
 
 _LONGEST_SECONDS = 300
+_Found = TypeVar("_Found")
 
 
-def wait_until(happened: Callable[[], object], what: str) -> None:
-    """Waits for something that will come, however slow the machine is."""
+def wait_until(happened: Callable[[], _Found], what: str, seconds_between: float = 0.1) -> _Found:
+    """Waits for something that will come, however slow the machine is, and returns it."""
     end = monotonic() + _LONGEST_SECONDS
-    while not happened():
+    while not (found := happened()):
         assert monotonic() < end, f"{what}: not within {_LONGEST_SECONDS} s"
-        sleep(0.1)
+        sleep(seconds_between)
+    return found
 
 
 def _take_terminal() -> None:
@@ -32,24 +37,29 @@ def _take_terminal() -> None:
 
 
 class Terminal:
-    """A command on a terminal of its own."""
+    """A command on a terminal of its own; forked with the imports done if it is `python`."""
 
     def __init__(self, command: Sequence[str], cwd: Path, variables: Mapping[str, str]) -> None:
         self._master, slave = pty.openpty()
+        self._slave: int | None = slave
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self._read = bytearray()
         self._closed = threading.Event()
-        self.process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env={**variables, "TERM": "xterm-256color"},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            preexec_fn=_take_terminal,
-        )
-        os.close(slave)
+        environment = {**variables, "TERM": "xterm-256color"}
+        self.process: Forked | subprocess.Popen[bytes]
+        if command[0] == "python":
+            self.process = Forked(command, cwd, environment, os.ttyname(slave))
+        else:
+            self.process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=environment,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                start_new_session=True,
+                preexec_fn=_take_terminal,
+            )
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
@@ -74,6 +84,7 @@ class Terminal:
     def wait(self) -> int:
         """Waits for the command's end; returns its exit code."""
         code = self.process.wait(_LONGEST_SECONDS)
+        self._let_go()
         self._thread.join(5)
         return code
 
@@ -82,4 +93,11 @@ class Terminal:
         if not self._closed.is_set():
             self._closed.set()
             self._thread.join()
+            self._let_go()
             os.close(self._master)
+
+    def _let_go(self) -> None:
+        # Held until then: a forked process opens it itself, and it is gone when nobody has it open.
+        if self._slave is not None:
+            os.close(self._slave)
+            self._slave = None

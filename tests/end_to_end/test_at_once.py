@@ -1,73 +1,79 @@
-"""Pipelines that start at the same moment, on a store that none of them has made yet."""
+"""Pipelines and registrations that start at the same moment, on one store."""
 
 import sqlite3
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
-PROJECT = Path(__file__).parents[2]
-
-
-def _all_at_once(store, commands, environment):
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(PROJECT / "main.py"), *options],
-            cwd=store.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for options in commands
-    ]
-    words = [process.communicate(timeout=600)[0] for process in started]
-    assert [process.returncode for process in started] == [0] * len(started), "\n\n".join(words)
-    assert {run.info.status for run in store.runs()} == {"FINISHED"}
+import tracking.mlflow_manager
+from tests.end_to_end.store import PROJECT
 
 
 def _champion(store):
     return store.client.get_model_version_by_alias("wine_quality", "champion")
 
 
-def test_two_that_register_at_once_give_two_versions_and_the_better_is_champion(
+@pytest.mark.slow
+def test_four_pipelines_at_once_give_two_versions_and_the_better_is_champion(
     make_store, environment
 ):
+    """On a store that none of them has made yet; each model is made twice."""
     store = make_store(is_empty=True)
-    models = ("random_forest", "elastic_net")
-    _all_at_once(store, [["--model", model] for model in models], environment)
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(PROJECT / "main.py"), "--model", model],
+            cwd=store.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for model in ["random_forest", "elastic_net"] * 2
+    ]
+    words = [process.communicate(timeout=600)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, "\n\n".join(words)
+    assert {run.info.status for run in store.runs()} == {"FINISHED"}
     versions = store.client.search_model_versions("name = 'wine_quality'")
     assert sorted(int(version.version) for version in versions) == [1, 2]
     assert _champion(store).tags["pipeline.model"] == "random_forest"
 
 
 @pytest.mark.slow
-def test_a_database_that_is_locked_for_long_is_waited_for(make_store, type_command):
+def test_twenty_registrations_at_once_all_succeed(make_store, template):
+    """Five times each of four models."""
+    store = make_store(like="evaluated")
+    runs = [made.step("evaluate").info.run_id for made in template("evaluated").outcomes.values()]
+    started = [store.start_step("register", f"evaluate_run_id={run_id}") for run_id in runs * 5]
+    ended = [process.finish() for process in started]
+    assert [done.returncode for done in ended] == [0] * 20, "\n\n".join(one.stdout for one in ended)
+    assert {run.info.status for run in store.runs()} == {"FINISHED"}
+    versions = store.client.search_model_versions("name = 'wine_quality'")
+    assert sorted(int(version.version) for version in versions) == [1, 2, 3, 4]
+    assert len({version.tags["pipeline.model_digest"] for version in versions}) == 4
+    promoted = [found for found in versions if found.tags["pipeline.verdict"] == "promoted"]
+    replaced = [found for found in promoted if "pipeline.replaced_by_version" in found.tags]
+    (champion,) = (found for found in promoted if found not in replaced)
+    assert champion.tags["pipeline.model_digest"] == _champion(store).tags["pipeline.model_digest"]
+
+
+def test_a_locked_database_is_waited_for_longer_than_mlflow_does(tmp_path, make_database):
+    tracking.mlflow_manager  # noqa: B018 - what it does is done by its import
+    store = MlflowClient(make_database(tmp_path))._tracking_client.store
+    with store.ManagedSessionMaker() as session:  # where MLflow sets 20 s
+        assert session.connection().exec_driver_sql("PRAGMA busy_timeout").scalar() == 120_000
+
+
+@pytest.mark.exhaustive
+def test_a_database_that_is_locked_for_half_a_minute_is_waited_for(make_store):
     store = make_store()
     lock = sqlite3.connect(store.folder / "mlflow.db", check_same_thread=False)
     lock.execute("BEGIN EXCLUSIVE")
     release = threading.Timer(30, lock.rollback)  # MLflow alone waits 20 s, and SQLite 5
     release.start()
-    done = type_command(
-        [sys.executable, str(PROJECT / "main.py"), "--until", "prepare"], store.folder
-    )
+    done = store.start_main("until=prepare").finish()
     release.join()
     lock.close()
     assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.slow
-def test_twenty_at_once_all_succeed(make_store, environment):
-    store = make_store(is_empty=True)
-    alphas = [0.002 * number for number in range(1, 11)]
-    commands = [["--alpha", str(alpha)] for alpha in alphas for _ in range(2)]
-    _all_at_once(store, commands, environment)
-    versions = store.client.search_model_versions("name = 'wine_quality'")
-    assert sorted(int(version.version) for version in versions) == list(range(1, 11))
-    assert len({version.tags["pipeline.model_digest"] for version in versions}) == 10
-    promoted = [found for found in versions if found.tags["pipeline.verdict"] == "promoted"]
-    replaced = [found for found in promoted if "pipeline.replaced_by_version" in found.tags]
-    (champion,) = (found for found in promoted if found not in replaced)
-    assert champion.tags["pipeline.model_digest"] == _champion(store).tags["pipeline.model_digest"]

@@ -163,6 +163,16 @@ def test_a_server_that_does_not_want_to_end_is_ended(launch, taken, tmp_path, st
     _assert_gone(family, tmp_path)
 
 
+def test_a_port_that_is_taken_meanwhile_is_given_up_for_the_next(launch, taken, tmp_path, stand_in):
+    """Somebody listens there before the server has done its imports."""
+    late = "mkdir tried && exec echo address already in use; echo Uvicorn running on; sleep 600"
+    terminal = launch(taken, **stand_in(late))
+    assert "No such file" not in terminal.shown
+    family = _family(terminal)
+    terminal.process.kill()
+    _assert_gone(family, tmp_path)
+
+
 @pytest.fixture
 def type_script(tmp_path, environment):
     """Types the script with what makes it end at once; returns its code and words."""

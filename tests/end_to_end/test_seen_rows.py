@@ -6,19 +6,31 @@ import pandas as pd
 import pytest
 
 from modelling.split import ROW_KEY
-from tests.end_to_end.test_cache import Copy
+from tests.end_to_end.store import PROJECT, RECIPE
 
 pytestmark = pytest.mark.slow
-ENTRY_POINT = "mlflow.project.entryPoint"
-RECIPE = "recipes/wine_quality.yaml"
+
+
+class Recipe:
+    """The wines' recipe, to be changed, and a store in which its model is the champion."""
+
+    def __init__(self, folder, store):
+        self.store = store
+        self._path = folder / "wine_quality.yaml"
+        self._path.write_text((PROJECT / RECIPE).read_text(encoding="utf-8"), encoding="utf-8")
+
+    def change(self, old, new):
+        text = self._path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, old
+        self._path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def main(self, *parameters):
+        return self.store.main(f"recipe={self._path}", *parameters)
 
 
 @pytest.fixture(scope="module")
-def copy(make_store, tmp_path_factory):
-    """A copy in which a model is the champion."""
-    made = Copy(tmp_path_factory.mktemp("copy") / "project", make_store())
-    made.first = made.main().runs
-    return made
+def recipe(make_store, tmp_path_factory):
+    return Recipe(tmp_path_factory.mktemp("recipe"), make_store(like="champion"))
 
 
 def judged(outcome):
@@ -26,20 +38,20 @@ def judged(outcome):
     return outcome.parent.data.tags["pipeline.verdict_reason"]
 
 
-def test_a_table_that_grows_brings_none(copy, tmp_path):
-    header, *wines = (copy.folder / "data" / "red-wine-quality.csv").read_text().splitlines()
+def test_a_table_that_grows_brings_none(recipe, tmp_path):
+    header, *wines = (PROJECT / "data" / "red-wine-quality.csv").read_text().splitlines()
     grown = tmp_path / "wines.csv"
     more = [",".join([*line.split(",")[:-2], "9.1", "6"]) for line in wines[:200]]
     grown.write_text("\n".join([header, *wines, *more]) + "\n")
-    outcome = copy.main("--alpha", "0.05", "--data", str(grown))
+    outcome = recipe.main("alpha=0.05", f"data={grown}")
     assert "of the champion, version 1" in judged(outcome)
     assert "the champion was trained" not in judged(outcome)
 
 
-def test_another_seed_brings_rows_that_the_champion_knows(copy, read_artifact):
-    (trained,) = (run for run in copy.first if run.data.tags.get(ENTRY_POINT) == "prepare")
-    copy.change(RECIPE, "  test_size: 0.2\n  seed: 0", "  test_size: 0.2\n  seed: 1")
-    outcome = copy.main("--model", "ridge")
+def test_another_seed_brings_rows_that_the_champion_knows(recipe, template, read_artifact):
+    trained = template("champion").outcomes["first"].step("prepare")
+    recipe.change("  test_size: 0.2\n  seed: 0", "  test_size: 0.2\n  seed: 1")
+    outcome = recipe.main("model=ridge")
     seen, asked = re.search(
         r"trained on (\d+) of the (\d+) test rows, and looks better", judged(outcome)
     ).groups()
@@ -51,17 +63,17 @@ def test_another_seed_brings_rows_that_the_champion_knows(copy, read_artifact):
     assert int(seen) > 0.6 * int(asked)
 
 
-def test_a_champion_that_takes_a_column_which_is_gone_stays_and_the_verdict_says_how_to_go_on(copy):
-    copy.change(RECIPE, "    pH: {type: number, min: 2, max: 5}\n", "")
-    outcome = copy.main("--model", "ridge")
+def test_a_champion_that_takes_a_column_which_is_gone_stays_and_the_verdict_says_so(recipe):
+    recipe.change("    pH: {type: number, min: 2, max: 5}\n", "")
+    outcome = recipe.main("model=ridge")
     assert re.search(r"compared with the champion, version \d+, which takes pH:", judged(outcome))
     assert outcome.parent.data.tags["pipeline.verdict"] == "challenger"
     assert "pipeline.step.evaluate_champion.run_id" not in outcome.parent.data.tags
     made = max(outcome.versions)
-    moved = copy.store.step("rollback", f"version={made}")
+    moved = recipe.store.step("rollback", f"version={made}")
     assert (moved.code, moved.aliases["champion"]) == (0, made), moved.terminal
 
 
-def test_rows_with_more_columns_cannot_be_told_apart(copy):
-    copy.change(RECIPE, "    sulphates:", "    pH: {type: number, min: 2, max: 5}\n    sulphates:")
-    assert "the champion was trained with other columns" in judged(copy.main())
+def test_rows_with_more_columns_cannot_be_told_apart(recipe):
+    recipe.change("    sulphates:", "    pH: {type: number, min: 2, max: 5}\n    sulphates:")
+    assert "the champion was trained with other columns" in judged(recipe.main())

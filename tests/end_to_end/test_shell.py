@@ -78,7 +78,7 @@ def test_a_table_of_any_name_is_read(make_store, tmp_path, backend):
     name = 'it\'s\n a "table" $(touch touched) `touch touched`; touch touched & é.csv'
     path = tmp_path / name
     path.write_bytes((PROJECT / "data/red-wine-quality.csv").read_bytes())
-    outcome = store.mlflow_run(f"data={path}", "until=prepare", f"backend={backend}")
+    outcome = store.main(f"data={path}", "until=prepare", f"backend={backend}")
     assert outcome.code == 0, outcome.terminal
     assert outcome.of("prepare").data.metrics["rows"] == 1599
     assert not [*PROJECT.glob("touched"), *store.folder.glob("touched")]

@@ -1,7 +1,6 @@
 """What a person at a terminal of 80 columns sees of a pipeline."""
 
 import re
-import sys
 
 import pytest
 
@@ -14,11 +13,15 @@ SECONDS = re.compile(r"\r\x1b\[K +\d+ s")
 
 @pytest.fixture(scope="module")
 def run(make_store, environment):
-    """Types `python main.py` on a terminal; returns its exit code and all that was written."""
-    store = make_store()
+    """Does what `python main.py` does on a terminal; returns its code and all that was written.
+
+    A model is there, but not registered.
+    """
+    store = make_store(like="champion")
+    store.client.delete_registered_model("wine_quality")
 
     def run(*words, **variables):
-        command = [sys.executable, str(PROJECT / "main.py"), *words]
+        command = ["python", str(PROJECT / "main.py"), *words]
         terminal = Terminal(command, store.folder, {**environment, **variables})
         try:
             return terminal.wait(), terminal.shown
@@ -30,6 +33,7 @@ def run(make_store, environment):
 
 @pytest.fixture(scope="module")
 def first(run):
+    """A run that promotes it, with colours."""
     return run()
 
 
@@ -62,7 +66,7 @@ def test_seconds_move_while_a_step_works_and_are_gone_afterwards(first):
     _, written = first
     assert SECONDS.search(written)
     assert not [line for line in screen(written) if re.fullmatch(r" +\d+ s", line)]
-    assert screen(written)[0] == "prepare           runs: first run"
+    assert screen(written)[3].startswith("register          runs: the champion went")
 
 
 def test_a_step_has_one_line_and_the_verdict_as_many_as_it_needs(weaker):

@@ -1,54 +1,34 @@
 """Registrations from several hosts: each host has its own locks, the registry is the same."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
+import psutil
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.end_to_end.store import PROJECT
+from tests.end_to_end.terminal import wait_until
+
 NAME = "wine_quality"
-WEAK, BETTER, BEST = "alpha=0.3", "alpha=0.2", "model=random_forest"
+WEAK, BETTER, BEST = "weak", "better", "best"
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def evaluated(make_store):
+def evaluated(make_store, template):
     """A store with three evaluated models, and nothing registered."""
-    store = make_store()
-    runs = {}
-    for choice in (WEAK, BETTER, BEST):
-        outcome = store.main(choice, "until=evaluate")
-        assert outcome.code == 0, outcome.terminal
-        runs[choice] = outcome.step("evaluate").info.run_id
-    return store, runs
+    made = template("evaluated").outcomes
+    runs = {choice: made[choice].step("evaluate").info.run_id for choice in (WEAK, BETTER, BEST)}
+    return make_store(like="evaluated"), runs
 
 
 @pytest.fixture
-def register(evaluated, environment, tmp_path):
+def register(evaluated, tmp_path):
     """Starts a registration on a host of this name."""
     store, runs = evaluated
-
-    def start(host, choice):
-        place = {
-            **environment,
-            "XDG_CACHE_HOME": str(tmp_path / host),
-            "MLFLOW_TRACKING_URI": store.uri,
-            "MLFLOW_EXPERIMENT_ID": "0",
-        }
-        options = ["--recipe", f"recipes/{NAME}.yaml", "--evaluate_run_id", runs[choice]]
-        return subprocess.Popen(
-            [sys.executable, "-m", "steps.register", *options],
-            cwd=PROJECT,
-            env=place,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    return start
+    return lambda host, choice: store.start_step(
+        "register", f"evaluate_run_id={runs[choice]}", XDG_CACHE_HOME=str(tmp_path / host)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -59,10 +39,11 @@ def _empty_registry(evaluated):
         client.delete_registered_model(model.name)
 
 
-def words_of(processes):
-    words = [process.communicate(timeout=600)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(words)
-    return words
+def finish(processes):
+    ended = [process.finish() for process in processes]
+    assert [one.returncode for one in ended] == [0] * len(ended), "\n".join(
+        one.stdout for one in ended
+    )
 
 
 def moves(client):
@@ -73,7 +54,7 @@ def moves(client):
 
 def test_six_hosts_at_once_give_one_champion_and_it_is_the_best(evaluated, register):
     store, runs = evaluated
-    words_of(
+    finish(
         [register(f"{number}", choice) for number, choice in enumerate([WEAK, BETTER, BEST] * 2)]
     )
     versions = store.client.search_model_versions(f"name = '{NAME}'")
@@ -98,13 +79,13 @@ def _leave_behind(client, run_id, **tags):
 
 def test_what_a_killed_registration_left_is_cleared_up_by_the_next(evaluated, register):
     store, runs = evaluated
-    words_of([register("one", WEAK)])
+    finish([register("one", WEAK)])
     client = store.client
     digest = client.get_run(runs[BEST]).data.tags["pipeline.model_digest"]
     said = {"pipeline.model_digest": digest, "pipeline.replaced_version": "1"}
     dead = _leave_behind(client, runs[WEAK], **said)
     client.set_model_version_tag(NAME, "1", "pipeline.replaced_by_version", str(dead.version))
-    words_of([register("two", BEST)])
+    finish([register("two", BEST)])
     versions = {found.version: found for found in client.search_model_versions()}
     assert sorted(map(int, versions)) == [1, 3]
     assert moves(client) == [("none", "1"), ("1", "3")]
@@ -114,10 +95,10 @@ def test_what_a_killed_registration_left_is_cleared_up_by_the_next(evaluated, re
 
 def test_a_registration_that_lacked_only_its_last_act_is_completed(evaluated, register):
     store, runs = evaluated
-    words_of([register("one", BEST)])
+    finish([register("one", BEST)])
     client = store.client
     client.set_model_version_tag(NAME, "1", "pipeline.unfinished", runs[BEST])
-    words_of([register("two", WEAK)])
+    finish([register("two", WEAK)])
     assert "pipeline.unfinished" not in client.get_model_version(NAME, "1").tags
     assert client.get_model_version_by_alias(NAME, "champion").version == 1
     assert client.get_model_version_by_alias(NAME, "challenger").version == 2
@@ -129,11 +110,9 @@ def test_a_living_registration_is_waited_for(evaluated, register):
     alive = client.create_run("0", tags={"pipeline.host": "elsewhere", "pipeline.pid": "1"})
     first = _leave_behind(client, alive.info.run_id)
     process = register("two", WEAK)
-    said = process.stdout.readline()
-    while said and "waits while" not in said:
-        said = process.stdout.readline()
-    assert f"waits while run {alive.info.run_id} registers version {first.version}" in said
-    assert process.poll() is None
+    waits = f"waits while run {alive.info.run_id} registers version {first.version}"
+    wait_until(lambda: waits in process.said, "its words")
+    assert psutil.pid_exists(process.pid)
     client.set_terminated(alive.info.run_id, "FAILED")
-    words_of([process])
+    finish([process])
     assert [found.version for found in client.search_model_versions()] == [2]
