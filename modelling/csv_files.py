@@ -4,6 +4,7 @@ import codecs
 import gzip
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,11 @@ class CsvForm:
                 invalid_row_handler=on_broken_row,
             ),
         }
+
+
+def composed(name: str) -> str:
+    """Returns a name with each letter as one sign, accent and all, as recipes have names too."""
+    return unicodedata.normalize("NFC", name)
 
 
 def as_written(names: list[str]) -> arrow_csv.ConvertOptions:

@@ -5,6 +5,7 @@ below it: scripts/write_recipe_reference.py makes docs/recipe_reference.md of th
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date, datetime
@@ -566,7 +567,8 @@ def load_recipe(path: str | Path, root: Path = Path()) -> Recipe:
         InputError: the file is missing, is not YAML or is not a recipe; one line says where.
     """
     try:
-        text = Path(root, path).read_text(encoding="utf-8")
+        # A letter with an accent may be written as one sign or as two; one in all names.
+        text = unicodedata.normalize("NFC", Path(root, path).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         recipes = sorted(
             known.relative_to(root).as_posix() for known in root.glob("recipes/*.y*ml")

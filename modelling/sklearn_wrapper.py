@@ -9,6 +9,7 @@ import json
 import re
 import sys
 import threading
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -170,7 +171,7 @@ class SklearnWrapper(PythonModel):
         return inputs, answer(self.pipeline, valid, self.features), problems
 
     def _read(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str]]:
-        check_columns(rows, self.features)
+        rows = with_columns(rows, self.features)
         inputs = apply_features(rows, self.features)
         return inputs, find_problems(rows, inputs, self.features)
 
@@ -344,16 +345,20 @@ def load_pipeline(path: Path) -> Any:
         return cloudpickle.load(file)
 
 
-def check_columns(frame: pd.DataFrame, fitted: dict[str, Any]) -> None:
-    """Checks that the input has the columns that the model reads.
+def with_columns(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
+    """Returns the input, whose columns may be named with accents as signs of their own.
 
     Raises:
-        MlflowException: BAD_REQUEST, naming those that are missing.
+        MlflowException: BAD_REQUEST, naming the columns that the model reads and that are missing.
     """
+    if all(name in frame.columns for name in fitted["columns"]):
+        return frame
+    frame = frame.rename(columns=lambda name: unicodedata.normalize("NFC", str(name)))
     missing = [name for name in fitted["columns"] if name not in frame.columns]
     if missing:
         has = ", ".join(map(str, frame.columns)) or "no column"
         raise _bad_request(f"missing columns: {', '.join(missing)}; the input has: {has}")
+    return frame
 
 
 def find_problems(

@@ -19,7 +19,7 @@ import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
 from modelling.answers import find_class
-from modelling.csv_files import CsvForm, as_written, sniff_csv, with_numbers
+from modelling.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
 from modelling.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
@@ -80,6 +80,7 @@ def read_table(path: Path, numbers: Collection[str] = ()) -> pd.DataFrame:
         table = _read_csv(path, form, numbers) if form else _read_parquet(path)
     except (arrow.ArrowException, OSError, EOFError, UnicodeError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
+    table = table.rename_columns([composed(name) for name in table.column_names])
     check_names(table.column_names, path)
     if not table.num_rows:
         raise InputError(f"table {path} has a header, but no rows")

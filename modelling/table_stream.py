@@ -18,7 +18,7 @@ import pyarrow as arrow
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
-from modelling.csv_files import CsvForm, as_written, sniff_csv
+from modelling.csv_files import CsvForm, as_written, composed, sniff_csv
 from modelling.errors import InputError
 from modelling.features import number_as_text
 from modelling.table import check_names, first_line, not_there, read_numbers
@@ -49,7 +49,8 @@ class TableStream:
 
     columns: its names; texts: those whose values are text that may spell something else;
     decimal_comma: whether they spell 1.5 as 1,5; row_count: None if only reading tells; types: of
-    Parquet columns, one that holds the values of all files, or None where there is no such one.
+    Parquet columns, one that holds the values of all files, or None where there is no such one;
+    written: the names as a CSV file has them.
     """
 
     path: Path
@@ -59,6 +60,7 @@ class TableStream:
     form: CsvForm | None = None
     files: tuple[Path, ...] = ()
     types: Mapping[str, arrow.DataType | None] = field(default_factory=dict)
+    written: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def decimal_comma(self) -> bool:
@@ -127,9 +129,10 @@ def _open_csv(path: Path, magic: bytes) -> TableStream:
     with form.open(path) as stream:
         reader = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip"))
         # What has no name, the empty columns at the end of a sheet among them, nobody can ask for.
-        names = [name for name in reader.schema.names if name.strip()]
+        written = {composed(name): name for name in reader.schema.names if name.strip()}
+        names = [composed(name) for name in reader.schema.names if name.strip()]
     check_names(names, path)
-    return TableStream(path, names, frozenset(names), None, form)
+    return TableStream(path, names, frozenset(names), None, form, written=written)
 
 
 def _csv_batches(table: TableStream, columns: Sequence[str], batch_rows: int) -> Iterator[Batch]:
@@ -143,7 +146,7 @@ def _csv_batches(table: TableStream, columns: Sequence[str], batch_rows: int) ->
         broken[row.number - before] = fields, row.text
         return "skip"
 
-    wanted = list(columns) or table.columns[:1]
+    wanted = [table.written[name] for name in columns or table.columns[:1]]
     convert = as_written(wanted)
     convert.include_columns = wanted
     with table.form.open(table.path) as stream:
@@ -154,7 +157,8 @@ def _csv_batches(table: TableStream, columns: Sequence[str], batch_rows: int) ->
                 rows = _numbers(next_row, piece.num_rows, broken)
                 next_row = int(rows[-1]) + 1
                 passed = {row: broken.pop(row) for row in sorted(broken) if row < next_row}
-                yield Batch(arrow.Table.from_batches([piece]), rows, passed)
+                part = arrow.Table.from_batches([piece])
+                yield Batch(part.rename_columns(list(columns or table.columns[:1])), rows, passed)
         if broken:
             empty = arrow.table({name: arrow.array([], arrow.string()) for name in columns})
             yield Batch(empty, np.array([], np.int64), dict(sorted(broken.items())))

@@ -3,7 +3,9 @@
 import io
 import json
 import math
+import unicodedata
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,8 +15,15 @@ from hypothesis import strategies as st
 
 from modelling.errors import InputError
 from modelling.features import fit_features
-from modelling.recipe import ColumnCheck, Features
-from modelling.sklearn_wrapper import GAPS, apply_features, find_problems, is_missing, read_column
+from modelling.recipe import ColumnCheck, Features, load_recipe
+from modelling.sklearn_wrapper import (
+    GAPS,
+    apply_features,
+    find_problems,
+    is_missing,
+    read_column,
+    with_columns,
+)
 from modelling.split import split_table
 from modelling.table import check_table, has_decimal_comma, read_numbers, read_table
 from modelling.table_stream import as_frame, open_stream
@@ -355,3 +364,20 @@ def test_a_format_that_is_none_is_refused(kind, form, says):
 def test_every_format_may_stand_in_a_recipe(form):
     assert ColumnCheck(format=form).format == form
     assert read_column(pd.Series([form]), "number", form).tolist() == [float(Decimal("1234.56"))]
+
+
+def test_a_name_is_the_same_however_its_accents_are_written(tmp_path):
+    """As one sign or as two, in the recipe, in the table, in a stream of it, and in a request."""
+    one, two = (unicodedata.normalize(form, "abonné") for form in ("NFC", "NFD"))
+    recipe, table = tmp_path / "recipe.yaml", tmp_path / "table.csv"
+    wines = (
+        Path("recipes/wine_quality.yaml").read_text().replace("target: quality", f"target: {two}")
+    )
+    recipe.write_text(wines)
+    assert load_recipe(recipe).data.target == one
+    table.write_text(f"{two},b\n1,2\n3,4\n")
+    assert list(read_table(table).columns) == [one, "b"]
+    (batch,) = open_stream(table).batches([one], 10)
+    assert batch.table.to_pydict() == {one: ["1", "3"]}
+    rows = with_columns(pd.DataFrame({two: [1.0]}), {"columns": {one: "number"}})
+    assert list(rows) == [one]
