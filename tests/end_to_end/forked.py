@@ -130,6 +130,8 @@ def _become(
     quiet = {"MLFLOW_LOGGING_LEVEL": "WARNING", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     environment = {**quiet, **environment}
     logging.getLogger("mlflow").setLevel(environment["MLFLOW_LOGGING_LEVEL"])
+    if isinstance(local._run_entry_point, partial):
+        _fork_server()  # at once: later it would hold what this process waits to see closed
     import_module("engine.warm")._run_forked(words, folder, environment)  # the copy's own
 
 
@@ -163,7 +165,7 @@ def _fork_server() -> None:
     pid = os.fork()
     if pid == 0:
         os.close(server._forkserver_alive_fd)
-        logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+        logging.getLogger("mlflow").setLevel(os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"))
         try:
             forkserver.main(listener.detach(), is_needed, server._preload_modules)
         finally:
