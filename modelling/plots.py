@@ -1,6 +1,6 @@
 """The pictures of an evaluation."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle
 from textwrap import fill
 from typing import Any
@@ -14,9 +14,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator
-from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibrationDisplay
-from sklearn.inspection import permutation_importance
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
     PrecisionRecallDisplay,
@@ -25,9 +23,8 @@ from sklearn.metrics import (
     confusion_matrix,
 )
 
-from modelling.answers import Answers, Values
+from modelling.answers import Values
 from modelling.fonts import OTHER_FONTS
-from modelling.metrics import Metric
 
 mpl.use("agg")
 
@@ -68,8 +65,6 @@ STYLE: Any = {
 }
 mpl.rcParams.update(STYLE)
 _MOST_GROUPS = 12
-_MOST_SHUFFLED = 2_000
-_MOST_SHUFFLED_OFTEN = 50
 _LONGEST_LABEL = 32
 _LONGEST_TITLE = 40
 _NO_LETTER = "(no letter)"  # in place of a name of underscores
@@ -187,83 +182,6 @@ def plot_error_by_target(targets: Values, predictions: Values, target: str) -> F
     if many:
         _slant(axes)
     return figure
-
-
-Answering = Callable[[pd.DataFrame], tuple[Answers, npt.NDArray[np.intp]]]
-
-
-class _Fitted(BaseEstimator):
-    """A function that answers with the face of an estimator, for scikit-learn's inspection."""
-
-    def __init__(self, answer: Answering) -> None:
-        self.answer = answer
-
-    def fit(self, X: pd.DataFrame, y: Values) -> "_Fitted":
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-
-def compute_importance(
-    answer: Answering,
-    features: pd.DataFrame,
-    targets: Values,
-    metric: Metric,
-    seed: int,
-    is_classes: bool = False,
-) -> pd.DataFrame:
-    """Measures by how much a metric gets worse when a raw column is shuffled.
-
-    Permutation importance (Breiman: Random forests, 2001), five shuffles a column (two of more
-    than 50 columns, or it would take minutes), of the same rows, at most 2,000.
-
-    Args:
-        answer: the model, of (n, columns) raw rows; with the places of the rows that it answers, as
-            a shuffle makes rows that there cannot be.
-        features: (n, columns) test rows.
-        targets: (n,) true values, in the numbers that metrics take.
-        metric: the recipe's primary one.
-        seed: of the rows and the shuffles.
-        is_classes: whether the targets are classes.
-
-    Returns:
-        column, importance (mean) and deviation, in the metric's units, most important first.
-    """
-    sign = 1 if metric.greater_is_better else -1
-
-    def score(fitted: _Fitted, X: pd.DataFrame, y: Values) -> float:
-        answers, places = fitted.answer(X)
-        return sign * metric(answers, np.asarray(y)[places])
-
-    # Not by scikit-learn's max_samples, which leaves out rows of the shuffled figures only.
-    rows = _draw_rows(targets, is_classes, seed)
-    result = permutation_importance(
-        _Fitted(answer),
-        features.iloc[rows],
-        targets[rows],
-        scoring=score,
-        n_repeats=5 if features.shape[1] <= _MOST_SHUFFLED_OFTEN else 2,
-        random_state=seed,
-    )
-    table = pd.DataFrame(
-        {
-            "column": features.columns,
-            "importance": result.importances_mean,
-            "deviation": result.importances_std,
-        }
-    )
-    return table.sort_values("importance", ascending=False, ignore_index=True)
-
-
-def _draw_rows(targets: Values, is_classes: bool, seed: int) -> npt.NDArray[np.intp]:
-    """Places of at most 2,000 rows; of each class its share of them, and at least one."""
-    rows = np.random.default_rng(seed).permutation(len(targets))
-    if is_classes:
-        classes = pd.Series(rows).groupby(targets[rows])
-        order = classes.cumcount() / classes.transform("size")
-        rows = rows[np.argsort(order, kind="stable")]
-    return np.sort(rows[:_MOST_SHUFFLED])
 
 
 def plot_importance(importance: pd.DataFrame, metric: str) -> Figure:

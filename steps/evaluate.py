@@ -39,11 +39,13 @@ from modelling.answers import (
 )
 from modelling.digest import table_digest
 from modelling.errors import InputError
+from modelling.importance import compute_importance
 from modelling.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer
 from modelling.split import ROW_KEY
 from steps.step import (
+    IMPORTANCE,
     MODEL_DIGEST,
     MODEL_ID,
     PREPARE_RUN_ID,
@@ -276,7 +278,7 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
         return read_answers(answers, evaluation.classes), places
 
     def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
-        table = plots.compute_importance(
+        table, how = compute_importance(
             answers_for,
             evaluation.test.drop(columns=[ROW_KEY, recipe.data.target]),
             evaluation.targets,
@@ -284,6 +286,7 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
             recipe.split.seed,
             evaluation.classes is not None,
         )
+        mlflow.set_tag(IMPORTANCE, how)
         figure = plots.plot_importance(table, recipe.metrics.primary)
         return _save({"permutation_importance": figure}, folder) | {"importance": table}
 

@@ -33,7 +33,7 @@ from modelling.words import counted
 from steps.recording import GIT_DIRTY, LOCK_SHA256
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
-from steps.step import DATA_SHA256, TEST_ROW_NUMBERS
+from steps.step import DATA_SHA256, IMPORTANCE, TEST_ROW_NUMBERS
 
 _MOST_BARS = 20
 _MOST_COLUMNS = 8
@@ -274,6 +274,8 @@ def _importance_bars(runs: PipelineRuns) -> Bars | None:
         for row in table.head(_MOST_BARS).to_dict("records")
     )
     unit = f"how much worse {primary} gets when the column is shuffled"
+    if how := runs.steps["evaluate"].data.tags.get(IMPORTANCE):
+        unit += f" ({how})"
     return Bars("Permutation importance", unit, bars, max(0, len(table) - _MOST_BARS))
 
 

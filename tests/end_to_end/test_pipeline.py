@@ -301,6 +301,9 @@ def test_importance_is_of_the_raw_columns_and_alcohol_leads(first, read_artifact
     importance = pd.read_csv(read_artifact(first.step("evaluate"), "**/importance.csv"))
     assert len(importance) == 11
     assert "alcohol" in importance.iloc[0].astype(str).tolist()
+    how = first.step("evaluate").data.tags["pipeline.importance"]
+    assert re.fullmatch(r"5 shuffles of \d+ rows", how)
+    assert how in read_artifact(first.parent, "report.html").read_text(encoding="utf-8")
 
 
 def test_gate_writes_every_comparison_down(first, read_artifact):

@@ -7,10 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelling.answers import Answers
-from modelling.metrics import MULTICLASS_METRICS, REGRESSION_METRICS
 from modelling.plots import (
-    compute_importance,
     plot_calibration,
     plot_confusion,
     plot_error_by_target,
@@ -81,94 +78,6 @@ def test_drawing_changes_no_setting_of_matplotlib():
     plot_predictions(TARGETS, PREDICTIONS, "quality")
     assert dict(mpl.rcParams) == before
     assert mpl.get_backend() == "agg"
-
-
-def to_all(*answers):
-    return Answers(*answers), np.arange(len(answers[0]))
-
-
-@pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
-def test_the_one_column_that_matters_is_the_most_important(metric):
-    features = pd.DataFrame(RNG.normal(size=(100, 3)), columns=["a", "b", "c"])
-    targets = 2 * features["b"].to_numpy()
-    table = compute_importance(
-        lambda rows: to_all(2 * rows["b"].to_numpy()),
-        features,
-        targets,
-        REGRESSION_METRICS[metric],
-        0,
-    )
-    assert list(table) == ["column", "importance", "deviation"]
-    assert table["column"].iloc[0] == "b"
-    assert table["importance"].iloc[0] > 0.5
-    assert list(table["importance"].iloc[1:]) == [0, 0]
-
-
-def test_importance_is_the_same_for_the_same_seed():
-    features = pd.DataFrame({"a": RNG.normal(size=50)})
-
-    def importance(seed):
-        answer = lambda rows: to_all(rows["a"].to_numpy())  # noqa: E731
-        rmse = REGRESSION_METRICS["rmse"]
-        return compute_importance(answer, features, features["a"].to_numpy(), rmse, seed)
-
-    assert importance(1).equals(importance(1))
-    assert not importance(1).equals(importance(2))
-
-
-@pytest.mark.parametrize(("columns", "shuffles"), [(50, 5), (51, 2)])
-def test_many_columns_are_shuffled_less_often(columns, shuffles):
-    features = pd.DataFrame(RNG.normal(size=(20, columns))).rename(columns=str)
-    asked = []
-
-    def answer(rows):
-        asked.append(len(rows))
-        return to_all(rows["0"].to_numpy())
-
-    compute_importance(answer, features, features["0"].to_numpy(), REGRESSION_METRICS["rmse"], 0)
-    assert len(asked) == 1 + columns * shuffles
-
-
-def test_of_many_rows_a_column_that_does_not_matter_has_no_importance():
-    features = pd.DataFrame(RNG.normal(size=(2500, 2)), columns=["a", "b"])
-    table = compute_importance(
-        lambda rows: to_all(rows["a"].to_numpy()),
-        features,
-        features["a"].to_numpy() + RNG.normal(size=2500),
-        REGRESSION_METRICS["rmse"],
-        0,
-    ).set_index("column")
-    assert table.loc["b", "importance"] == 0
-    assert table.loc["a", "importance"] > 0.5
-
-
-def test_a_row_that_a_shuffle_makes_impossible_is_left_out():
-    features = pd.DataFrame({"a": np.arange(50.0)}).assign(b=lambda rows: rows["a"] + 1)
-    targets = 1 / (features["b"] - features["a"]).to_numpy()
-
-    def answer(rows):
-        places = np.flatnonzero(rows["a"] != rows["b"])
-        said = 1 / (rows["b"] - rows["a"]).to_numpy()[places]
-        return Answers(said), places
-
-    table = compute_importance(answer, features, targets, REGRESSION_METRICS["rmse"], 0)
-    assert (table["importance"] > 0).all()
-
-
-def test_of_many_rows_no_class_is_left_out():
-    targets = np.zeros(30_000)
-    targets[[100, 20_000]] = 1, 2
-    seen = []
-
-    def answer(rows):
-        seen.append(len(rows))
-        return to_all(targets[rows.index], np.full((len(rows), 3), 1 / 3))
-
-    features = pd.DataFrame({"a": RNG.normal(size=30_000)})
-    metric = MULTICLASS_METRICS["roc_auc"]
-    table = compute_importance(answer, features, targets, metric, 0, is_classes=True)
-    assert table["importance"].tolist() == [0]
-    assert set(seen) == {2000}
 
 
 def test_error_by_target_names_its_ranges_briefly():
