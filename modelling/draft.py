@@ -454,7 +454,7 @@ def _find_leaks(
         if score.value > _LEAK and others < _EASY and not _is_rule(rest[name], targets, task):
             words = f"{alone}, all others together {others:.3f}: it seems to give the target away"
             found.suspects[name] = words
-        elif score.value > _STRONG:
+        elif score.value > (_STRONG if score.label is None else _LEAK):
             found.note([name], f"{alone}: is it known when you predict?")
     if task == "regression" or recipe.is_binary:
         few, reached = find_sum(honest, kinds, targets, task, _LEAK)

@@ -138,6 +138,7 @@ def find_sum(
         At most three columns, and their score; none where more are needed, or one is enough.
     """
     numbers = frame[[str(name) for name in frame if kinds[str(name)] == "number"]].dropna()
+    numbers = numbers.clip(-_LARGEST, _LARGEST)
     if numbers.shape[1] < 2 or len(numbers) < 2 * _FOLDS:
         return [], float("nan")
     targets = targets[numbers.index]

@@ -156,7 +156,9 @@ class Data(Section):
     rare_classes: Literal["refuse", "drop"] = "refuse"
     """The same for the rows of a class that has one row only."""
     outside_limits: Literal["refuse", "drop", "keep"] = "refuse"
-    """The same for rows with a value below min or above max; keep trains on them, and counts."""
+    """The same for rows outside the limits of `columns`: below min, above max, a fraction in an
+    integer, a gap. keep tells them and trains on them, but for a gap where none is allowed, which
+    the model refuses too."""
     positive_class: bool | int | float | str | None = None
     """Makes a classification a binary one: the class that the model is to find, and that precision,
     recall, costs and the threshold are about."""

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow as arrow
@@ -29,6 +30,7 @@ _FEWEST_OF_A_CLASS = 2
 _MOST_COUNTED = 1_000_000
 _CODE = r"[+-]?0\d"  # digits that are no quantity
 _DECIMAL_COMMA = "1234,56"
+_GAP = "missing where no gap is allowed"
 _NO_GAP = "None"  # as a label; elsewhere it is one, as for pandas
 
 
@@ -39,8 +41,8 @@ class CheckedTable:
     frame: the features (float64; text for a category; dates), then the target (float64, or the
     labels of a classification: int64, bool or text); its rows keep the numbers from 0 that they
     have in the file. left_out: the columns of the file that are neither declared nor dropped.
-    rows_left_out: how many rows are not here, by the key of the recipe that says so. outside: of
-    rows that are here, in words, what is below a min or above a max.
+    rows_left_out: how many rows are not here, by the key of the recipe that says so. outside: in
+    words, what of the file is outside the limits of the columns, where that is no reason to refuse.
     """
 
     frame: pd.DataFrame
@@ -203,6 +205,8 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     frame = pd.DataFrame(columns, index=table.index, copy=False)
     frame, beyond, outside = _within_limits(frame, checks, recipe.data.outside_limits)
     frame, rare = _without_rare_classes(frame, recipe)
+    if frame.empty:
+        raise InputError(f"table {source}: no row is left; {', '.join(outside) or 'all are rare'}")
     _check_values(frame, checks, recipe, source)
     left = {"missing_target": without_target, "outside_limits": beyond, "rare_classes": rare}
     return CheckedTable(frame, left_out, left, outside)
@@ -234,24 +238,33 @@ def _with_target(table: pd.DataFrame, recipe: Recipe, source: str) -> tuple[pd.D
 def _within_limits(
     frame: pd.DataFrame, checks: Mapping[str, ColumnCheck], outside: str
 ) -> tuple[pd.DataFrame, int, list[str]]:
-    """The rows to go on with, how many are left out, and what is outside the limits of others."""
+    """The rows to go on with, how many are left out, and what is outside the limits, in words."""
     if outside == "refuse":
         return frame, 0, []
-    beyond = pd.Series(False, index=frame.index)
+    left_out = np.zeros(len(frame), dtype=bool)
     words = []
     for name, check in checks.items():
-        for side, limit in (("below min", check.min), ("above max", check.max)):
-            if limit is None:
-                continue
-            values, edge = frame[name], _limit(limit)
-            wrong = values.lt(edge) if side == "below min" else values.gt(edge)
-            if wrong.any():
-                beyond |= wrong
-                rows = f"{name!r} is {side} {limit_text(limit)} in row {values[wrong].index[0] + 1}"
-                words.append(rows + _and_more(int(wrong.sum()) - 1))
-    if outside == "keep":
-        return frame, 0, words
-    return frame[~beyond], int(beyond.sum()), []
+        for what, wrong in _outside(frame[name], check):
+            count = int(wrong.sum())
+            if count:
+                row = int(frame.index[wrong][0]) + 1
+                words.append(f"{name!r} is {what} in row {row}{_and_more(count - 1)}")
+            # A model that knows no gaps refuses them as well.
+            if outside == "drop" or what == _GAP:
+                left_out |= wrong
+    return frame[~left_out], int(left_out.sum()), words
+
+
+def _outside(values: pd.Series, check: ColumnCheck) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """What a column should not hold, in words, and where it does."""
+    if check.min is not None:
+        yield f"below min {limit_text(check.min)}", values.lt(_limit(check.min)).to_numpy()
+    if check.max is not None:
+        yield f"above max {limit_text(check.max)}", values.gt(_limit(check.max)).to_numpy()
+    if check.type == "integer":
+        yield "no integer", (values % 1 > 0).to_numpy()
+    if not check.missing:
+        yield _GAP, values.isna().to_numpy()
 
 
 def _without_rare_classes(frame: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, int]:
@@ -266,8 +279,6 @@ def _check_values(
     frame: pd.DataFrame, checks: dict[str, ColumnCheck], recipe: Recipe, source: str
 ) -> None:
     target = recipe.data.target
-    if frame.empty:
-        raise InputError(f"table {source}: no row is left")
     limits = recipe.data.outside_limits == "refuse"
     try:
         _schema(checks, limits).validate(frame, lazy=True, inplace=True)
@@ -479,7 +490,7 @@ def _pandera_column(check: ColumnCheck, limits: bool) -> pa.Column:
     rules = []
     if check.type in ("number", "integer"):
         rules.append(pa.Check(np.isfinite, name="finite", ignore_na=True))
-    if check.type == "integer":
+    if limits and check.type == "integer":
         rules.append(pa.Check(lambda column: column % 1 == 0, name="an integer", ignore_na=True))
     if limits and check.min is not None:
         least = f"at least {limit_text(check.min)}"
@@ -487,7 +498,7 @@ def _pandera_column(check: ColumnCheck, limits: bool) -> pa.Column:
     if limits and check.max is not None:
         most = f"at most {limit_text(check.max)}"
         rules.append(pa.Check.le(_limit(check.max), error=most))
-    if check.missing:
+    if limits and check.missing:
         rules.append(
             pa.Check(
                 lambda column: column.isna().mean() <= check.missing,

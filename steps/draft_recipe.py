@@ -6,7 +6,7 @@ before, and among the artifacts of the run.
 
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 
@@ -125,7 +125,7 @@ def _summary(draft: Draft, place: Path, command: str) -> str:
         ("task", f"{recipe.task} of {show(recipe.data.target)} ({draft.task_reason})"),
         ("columns", f"{len(recipe.data.columns)} to train on, {len(draft.dropped)} dropped"),
         *(("", f"{show(name)}: {why}") for name, why in [*draft.dropped.items()][:_MOST_SHOWN]),
-        *zip(["sure?", *[""] * len(draft.doubts)], draft.doubts, strict=False),
+        *_questions(draft.doubts),
         ("split", f"{recipe.split.method}, {recipe.split.test_size:.0%} test rows"),
         (
             "models",
@@ -142,6 +142,12 @@ def _summary(draft: Draft, place: Path, command: str) -> str:
         label = show(recipe.data.positive_class)
         lines.insert(2, ("finds", f"{label} ({draft.positive_reason})"))
     return "\n" + "\n".join(f"{name:<9}{text}" for name, text in lines)
+
+
+def _questions(doubts: Sequence[str]) -> list[tuple[str, str]]:
+    more = len(doubts) - _MOST_SHOWN
+    shown = [*doubts[:_MOST_SHOWN], *([f"and {more} more, in the recipe"] if more > 0 else [])]
+    return [("" if number else "sure?", line) for number, line in enumerate(shown)]
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
         if count:
             click.echo(f"prepare: {counted(count, 'row')} left out, as data.{key} says")
     for words in checked.outside:
-        click.echo(f"prepare: kept, as data.outside_limits says: {words}")
+        click.echo(f"prepare: outside its limits: {words}")
     time_column = recipe.split.time_column
     time = _read_time(table, time_column, checked, recipe, source) if time_column else None
     split = split_table(checked.frame, recipe.data.target, recipe.split, time)

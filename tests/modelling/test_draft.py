@@ -1,5 +1,6 @@
 """A draft of a recipe: what it makes of a table, and that its own text is read as it was meant."""
 
+import re
 from datetime import date
 
 import numpy as np
@@ -493,6 +494,9 @@ def test_any_name_and_label_is_quoted_as_it_must_be(tmp_path):
 
 CELLS = {
     "numbers": st.floats(allow_nan=False, width=32),
+    "narrow": st.floats(-74, -73.7).map(lambda number: round(number, 2)),
+    "others": st.integers(1, 10**7).map(lambda number: f"{number:,},5".replace(",", ".", 1)),
+    "other dates": st.dates().map(lambda day: day.strftime("%d/%m/%Y")),
     "small": st.integers(0, 3),
     "large": st.integers(-(2**62), 2**62),
     "text": st.text(max_size=6),
@@ -513,18 +517,29 @@ def tables(draw):
     return pd.DataFrame(columns)
 
 
+NO_RECIPE = (
+    "is empty|is constant|in every row|holds dates|too small to split|with a target;"
+    "|no column to learn|more than the 100|has one row|inf is not finite|cannot be named"
+)
+
+
 @settings(max_examples=10, phases=[Phase.generate])  # to shrink takes minutes
 @given(tables(), st.booleans())
 def test_any_table_is_drafted_so_that_prepare_takes_it_or_refused(tmp_path_factory, table, as_csv):
     folder = tmp_path_factory.mktemp("any")
     target = table.columns[-1]
-    try:
-        if as_csv:
-            table.to_csv(folder / "table.csv", index=False)
+    if as_csv:
+        table.to_csv(folder / "table.csv", index=False)
+        try:
             table = read_table(folder / "table.csv")
+        except InputError:
+            return
+    try:
         made = draft(table, target)
-    except InputError:
-        return
+    except InputError as error:
+        if re.search(NO_RECIPE, str(error)):
+            return
+        raise  # for a cell that the recipe itself allows
     recipe = read_back(made, folder)
     assert recipe == made.recipe
     checked = check_table(table, recipe, "table.csv")

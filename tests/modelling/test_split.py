@@ -1,5 +1,7 @@
 """Rows are sent to one side by their content, wherever they stand in the file."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -170,3 +172,13 @@ def test_a_column_may_have_the_name_of_a_parameter():
     frame = many().rename(columns={"a": "self", "b": "func"})
     split = split_table(frame, "y", Split())
     assert {"self", "func"} < set(split.train.columns)
+
+
+def test_a_wide_table_is_split_without_a_warning():
+    columns = {f"c{number}": pd.Series([1.0, 2, 3, number]) for number in range(200)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split = split_table(
+            pd.DataFrame(columns, copy=False), "c0", Split(method="random", test_size=0.5)
+        )
+    assert list(split.rows) == [ROW_KEY, *columns]

@@ -327,6 +327,34 @@ def test_a_cell_that_is_not_allowed_is_named(changed, says, recipe_with, refusal
     assert message.startswith(f"table t: {says}")
 
 
+LIMITS = {"a": {"type": "integer", "min": 0, "max": 9}, "b": {"missing": 0.5}}
+GROWN = pd.DataFrame(
+    {"a": [1, 2, 3, -1, 10, 2.5, None], "b": [1, None] * 3 + [1], "y": range(7)}, dtype="float64"
+)
+
+
+@pytest.mark.parametrize(("outside", "rows"), [("keep", [0, 1, 2, 3, 4, 5]), ("drop", [0, 1, 2])])
+def test_rows_outside_the_limits_are_told_and_kept_or_left_out(outside, rows, recipe_with):
+    data = {"path": "p", "target": "y", "columns": LIMITS, "outside_limits": outside}
+    checked = check_table(GROWN, recipe_with(data=data), "t")
+    assert checked.frame.index.tolist() == rows
+    assert checked.rows_left_out["outside_limits"] == 7 - len(rows)
+    assert checked.outside == [
+        "'a' is below min 0 in row 4",
+        "'a' is above max 9 in row 5",
+        "'a' is no integer in row 6",
+        "'a' is missing where no gap is allowed in row 7",
+    ]
+
+
+def test_a_table_of_which_nothing_is_left_says_why(recipe_with, refusal):
+    data = {"path": "p", "target": "y", "columns": LIMITS, "outside_limits": "keep"}
+    message = refusal(check_table, GROWN.assign(a=np.nan), recipe_with(data=data), "t")
+    assert message == (
+        "table t: no row is left; 'a' is missing where no gap is allowed in row 1 (and 6 more rows)"
+    )
+
+
 def test_a_fraction_is_no_integer(recipe_with, refusal):
     recipe = recipe_with(data={"path": "p", "target": "y", "columns": {"a": {"type": "integer"}}})
     message = refusal(check_table, FRAME, recipe, "t")
