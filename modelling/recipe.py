@@ -400,7 +400,8 @@ class Sweep(Section):
 
 
 def _off_is_none(value: Any) -> Any:
-    return None if value in (False, "off", "none") else value
+    is_disabled = isinstance(value, dict) and value.get("disable") is True
+    return None if is_disabled or value in (False, "off", "none") else value
 
 
 # A model's name becomes part of the names of files and of what MLflow logs.

@@ -34,7 +34,7 @@ from modelling.drift import (
 from modelling.environment import model_environment
 from modelling.estimators import estimator_parameters, fit_pipeline
 from modelling.model_files import check_trusted, model_digest
-from modelling.recipe import Recipe
+from modelling.recipe import Model, Recipe
 from modelling.sklearn_wrapper import answer, apply_features
 from modelling.split import ROW_KEY
 from modelling.training import fit_inputs, unfitted_pipeline, unseen_inputs
@@ -88,9 +88,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         configure_autologging(settings.autologging)
         pipeline, decision = _fit(settings, pipeline, inputs, targets)
         features["decision"] = decision
-        # After autologging, which would fail on names that it finds with other values.
-        log_params({"estimator": chosen.estimator, "scale": chosen.scale})
-        log_params(estimator_parameters(pipeline))
+        _log_parameters(settings, chosen, pipeline)
         log_metrics({"train_rows": len(inputs), "features": inputs.shape[1]})
         if decision:
             log_metrics({"threshold": decision["threshold"]})
@@ -131,6 +129,17 @@ def _times(
     if recipe.split.method == "time":
         times.append(sample_rows(read_rows(prepare_run_id, TRAIN_TIMES))["time"])
     return times
+
+
+def _log_parameters(recipe: Recipe, model: Model, pipeline: Pipeline) -> None:
+    """Logs the estimator's, after autologging, whose names of the Pipeline's own stay as they are.
+
+    Its `verbose` is another than the estimator's; it would fail on a name that it finds.
+    """
+    ours = {"estimator": model.estimator, "scale": model.scale}
+    own = {**estimator_parameters(pipeline), **ours}
+    theirs = {} if recipe.autologging is None else pipeline.get_params()
+    log_params({name: value for name, value in own.items() if name not in theirs})
 
 
 def _fit(

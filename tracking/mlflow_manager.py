@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any, Literal, SupportsFloat
 from urllib.parse import quote, unquote, urlsplit
 
 import mlflow
@@ -23,7 +23,7 @@ from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_RUN_ID
 from mlflow.exceptions import MlflowException
 from mlflow.tracking._tracking_service.utils import _SERVER_ARTIFACT_ROOT_ENV_VAR
 from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_SOURCE_TYPE
 from mlflow.utils.rest_utils import http_request
 from sqlalchemy import Engine, event, make_url
 
@@ -218,7 +218,10 @@ def init_mlflow_experiment(experiment_name: str) -> None:
 
     `mlflow run` gives its step a run in an experiment; choosing another would fail that run.
     """
-    if not (MLFLOW_RUN_ID.get() or MLFLOW_EXPERIMENT_ID.get()):
+    # What was active here before has exported its id too, as if `mlflow run` had.
+    exported = mlflow.tracking.fluent._active_experiment_id
+    is_chosen = MLFLOW_EXPERIMENT_ID.get() not in (None, exported)
+    if not (MLFLOW_RUN_ID.get() or is_chosen):
         mlflow.set_experiment(experiment_name)
 
 
@@ -249,27 +252,33 @@ def end_run() -> None:
     mlflow.end_run()
 
 
-def configure_autologging(settings_dict: Mapping[str, Any] | None) -> None:
-    """Switches scikit-learn's autologging on with these arguments, or off for None.
+def configure_autologging(settings_dict: Mapping[str, Any] | Literal["off"] | None) -> None:
+    """Switches scikit-learn's autologging on with these arguments.
 
-    The model and its dataset are logged by the step itself, so autologging leaves them out.
+    It is off for None, for `off` and for `{"disable": True}`. The model and its dataset are logged
+    by the step itself, so autologging leaves them out.
     """
+    given = settings_dict if isinstance(settings_dict, Mapping) else {"disable": True}
     own = {"log_models": False, "log_datasets": False, "silent": True}
-    mlflow.sklearn.autolog(**{**own, **(settings_dict or {}), "disable": settings_dict is None})
+    mlflow.sklearn.autolog(**{**own, **given})
 
 
 def log_params(params_dict: Mapping[str, Any]) -> None:
-    """Logs parameters that the run does not have yet.
+    """Logs parameters, but those that `mlflow run` was given.
 
-    Those that `mlflow run` was given are already there, as text between shell quotes; MLflow
-    refuses to log them again.
+    These were there when the run was opened, as text between shell quotes, and MLflow would refuse
+    to log them again.
+
+    Raises:
+        MlflowException: a parameter has another value already.
     """
     run = mlflow.active_run()
-    known = MlflowClient().get_run(run.info.run_id).data.params if run else {}
+    is_of_mlflow_run = run and run.data.tags.get(MLFLOW_SOURCE_TYPE) == "PROJECT"
+    given = run.data.params if run and is_of_mlflow_run else {}
     new = {
         name: str(value)[:_LONGEST_PARAM]
         for name, value in params_dict.items()
-        if name not in known
+        if name not in given
     }
     if new:
         mlflow.log_params(new)

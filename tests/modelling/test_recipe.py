@@ -313,6 +313,8 @@ def test_several_mistakes_are_counted(recipe_file, refusal):
     [
         ("autologging: off", None),
         ("autologging: none", None),
+        ("autologging: {disable: true}", None),
+        ("autologging: {disable: false}", {"disable": False}),
         ("autologging: {}", {}),
         ("autologging: {max_tuning_runs: 1}", {"max_tuning_runs": 1}),
     ],

@@ -29,7 +29,6 @@ def experiment(
     name = request.node.nodeid
     identity = mlflow.create_experiment(name, artifact_location=(tmp_path / "kept").as_uri())
     mlflow.set_experiment(name)
-    os.environ.pop("MLFLOW_EXPERIMENT_ID")  # set_experiment leaves it to the children
     yield identity
     while mlflow.active_run():
         mlflow.end_run()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import path_to_local_sqlite_uri
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -108,9 +109,20 @@ def test_the_experiment_becomes_the_active_one(store):
     assert MlflowClient(store).get_experiment(run.info.experiment_id).name == "chosen by name"
 
 
+@pytest.mark.parametrize("choose", [init_mlflow_experiment, mlflow.set_experiment])
+def test_an_experiment_that_was_active_here_before_gives_way(choose, store):
+    choose("a")
+    with start_run("wine", None, {}):
+        pass
+    init_mlflow_experiment("b")
+    with start_run("wine", None, {}) as run:
+        pass
+    assert MlflowClient(store).get_experiment(run.info.experiment_id).name == "b"
+
+
 @pytest.mark.parametrize("variable", ["MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"])
 def test_what_mlflow_run_has_chosen_stays(variable, store, monkeypatch):
-    monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv(variable, "0")
     init_mlflow_experiment("must not be made")
     assert MlflowClient(store).get_experiment_by_name("must not be made") is None
 
@@ -168,14 +180,39 @@ def test_params_are_stored_as_text(stored):
     assert stored(run.info.run_id).data.params == expected
 
 
-def test_params_that_mlflow_run_has_logged_are_not_changed(stored):
+@pytest.fixture
+def of_mlflow_run(store, experiment, monkeypatch):
+    """Makes a run with parameters as `mlflow run` does, which waits for its entry point."""
+
+    def make(**params):
+        client = MlflowClient(store)
+        run = client.create_run(experiment, tags={"mlflow.source.type": "PROJECT"})
+        for name, value in params.items():
+            client.log_param(run.info.run_id, name, value)
+        monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+
+    return make
+
+
+def test_params_that_mlflow_run_has_logged_are_not_changed(of_mlflow_run, stored):
+    of_mlflow_run(alpha="'0.50'", model="''")
     with start_run("wine", None, {}) as run:
-        mlflow.log_params({"alpha": "'0.50'", "model": "''"})
         log_params({"alpha": 0.5, "model": "ridge", "l1_ratio": 0.25})
-        log_params({"alpha": 0.75, "l1_ratio": 0.5})
+        log_params({"alpha": 0.75, "l1_ratio": 0.25})
         log_params({})
     expected = {"alpha": "'0.50'", "model": "''", "l1_ratio": "0.25"}
     assert stored(run.info.run_id).data.params == expected
+
+
+@pytest.mark.parametrize("is_of_mlflow_run", [True, False])
+def test_a_second_value_of_a_param_is_refused(is_of_mlflow_run, of_mlflow_run, stored):
+    if is_of_mlflow_run:
+        of_mlflow_run(alpha="1")
+    with start_run("wine", None, {}) as run:
+        log_params({"l1_ratio": 0.25})
+        with pytest.raises(MlflowException, match="l1_ratio"):
+            log_params({"l1_ratio": 0.5})
+    assert stored(run.info.run_id).data.params["l1_ratio"] == "0.25"
 
 
 def test_a_param_of_any_length_is_stored(stored):
@@ -234,26 +271,29 @@ def test_an_artifact_keeps_its_name(folder, tmp_path, artifacts):
     ]
 
 
-def test_autologging_logs_what_the_estimator_is_and_no_model(autologging, stored, store):
-    autologging({})
+@pytest.mark.parametrize("settings", [{}, {"disable": False}])
+def test_autologging_logs_what_the_estimator_is_and_no_model(
+    settings, autologging, of_mlflow_run, stored, store
+):
+    of_mlflow_run(alpha="'2'")
+    autologging(settings)
     with start_run("wine", None, {}) as run:
-        mlflow.log_params({"alpha": "'2'"})
         make_pipeline(StandardScaler(), Ridge(alpha=2)).fit(INPUTS, [1.0, 2.0, 4.0])
-        log_params({"alpha": 2, "solver": "auto", "verbose": 0})
+        log_params({"alpha": 2, "solver": "auto"})
     run = stored(run.info.run_id)
     assert run.data.params["ridge__alpha"] == "2"
     assert run.data.params["alpha"] == "'2'"
     assert run.data.params["solver"] == "auto"
-    assert run.data.params["verbose"] == "False"
     assert run.data.tags["estimator_name"] == "Pipeline"
     assert not run.inputs.dataset_inputs
     assert not MlflowClient(store).search_logged_models([run.info.experiment_id])
 
 
 @pytest.mark.parametrize("first", [{}, None])
-def test_autologging_is_off_for_none(first, autologging, stored):
+@pytest.mark.parametrize("off", [None, "off", {"disable": True}])
+def test_autologging_is_off_for_what_says_so(first, off, autologging, stored):
     autologging(first)
-    autologging(None)
+    autologging(off)
     with start_run("wine", None, {}) as run:
         Ridge().fit(INPUTS, [1.0, 2.0, 4.0])
     assert stored(run.info.run_id).data.params == {}
