@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Run, RunTag
+from mlflow.entities import Experiment, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_USER
@@ -35,11 +36,27 @@ _NOT_OUTPUTS = re.compile(
 )
 
 
+def experiments_of(recipe: str, experiment_id: str) -> list[str]:
+    """Returns where runs of a recipe may be, whichever way they were started.
+
+    Args:
+        recipe: its name, which is also that of the experiment of `python main.py`.
+        experiment_id: the experiment of the run that looks. `mlflow run` writes to Default.
+    """
+    client = MlflowClient()
+    found = [
+        experiment.experiment_id
+        for name in (recipe, Experiment.DEFAULT_EXPERIMENT_NAME)
+        for experiment in client.search_experiments(filter_string=f"name = '{name}'")
+    ]
+    return list(dict.fromkeys([experiment_id, *found]))
+
+
 class StepCache:
-    """Finds the runs of an experiment that can stand for a step, and makes runs findable."""
+    """Finds the runs of a recipe that can stand for a step, and makes runs findable."""
 
     def __init__(self, experiment_id: str, recipe: str, mode: str) -> None:
-        """Takes the recipe's name and the mode: use, refresh or off."""
+        """Takes the run's experiment, the recipe's name and the mode: use, refresh or off."""
         self._experiment_id = experiment_id
         self._recipe = recipe
         self._mode = mode
@@ -83,10 +100,14 @@ class StepCache:
             run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()]
         )
 
+    @cached_property
+    def _experiments(self) -> list[str]:
+        return experiments_of(self._recipe, self._experiment_id)
+
     def _newest(self, tag_filter: str, count: int) -> list[Run]:
         return list(
             self._client.search_runs(
-                [self._experiment_id],
+                self._experiments,
                 f"{tag_filter} and attributes.status = 'FINISHED'",
                 order_by=["attributes.start_time DESC"],
                 max_results=count,

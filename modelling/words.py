@@ -1,15 +1,22 @@
 """Figures and counts as a line of text has them."""
 
 
-def show_figure(figure: float, sign: str = "") -> str:
-    """Writes a metric with four places, or four digits of one that is small: 0.6300, 0.0003123.
+def places_of(metric: str) -> int:
+    """Returns how many decimal places a metric is shown with: two of money, else four."""
+    return 2 if metric.endswith("business_score") else 4
+
+
+def show_figure(figure: float, sign: str = "", metric: str = "") -> str:
+    """Writes a metric with its places, or as many digits of one that is small: 0.6300, 0.0003123.
 
     Args:
         figure: the metric, or a difference of two.
         sign: `+` to write that of a positive one too.
+        metric: its name.
     """
-    is_small = 0 < abs(figure) < 1e-3
-    return f"{figure:{sign}{'.4g' if is_small else '.4f'}}"
+    places = places_of(metric)
+    is_small = 0 < abs(figure) < 10 ** (1 - places)
+    return f"{figure:{sign}.{places}{'g' if is_small else 'f'}}"
 
 
 def counted(number: float, noun: str) -> str:

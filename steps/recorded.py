@@ -18,6 +18,7 @@ from mlflow.utils.mlflow_tags import (
 )
 from pydantic import TypeAdapter
 
+from engine.cache import experiments_of
 from engine.provenance import GitState
 from engine.tags import ERROR
 from modelling.errors import InputError
@@ -145,9 +146,10 @@ def _pipeline_of_version(uri: str) -> str:
 def _finished_with(evaluated: Run) -> list[Run]:
     """The first finished pipeline in which this run stood for the step evaluate."""
     step = f"tags.`pipeline.step.evaluate.run_id` = '{evaluated.info.run_id}'"
+    recipe = evaluated.data.tags["pipeline.recipe"]
     return list(
         MlflowClient().search_runs(
-            [evaluated.info.experiment_id],
+            experiments_of(recipe, evaluated.info.experiment_id),
             f"{step} and attributes.status = 'FINISHED'",
             order_by=["attributes.start_time"],
             max_results=1,

@@ -110,18 +110,20 @@ class Known:
     by_key: Mapping[str, Tried]
 
 
-def find_known(plan: Plan, experiment_id: str, continued: Sequence[str], any_sweep: bool) -> Known:
+def find_known(
+    plan: Plan, experiments: Sequence[str], continued: Sequence[str], any_sweep: bool
+) -> Known:
     """Finds the trials of earlier sweeps that count in this one.
 
     Args:
         plan: of this sweep.
-        experiment_id: where to look.
+        experiments: where to look.
         continued: the sweeps that this one continues: their trials keep their numbers.
         any_sweep: whether the trials of others answer for equal points.
     """
     by_number: dict[int, Tried] = {}
     by_key: dict[str, Tried] = {}
-    for run in _ended_trials(plan.trials_key, experiment_id):
+    for run in _ended_trials(plan.trials_key, experiments):
         tried = _read(run, plan)
         if tried is None:
             continue
@@ -134,11 +136,11 @@ def find_known(plan: Plan, experiment_id: str, continued: Sequence[str], any_swe
     return Known(by_number, by_key)
 
 
-def _ended_trials(trials_key: str, experiment_id: str) -> Iterator[Run]:
+def _ended_trials(trials_key: str, experiments: Sequence[str]) -> Iterator[Run]:
     client, token = MlflowClient(), None
     while True:
         page = client.search_runs(
-            [experiment_id],
+            list(experiments),
             f"tags.`{TRIALS_KEY}` = '{trials_key}' and attributes.status != 'RUNNING'",
             order_by=["attributes.start_time DESC"],
             max_results=_PAGE,

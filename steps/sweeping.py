@@ -25,7 +25,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 import engine.warm  # noqa: F401 - registers the backend
-from engine.cache import StepCache
+from engine.cache import StepCache, experiments_of
 from engine.chain import Chain, Step
 from engine.entry_point import note_run
 from engine.failures import StepError
@@ -217,7 +217,8 @@ def _try_all(
     continued = _continued(plan, facts, run, resumed)
     if continued:
         mlflow.set_tag(CONTINUED, ",".join(continued))
-    known = find_known(plan, run.info.experiment_id, continued, asked.cache == "use")
+    experiments = experiments_of(plan.recipe.name, run.info.experiment_id)
+    known = find_known(plan, experiments, continued, asked.cache == "use")
     if known.by_number:
         so_far = counted(len(known.by_number), "trial")
         click.echo(f"sweep             continues {continued[0]}: {so_far} known")

@@ -14,6 +14,7 @@ class StepState:
     reason: str = ""
     run_id: str = ""
     figures: str = ""
+    experiment_id: str = ""
 
 
 @dataclass(frozen=True)

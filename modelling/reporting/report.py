@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from modelling.reporting.graph import StepState, lay_out_graph
-from modelling.words import counted
+from modelling.words import counted, places_of
 
 _FOLDER = Path(__file__).parent / "templates"
 _LARGEST_TABLE_REPORTS = 1_500_000
@@ -227,6 +227,11 @@ def show_number(value: Any, digits: int = 4) -> str:
     return text.replace("-", _MINUS)
 
 
+def show_metric(value: float | None, metric: str) -> str:
+    """Writes a figure of a metric for a person."""
+    return show_number(value, places_of(metric))
+
+
 def show_brief(value: Any) -> str:
     """Writes a number of a table with four digits and no idle zero: 3, 46.5, 0.9967."""
     if not isinstance(value, float) or not math.isfinite(value) or abs(value) >= 10_000:
@@ -295,6 +300,7 @@ def _environment(compiled: Path | None) -> jinja2.Environment:
     )
     environment.filters |= {
         "number": show_number,
+        "metric": show_metric,
         "brief": show_brief,
         "counted": counted,
         "seconds": show_seconds,

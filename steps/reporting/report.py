@@ -96,7 +96,7 @@ def write_report(run_id: str) -> Report:
     if runs.is_pipeline:
         _write_poster(runs, report)
     if run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) in _DESCRIBED or report.failure:
-        text = describe_report(report, run.info.experiment_id)
+        text = describe_report(report)
         MlflowClient().set_tag(run_id, MLFLOW_RUN_NOTE, text)
     return report
 

@@ -6,7 +6,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from engine.tags import ERROR, RERUN_REASON
 from modelling.metrics import BASELINE_PREFIX
 from modelling.reporting.graph import StepState
-from modelling.reporting.report import Fact, Failure, show_number
+from modelling.reporting.report import Fact, Failure, show_metric
 from modelling.words import counted
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns, place
@@ -93,7 +93,7 @@ def _done(runs: PipelineRuns, name: str) -> str:
         features = counted(metrics["features"], "feature")
         return f"{name} is trained on {metrics['train_rows']:,.0f} rows with {features}"
     if runs.entry_point == "evaluate" and (primary := runs.primary()):
-        return f"{name} reaches {primary} {show_number(metrics[primary])} on the test rows"
+        return f"{name} reaches {primary} {show_metric(metrics[primary], primary)} on the test rows"
     if runs.entry_point == "score" and "scored" in metrics:
         return f"{metrics['scored']:,.0f} of {metrics['rows']:,.0f} rows are scored by {name}"
     return f"{runs.entry_point} is done"
@@ -129,19 +129,19 @@ def read_facts(runs: PipelineRuns) -> list[Fact]:
 def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
     metrics = runs.steps["evaluate"].data.metrics
     candidate, baseline = metrics[primary], metrics.get(BASELINE_PREFIX + primary)
-    note = f"naive baseline {show_number(baseline)}" if baseline is not None else ""
-    facts = [Fact(f"{primary} on the test rows", show_number(candidate), note)]
+    note = f"naive baseline {show_metric(baseline, primary)}" if baseline is not None else ""
+    facts = [Fact(f"{primary} on the test rows", show_metric(candidate, primary), note)]
     sign = runs.sign(primary)
     if baseline is not None and sign:
         gain = sign * (candidate - baseline)
         # Of an error a share says something; of a ROC AUC, whose baseline is chance, it does not.
         is_error = sign < 0 and baseline
-        share = f"{abs(gain / baseline):.1%}" if is_error else show_number(abs(gain))
+        share = f"{abs(gain / baseline):.1%}" if is_error else show_metric(abs(gain), primary)
         facts.append(Fact("against the naive baseline", f"{share} {_better(gain)}"))
     against = runs.steps["register"].data.metrics if "register" in runs.steps else {}
     if "difference_to_champion" in against:
-        low, high = (show_number(against[f"difference_{end}"]) for end in ("low", "high"))
-        difference = show_number(against["difference_to_champion"])
+        low, high = (show_metric(against[f"difference_{end}"], primary) for end in ("low", "high"))
+        difference = show_metric(against["difference_to_champion"], primary)
         facts.append(Fact("difference to the champion", difference, f"interval {low} to {high}"))
     elif "prepare" in runs.steps and "test_rows" in runs.steps["prepare"].data.metrics:
         rows = runs.steps["prepare"].data.metrics
@@ -200,7 +200,15 @@ def _step(runs: PipelineRuns, name: str) -> StepState:
         state = "running"
     seconds = float(fact["seconds"]) if fact["seconds"] else _seconds(run)
     reason = fact["reason"] or run.data.tags.get(RERUN_REASON, "")
-    return StepState(name, state, seconds, reason, run.info.run_id, _figures(runs, name, run))
+    return StepState(
+        name,
+        state,
+        seconds,
+        reason,
+        run.info.run_id,
+        _figures(runs, name, run),
+        run.info.experiment_id,
+    )
 
 
 def _figures(runs: PipelineRuns, name: str, run: Run) -> str:
@@ -210,7 +218,7 @@ def _figures(runs: PipelineRuns, name: str, run: Run) -> str:
     if name == "train" and "features" in metrics:
         return f"{run.data.tags.get('pipeline.model')}, {counted(metrics['features'], 'feature')}"
     if name.startswith("evaluate") and (primary := runs.primary()) and primary in metrics:
-        return f"{primary} {show_number(metrics[primary])}"
+        return f"{primary} {show_metric(metrics[primary], primary)}"
     return str(run.data.tags.get(VERDICT, ""))
 
 
