@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from engine.code_digests import code_digests, import_folder, imported_packages, is_installed
 
 _MOST_REASONS = 3
+_DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Dependencies:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def changes_since(self, before: "Dependencies") -> list[str]:
-        """Says in words what is not as it was, code first."""
+        """Says in words what is not as it was, code first; of a digest the first characters."""
         mine, theirs = _flat(self.parameters), _flat(before.parameters)
-        return [
+        changes = [
             *(f"{name} changed" for name in _different(self.code, before.code)),
             *(_change(name, mine, theirs) for name in _different(mine, theirs)),
             *(f"{name} changed" for name in _different(self.inputs, before.inputs)),
@@ -58,6 +59,7 @@ class Dependencies:
                 for name in _different(self.environment, before.environment)
             ),
         ]
+        return [_DIGEST.sub(r"\1", change) for change in changes]
 
 
 def in_words(reasons: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ STEP_WIDTH = 17
 
 _WIDTH = 80
 _SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_BETWEEN_LINES = 10.0
 _CLEAR = "\r\x1b[K"
 
 
@@ -58,9 +59,10 @@ def wants_colour() -> bool | None:
 
 
 def folded(text: str, indent: int = 0) -> str:
-    """Returns a line that, on a terminal too narrow for it, goes on under itself, `indent` in."""
-    if not sys.stdout.isatty():
-        return text
+    """Returns a line that, where it is too long, goes on under itself, `indent` in.
+
+    That is as wide as the terminal, or 80 columns in a file or a pipe.
+    """
     return textwrap.fill(
         text,
         _columns(),
@@ -95,7 +97,8 @@ class LiveLine:
     """What a person sees while a step works, as a context manager: its words, and its seconds.
 
     The words are read from the step's log, so that nobody else writes to the terminal. The seconds
-    are on a line that moves, if it is a terminal, and is gone when the step is.
+    are on a line that moves, if it is a terminal, and is gone when the step is; in a file or a pipe
+    they are a new line now and then.
     """
 
     _shown: ClassVar["LiveLine | None"] = None
@@ -105,7 +108,7 @@ class LiveLine:
         self._log = log
         self._position = 0
         self._moves = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        self._started = time.monotonic()
+        self._started = self._told = time.monotonic()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="terminal", daemon=True)
 
@@ -138,9 +141,18 @@ class LiveLine:
     def _follow(self) -> None:
         while not self._done.wait(_SECONDS_BETWEEN_LOOKS):
             self._show(self._read())
-            self._draw(f"{'':<{STEP_WIDTH}} {time.monotonic() - self._started:.0f} s")
+            self._tell_seconds()
         self._show(self._read(to_the_end=True))
         self._draw("")
+
+    def _tell_seconds(self) -> None:
+        now = time.monotonic()
+        line = f"{'':<{STEP_WIDTH}} {now - self._started:.0f} s"
+        if self._moves:
+            self._draw(line)
+        elif now - self._told >= _SECONDS_BETWEEN_LINES:
+            self._told = now
+            say(line)
 
     def _read(self, to_the_end: bool = False) -> str:
         """Returns the whole lines that are new in the log."""
@@ -155,6 +167,7 @@ class LiveLine:
 
     def _show(self, words: str) -> None:
         if words:
+            self._told = time.monotonic()
             self._draw("")
             click.echo(words, nl=not words.endswith("\n"), color=wants_colour())
 

@@ -44,7 +44,7 @@ class Comparison:
     high: float = math.nan
 
     def __str__(self) -> str:
-        candidate = show_figure(self.candidate)
+        candidate = show_figure(self.candidate, metric=self.metric)
         return f"{self.metric} {candidate} is {'' if self.passed else 'not '}{self.required}"
 
 
@@ -76,6 +76,7 @@ def check_thresholds(
         greater = metrics[name].greater_is_better
         candidate = figures.get(name, math.nan)
         baseline = figures.get(BASELINE_PREFIX + name, math.nan)
+        naive = show_figure(baseline, metric=name)
         gain = candidate - baseline if greater else baseline - candidate
         if threshold.threshold is not None:
             limit = threshold.threshold
@@ -84,11 +85,11 @@ def check_thresholds(
             rows.append(_row(name, "threshold", candidate, math.nan, required, passed))
         if threshold.min_absolute_change is not None:
             least = threshold.min_absolute_change
-            required = f"better than the baseline's {show_figure(baseline)} by {least:g}"
+            required = f"better than the baseline's {naive} by {least:g}"
             rows.append(_row(name, "baseline", candidate, baseline, required, gain >= least))
         if threshold.min_relative_change is not None:
             share = threshold.min_relative_change
-            required = f"better than the baseline's {show_figure(baseline)} by {100 * share:g}%"
+            required = f"better than the baseline's {naive} by {100 * share:g}%"
             passed = gain > 0 and gain >= share * abs(baseline)
             rows.append(_row(name, "baseline", candidate, baseline, required, passed))
     return rows

@@ -35,8 +35,12 @@ class Kept:
     resampled: Values
 
     def __str__(self) -> str:
-        now, low, high = map(show_figure, (self.now, self.low, self.high))
+        now, low, high = map(self.show, (self.now, self.low, self.high))
         return f"{self.metric} {now} [{low}, {high}]"
+
+    def show(self, figure: float) -> str:
+        """Writes a figure of the metric."""
+        return show_figure(figure, metric=self.metric)
 
     @property
     def is_broken(self) -> bool:

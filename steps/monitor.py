@@ -27,7 +27,6 @@ from modelling.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
 from modelling.table import has_decimal_comma, read_numbers, read_table
-from modelling.words import show_figure
 from steps.drift import drift_counts, in_words, log_drift
 from steps.registry import get_champion
 from steps.step import (
@@ -208,8 +207,8 @@ def _alerts(kept: Kept, measured: Measured, recipe: Recipe) -> list[str]:
     alerts = []
     if kept.is_broken:
         alerts.append(
-            f"{kept} is worse than the limit {show_figure(kept.limit)}: its evaluation promised "
-            f"{show_figure(kept.promised)}"
+            f"{kept} is worse than the limit {kept.show(kept.limit)}: its evaluation promised "
+            f"{kept.show(kept.promised)}"
         )
     if len(measured.drifted):
         alerts.append(f"drift above {recipe.monitor.drift_limit:g}: {in_words(measured.drifted)}")
@@ -252,7 +251,7 @@ def _tell(
     lines = [
         f"version {champion.version} of {champion.name} on {len(measured.targets):,} of "
         f"{measured.rows:,} rows of {data}{left_out}",
-        f"{kept}, promised {show_figure(kept.promised)}, limit {show_figure(kept.limit)}; "
+        f"{kept}, promised {kept.show(kept.promised)}, limit {kept.show(kept.limit)}; "
         f"drifted columns: {in_words(measured.drifted) or 'none'}{grown}",
     ]
     mlflow.set_tags(

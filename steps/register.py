@@ -234,11 +234,14 @@ def _read_predictions(run: Run) -> pd.DataFrame:
 
 def _compared(row: Comparison, greater_is_better: bool, champion: ModelVersion) -> Verdict:
     differences = (row.candidate - row.reference, row.low, row.high)
-    difference, low, high = (show_figure(figure, "+") for figure in differences)
+    difference, low, high = (show_figure(figure, "+", row.metric) for figure in differences)
+    ours, theirs = (
+        show_figure(figure, metric=row.metric) for figure in (row.candidate, row.reference)
+    )
     gap, *ends = (figure if greater_is_better else -figure for figure in differences)
     way = " (better)" if gap > 0 else " (worse)" if gap < 0 else ""
     reason = (
-        f"{row.metric} {show_figure(row.candidate)} against {show_figure(row.reference)} of the "
+        f"{row.metric} {ours} against {theirs} of the "
         f"champion, version {champion.version}: {difference}{way}, interval [{low}, {high}]"
     )
     if row.passed:

@@ -84,5 +84,7 @@ def _figures(step: Step, request: Request) -> str:
     if step.name == "register":
         return tags[VERDICT]
     primary = request.recipe.metrics.primary
-    figure, naive = (show_figure(metrics[name]) for name in (primary, BASELINE_PREFIX + primary))
+    figure, naive = (
+        show_figure(metrics[name], metric=name) for name in (primary, BASELINE_PREFIX + primary)
+    )
     return f"{primary} {figure} (naive {naive})"

@@ -64,10 +64,9 @@ class Progress:
             self.show(tried, {}, True)
             for bar in self._bars:
                 bar.refresh()
-            for bar in reversed(self._bars):
+            for bar in self._bars:  # from above: each leaves its line, and goes to the next
                 bar.close()
         if self._terminal:
-            self._terminal.write("\n")
             self._terminal.close()
 
     def _best(self, tried: Sequence[Tried]) -> str:
@@ -75,7 +74,7 @@ class Progress:
             return "no score yet"
         best = best_of(tried, self._plan.greater_is_better)
         metric = self._plan.recipe.metrics.primary
-        return f"best {metric} {show_figure(cast(float, best.score))}: {best.point}"
+        return f"best {metric} {show_figure(cast(float, best.score), metric=metric)}: {best.point}"
 
 
 def _counts(tried: Sequence[Tried], running: int) -> str:
@@ -130,8 +129,8 @@ def print_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
         if pd.isna(row[metric]):
             break
         deviation = row[f"{metric}_std"]
-        spread = "" if pd.isna(deviation) else f" ± {show_figure(deviation)}"
-        score = f"{show_figure(row[metric])}{spread}"
+        spread = "" if pd.isna(deviation) else f" ± {show_figure(deviation, metric=metric)}"
+        score = f"{show_figure(row[metric], metric=metric)}{spread}"
         line = f"{row['rank']:>4.0f} {row['trial']:>5}  {score:<20} {points[row['trial']]}"
         click.echo(line[:_WIDTH])
     states = [one.state for one in tried]

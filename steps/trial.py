@@ -85,7 +85,9 @@ def score_on_folds(
         for figure, value, step in score_figures(metric, scores):
             log_metrics({figure: value}, step)
         mean = sum(scores) / len(scores)
-        click.echo(f"train: {metric} {show_figure(mean)} on {folds} folds, and no model")
+        click.echo(
+            f"train: {metric} {show_figure(mean, metric=metric)} on {folds} folds, and no model"
+        )
 
 
 def read_folds(recipe: Recipe, prepare_run_id: str, folds: int) -> CrossValidation:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from modelling.metrics import BASELINE_PREFIX, metrics_of
 from modelling.reporting.poster import Card, Shape, draw_poster
-from modelling.reporting.report import Bar, Bars, Fact, Report, show_number, show_seconds
+from modelling.reporting.report import Bar, Bars, Fact, Report, show_metric, show_seconds
 from steps.reporting.runs import PipelineRuns
 from steps.step import MODEL_VERSION, VERDICT
 
@@ -70,7 +70,7 @@ def _evaluate(runs: PipelineRuns) -> list[Fact]:
     ours = [name for name in known if name in metrics and BASELINE_PREFIX + name in metrics]
     primary = runs.primary()
     ours.sort(key=lambda name: name != primary)
-    return [Fact(name, show_number(metrics[name])) for name in ours]
+    return [Fact(name, show_metric(metrics[name], name)) for name in ours]
 
 
 def _gate(runs: PipelineRuns, report: Report) -> list[Fact]:
@@ -78,8 +78,9 @@ def _gate(runs: PipelineRuns, report: Report) -> list[Fact]:
     facts = [Fact("checks passed", f"{sum(bool(row.passed) for row in judged)} of {len(judged)}")]
     metrics = runs.metrics("register")
     if "difference_to_champion" in metrics:
-        difference = show_number(metrics["difference_to_champion"])
-        low, high = (show_number(metrics[f"difference_{end}"]) for end in ("low", "high"))
+        primary = runs.primary() or ""
+        difference = show_metric(metrics["difference_to_champion"], primary)
+        low, high = (show_metric(metrics[f"difference_{end}"], primary) for end in ("low", "high"))
         facts.append(Fact("difference to the champion", difference))
         facts.append(Fact("its interval", f"{low} to {high}"))
     return facts if judged else []

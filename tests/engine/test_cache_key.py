@@ -34,6 +34,10 @@ def dependencies(**changes):
         ),
         ({"parameters": {"recipe": {"split": {"seed": 0}}}}, "alpha was 0.01 and is not set now"),
         ({"inputs": {"the table": "2"}}, "the table changed"),
+        (
+            {"parameters": {"alpha": "0123456789abcdef" * 4, "recipe": {"split": {"seed": 0}}}},
+            "alpha went from 0.01 to 01234567",
+        ),
         ({"environment": {"python": "3.11.8"}}, "python went from 3.11.7 to 3.11.8"),
         (
             {"environment": {"python": "3.11.7", "numpy": "1.0"}},

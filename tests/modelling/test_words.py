@@ -25,6 +25,14 @@ def test_a_figure_keeps_what_it_says_on_a_small_scale(figure, shown):
     assert show_figure(figure) == shown
 
 
+@pytest.mark.parametrize(
+    ("figure", "shown"), [(0.5312, "0.53"), (-12.0, "-12.00"), (0.0312, "0.031"), (0.0, "0.00")]
+)
+@pytest.mark.parametrize("metric", ["business_score", "dummy_business_score"])
+def test_money_has_two_places(metric, figure, shown):
+    assert show_figure(figure, metric=metric) == shown
+
+
 def test_a_difference_has_its_sign():
     assert [show_figure(one, "+") for one in (0.5, 2e-5, -2e-5)] == ["+0.5000", "+2e-05", "-2e-05"]
 
