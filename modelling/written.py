@@ -220,8 +220,13 @@ def _date_forms(text: pd.Series) -> list[str]:
     if not all(map(_DATE_LIKE.fullmatch, text.head(_FIRST))):
         return []
     few = text.head(_FIRST)
-    fits = [form for form in (*_CLEAR_DATES, *_DAY_FIRST, *_MONTH_FIRST) if _are_dates(few, form)]
-    return [form for form in fits if _are_dates(text, form)]
+    signs = set(text.iloc[0])
+    forms = [
+        form
+        for form in (*_CLEAR_DATES, *_DAY_FIRST, *_MONTH_FIRST)
+        if signs.issuperset(re.sub("%.", "", form)) and _are_dates(few, form)
+    ]
+    return [form for form in forms if _are_dates(text, form)]
 
 
 def _are_dates(text: pd.Series, form: str) -> bool:
