@@ -68,7 +68,7 @@ _RECIPES = {
             "weak": _main("alpha=0.3", "until=evaluate"),
             "better": _main("alpha=0.2", "until=evaluate"),
             "good": _main("alpha=0.05", "until=evaluate"),
-            "best": _main("model=random_forest", "until=evaluate"),
+            "best": _main("until=evaluate"),
         },
     ),
     # The churn recipe's fastest model, promoted.

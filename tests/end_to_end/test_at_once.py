@@ -24,21 +24,24 @@ def test_four_pipelines_at_once_give_two_versions_and_the_better_is_champion(
     store = make_store(is_empty=True)
     started = [
         subprocess.Popen(
-            [sys.executable, str(PROJECT / "main.py"), "--model", model],
+            [sys.executable, str(PROJECT / "main.py"), "--alpha", alpha],
             cwd=store.folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for model in ["random_forest", "elastic_net"] * 2
+        for alpha in ["0.01", "0.3"] * 2
     ]
     words = [process.communicate(timeout=600)[0] for process in started]
     assert [process.returncode for process in started] == [0] * 4, "\n\n".join(words)
     assert {run.info.status for run in store.runs()} == {"FINISHED"}
     versions = store.client.search_model_versions("name = 'wine_quality'")
     assert sorted(int(version.version) for version in versions) == [1, 2]
-    assert _champion(store).tags["pipeline.model"] == "random_forest"
+    evaluated = store.client.get_run(_champion(store).tags["pipeline.evaluate_run_id"])
+    trained = [run for run in store.runs() if "pipeline.model_digest" in run.data.tags]
+    better = min(run.data.metrics["rmse"] for run in trained if "rmse" in run.data.metrics)
+    assert evaluated.data.metrics["rmse"] == better
 
 
 @pytest.mark.slow
