@@ -6,13 +6,13 @@ import pandas as pd
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
 from modelling.answers import Answers, Classes
 from modelling.errors import InputError
 from modelling.estimators import sampling_pipeline, without_sampling
 from modelling.metrics import Metric
 from modelling.recipe import Sampling
+from modelling.threads import threads_for
 
 _FOLDS = 5
 
@@ -54,7 +54,7 @@ def fit_with_threshold(
     groups = pd.util.hash_pandas_object(features, index=False)
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     try:
-        with threadpool_limits(limits=1, user_api="blas"):
+        with threads_for(features):
             tuned = TunedThresholdClassifierCV(
                 sampling_pipeline(pipeline, sampling, seed, targets),
                 scoring=make_scorer(score, pos_label=classes.positive),

@@ -20,10 +20,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import all_estimators
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
-from threadpoolctl import threadpool_limits
 
 from modelling.errors import InputError, unknown_name
 from modelling.recipe import Model, Sampling
+from modelling.threads import threads_for
 from modelling.values import as_value
 
 _MOST_ONE_HOT = 20
@@ -202,8 +202,7 @@ def fit_pipeline(
 ) -> Pipeline:
     """Fits a Pipeline on (n, features) inputs and (n,) targets, and returns it.
 
-    The BLAS uses one thread, and so does a prediction, whatever it was fitted with: threads add up
-    in another order, and the last digits with them.
+    A fit uses the cores that are free, a prediction one thread, whatever it was fitted with.
 
     Args:
         pipeline: as `build_pipeline` gives it.
@@ -218,7 +217,7 @@ def fit_pipeline(
     """
     resampling = sampling_pipeline(pipeline, sampling, seed, targets)
     try:
-        with threadpool_limits(limits=1, user_api="blas"):
+        with threads_for(features):
             resampling.fit(features, targets)
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error

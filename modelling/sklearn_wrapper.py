@@ -11,7 +11,7 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from numbers import Number
 from pathlib import Path
@@ -82,6 +82,7 @@ _PREDICTION = "prediction"
 _PROBABILITY = "probability_"
 METHODS = ("predict", "predict_proba", "predict_all")
 _BLOCK_ROWS = 64
+_FEW_ROWS = 10_000
 _WITHOUT_PRODUCTS = (
     "catboost.",
     "lightgbm.",
@@ -206,14 +207,20 @@ def _answer(pipeline: Any, inputs: pd.DataFrame, fitted: dict[str, Any]) -> dict
 
 
 def _row_by_row(pipeline: Any, estimator: Any, method: str, inputs: pd.DataFrame) -> np.ndarray:
-    """Calls a method so that a row's digits are the same alone and among any others.
+    """Calls a method so that a row's digits are the same alone and among any others."""
+    with _one_openmp_thread() if len(inputs) <= _FEW_ROWS else nullcontext():
+        if _has_no_products(estimator):
+            return getattr(pipeline, method)(inputs)
+        return _in_blocks(pipeline, estimator, method, inputs)
+
+
+def _in_blocks(pipeline: Any, estimator: Any, method: str, inputs: pd.DataFrame) -> np.ndarray:
+    """Calls a method that may use BLAS.
 
     BLAS adds up in another order where the number of rows, or a thread's share of them, is odd: it
     gets whole blocks, the last one filled up, and one thread. The product of two matrices it
-    computes by another rule where they are small: it gets one block at a time. Trees go by without.
+    computes by another rule where they are small: it gets one block at a time.
     """
-    if _has_no_products(estimator):
-        return getattr(pipeline, method)(inputs)
     rows = len(inputs)
     filled = rows + -rows % _BLOCK_ROWS
     with _one_blas_thread():
@@ -256,13 +263,33 @@ _blas_lock = threading.Lock()
 _blas_users: list[Any] = []  # the threads that there were, then one entry for each user of one
 
 
+def _find_libraries(user_api: str) -> list[LibController]:
+    return [one for one in _look_through(len(sys.modules)) if one.user_api == user_api]
+
+
 @lru_cache(maxsize=1)
-def _find_blas(_modules: int) -> list[LibController]:
-    """Looks through the process's libraries, which takes longer than a prediction.
+def _look_through(_modules: int) -> list[LibController]:
+    """Finds the process's libraries that have threads, which takes longer than a prediction.
 
     It does so again when there are more modules: they may have brought a library.
     """
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+    return ThreadpoolController().lib_controllers
+
+
+@contextmanager
+def _one_openmp_thread() -> Iterator[None]:
+    """Limits OpenMP: for few rows, threads that wait for each other take longer than one.
+
+    Each thread of a server has a limit of its own.
+    """
+    before = [(library, library.get_num_threads()) for library in _find_libraries("openmp")]
+    for library, _ in before:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, threads in before:
+            library.set_num_threads(threads)
 
 
 @contextmanager
@@ -270,7 +297,7 @@ def _one_blas_thread() -> Iterator[None]:
     """Limits BLAS, which all threads of a server share, until the last one is done."""
     with _blas_lock:
         if not _blas_users:
-            libraries = _find_blas(len(sys.modules))
+            libraries = _find_libraries("blas")
             _blas_users.append([(library, library.get_num_threads()) for library in libraries])
             for library in libraries:
                 library.set_num_threads(1)

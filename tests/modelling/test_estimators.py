@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
+from modelling import threads
 from modelling.estimators import (
     Inputs,
     build_pipeline,
@@ -25,6 +26,7 @@ FEATURES = pd.DataFrame(RNG.normal(size=(60, 3)), columns=["a", "b", "c"])
 TARGETS = pd.Series(FEATURES["a"] * 2 + RNG.normal(size=60) * 0.1)
 
 RIDGE = "sklearn.linear_model.Ridge"
+BOOSTING = "sklearn.ensemble.HistGradientBoostingRegressor"
 FOREST = "sklearn.ensemble.RandomForestRegressor"
 
 
@@ -171,15 +173,18 @@ def test_it_predicts_with_one_thread_whatever_it_was_fitted_with():
     assert estimator_parameters(fit_pipeline(pipeline, FEATURES, TARGETS))["n_jobs"] is None
 
 
-def test_a_fit_does_not_depend_on_the_number_of_threads():
+@pytest.mark.parametrize("estimator", [RIDGE, BOOSTING])
+def test_a_fit_does_not_depend_on_the_number_of_threads(estimator, monkeypatch):
     features = pd.DataFrame(RNG.normal(size=(60_000, 12))).rename(columns=str)
     targets = pd.Series(features.to_numpy() @ np.arange(12.0) + RNG.normal(size=60_000))
-    coefficients = []
-    for threads in (1, 2):
-        with threadpool_limits(limits=threads):
-            fitted = fit_pipeline(build(scale=True), features, targets)
-        coefficients.append(fitted["estimator"].coef_)
-    assert np.array_equal(*coefficients)
+    monkeypatch.setattr(threads, "_FEW_CELLS", 0)
+    predictions = []
+    for number in (1, 2):
+        monkeypatch.setattr(threads, "free_cores", lambda number=number: number)
+        with threadpool_limits(limits=2):
+            fitted = fit_pipeline(build(estimator, scale=True), features, targets)
+        predictions.append(fitted.predict(features))
+    assert np.array_equal(*predictions)
 
 
 ROWS = 300

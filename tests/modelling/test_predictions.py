@@ -74,7 +74,7 @@ def test_the_digits_are_those_of_a_whole_block(pipeline, rows):
 
 
 def test_libraries_that_come_later_are_limited_too(monkeypatch):
-    sklearn_wrapper._find_blas.cache_clear()
+    sklearn_wrapper._look_through.cache_clear()
     looked = []
     real = sklearn_wrapper.ThreadpoolController
 
