@@ -146,7 +146,7 @@ def _pipeline_of_version(uri: str) -> str:
 def _finished_with(evaluated: Run) -> list[Run]:
     """The first finished pipeline in which this run stood for the step evaluate."""
     step = f"tags.`pipeline.step.evaluate.run_id` = '{evaluated.info.run_id}'"
-    recipe = evaluated.data.tags["pipeline.recipe"]
+    recipe = evaluated.data.tags.get("pipeline.recipe", "")
     return list(
         MlflowClient().search_runs(
             experiments_of(recipe, evaluated.info.experiment_id),

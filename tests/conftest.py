@@ -26,6 +26,8 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if item.get_closest_marker("exhaustive")]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+    # What takes longest begins first, so that no worker is left with it alone.
+    items.sort(key=lambda item: "test_team_server" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")

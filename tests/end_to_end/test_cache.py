@@ -152,7 +152,7 @@ def test_a_step_that_writes_nothing_has_failed(copy):
     assert outcome.parent.info.status == "FAILED"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_backend_local_gives_the_same(make_store, template):
     warm = template("champion").outcomes["first"]
     local = make_store().main("backend=local")

@@ -45,6 +45,7 @@ _ELSEWHERE = {
     "scripts/refresh_locks.sh": "tests/test_locks.py",  # holds what it wrote: it asks a registry
     "mlflow run https://example.org/": "tests/end_to_end/test_git_url.py",
     "-e reproduce": "tests/end_to_end/test_reproduce.py",
+    "check_mlflow_status.py --moved": "tests/end_to_end/test_moved_store.py",
     "$WINES_": "tests/steps/test_table_source.py",
 }
 # What needs PostgreSQL, a store of S3, nginx and users, or a Dask cluster.
