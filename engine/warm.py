@@ -86,15 +86,16 @@ class WarmBackend(AbstractBackend):
                 None, project_uri, experiment_id, work_dir, version, entry_point, params
             )
             _set_parent(run.info.run_id, parent_run_id)
-        environment = {
-            **os.environ,
-            **parent_variable(),
-            **get_run_env_vars(run.info.run_id, experiment_id),
-        }
-        process = multiprocessing.get_context("forkserver").Process(
-            target=_run_forked, args=(shlex.split(command), work_dir, environment)
-        )
-        process.start()
+            environment = {
+                **os.environ,
+                **parent_variable(),
+                **get_run_env_vars(run.info.run_id, experiment_id),
+            }
+            process = multiprocessing.get_context("forkserver").Process(
+                target=_run_forked, args=(shlex.split(command), work_dir, environment)
+            )
+            # Before the lock goes: who ends all processes then must find this one.
+            process.start()
         return WarmSubmittedRun(run.info.run_id, process)
 
 
