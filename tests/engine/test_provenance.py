@@ -69,6 +69,7 @@ def test_changes_elsewhere_in_the_repository_are_not_the_projects(repository):
     (repository / "project" / "secret.env").write_text("KEY=1\n")
     assert not read_git(repository / "project").is_dirty
     assert read_git(repository).changed == ("other.txt",)
+    assert read_git(repository).is_dirty
 
 
 def test_the_diff_makes_the_same_files_from_the_commit(repository, tmp_path):

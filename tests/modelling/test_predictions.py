@@ -145,3 +145,10 @@ def test_a_list_or_a_mapping_is_no_value():
         2: "column 'c': \"{'a': 1}\" is no category",
         3: "column 'd': '[1]' is no date",
     }
+
+
+def test_a_row_at_the_threshold_is_of_the_positive_class():
+    probabilities = np.array([[0.75, 0.25], [0.5, 0.5], [0.76, 0.24]])
+    decision = {"positive_class": "yes", "threshold": 0.25}
+    labels = sklearn_wrapper.decide(probabilities, np.array(["no", "yes"]), decision)
+    assert labels.tolist() == ["yes", "yes", "no"]
