@@ -110,7 +110,7 @@ def everything(client):
                 each.info.start_time,
                 each.info.end_time,
                 each.data.to_dictionary(),
-                [given.dataset.digest for given in each.inputs.dataset_inputs],
+                {given.dataset.digest for given in each.inputs.dataset_inputs},
             )
             for each in runs
         },
