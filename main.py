@@ -38,7 +38,7 @@ from engine.failures import StepError
 from engine.processes import process_tags
 from engine.provenance import begin_provenance
 from engine.reaper import reap
-from steps.pipeline import UNTIL, log_origin, log_request, resolve, run_steps
+from steps.pipeline.order import UNTIL, log_origin, log_request, resolve, run_steps
 from steps.recording import hide_credentials
 from steps.reporting.report import StepReports
 from steps.summary import print_summary

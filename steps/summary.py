@@ -15,7 +15,7 @@ from engine.secrets import without_credentials
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.metrics import BASELINE_PREFIX
 from modelling.words import counted, show_figure
-from steps.pipeline import Request
+from steps.pipeline.order import Request
 from steps.reporting.advice import advise
 from steps.reporting.report import REPORT
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON

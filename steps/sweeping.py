@@ -43,7 +43,7 @@ from modelling.search import Tried, best_of, choose_sampler, count_trials
 from modelling.search_space import build_space
 from modelling.words import counted
 from steps.dependencies import StepDependencies
-from steps.pipeline import (
+from steps.pipeline.order import (
     Request,
     log_origin,
     log_request,

@@ -7,7 +7,7 @@ import pytest
 
 from main import main
 from modelling.errors import InputError
-from steps.pipeline import resolve
+from steps.pipeline.order import resolve
 
 PROJECT = Path(__file__).parents[2]
 RECIPE = "recipes/wine_quality.yaml"

@@ -1,0 +1,1 @@
+"""The order of the steps, what each depends on, and what is said at the end."""
