@@ -34,7 +34,7 @@ from mlflow import MlflowClient
 
 from engine.cache import StepCache
 from steps.journal import read_journal
-from steps.registry import UNFINISHED
+from steps.registry.versions import UNFINISHED
 from steps.store_status import look
 from tests.team_server import PARTS, TeamServer, missing, pipeline
 

@@ -12,7 +12,7 @@ from engine.file_digests import text_sha256
 from modelling.recipe import Recipe, only_parts
 from modelling.values import as_value
 from steps.reads import READS
-from steps.registry import find_champion, find_equal_version
+from steps.registry.versions import find_champion, find_equal_version
 from steps.step import MODEL_DIGEST
 
 # What is run, or imported by its name, beside what imports it.

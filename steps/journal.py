@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from modelling.reporting.markdown import escape
-from steps.registry import CHALLENGER, CHAMPION, find_champion
+from steps.registry.versions import CHALLENGER, CHAMPION, find_champion
 from tracking.mlflow_manager import store_lock
 
 _TAG = "pipeline.journal."

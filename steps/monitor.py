@@ -28,7 +28,7 @@ from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
 from modelling.table import has_decimal_comma, read_numbers, read_table
 from steps.drift import drift_counts, in_words, log_drift
-from steps.registry import get_champion
+from steps.registry.versions import get_champion
 from steps.step import (
     ALERT,
     DATA_SHA256,

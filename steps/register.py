@@ -35,7 +35,7 @@ from modelling.words import show_figure
 from steps.journal import move_champion, read_journal, registry_lock
 from steps.model_digests import download_checked
 from steps.portability import check_travels
-from steps.registry import (
+from steps.registry.versions import (
     CHALLENGER,
     CHAMPION,
     REPLACED_BY_VERSION,

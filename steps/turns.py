@@ -17,7 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from modelling.errors import InputError
 from steps.journal import finish_move, move_under_way
-from steps.registry import UNFINISHED
+from steps.registry.versions import UNFINISHED
 from steps.unfinished import find_unfinished, is_over, settle
 
 # Nobody here can know whether the process of another host lives; a turn takes seconds.

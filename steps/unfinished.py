@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from engine.processes import process_of
 from steps.journal import finish_move, move_under_way
-from steps.registry import REPLACED_BY_VERSION, REPLACED_VERSION, UNFINISHED, get_version
+from steps.registry.versions import REPLACED_BY_VERSION, REPLACED_VERSION, UNFINISHED, get_version
 
 _ABSENT = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
 

@@ -20,7 +20,7 @@ from modelling.recipe import Recipe, load_recipe
 from modelling.values import parse_value, spell
 from steps.dependencies import StepDependencies, code_of_pipeline
 from steps.recording import record_provenance, record_request
-from steps.registry import find_champion, unfit_columns
+from steps.registry.versions import find_champion, unfit_columns
 from steps.step import (
     DATA_SHA256,
     ESTIMATOR,

@@ -8,7 +8,7 @@ from engine.tags import OUTPUT_DIGEST
 from modelling.errors import InputError
 from modelling.gate import Comparison
 from steps.register import _champion_evaluation, _compare, _compared
-from steps.registry import CHAMPION, find_champion
+from steps.registry.versions import CHAMPION, find_champion
 from steps.step import MODEL_DIGEST, PREPARE_RUN_ID
 
 WINES = SimpleNamespace(name="wines")

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from engine.processes import process_tags
 from steps.journal import move_champion, read_journal
-from steps.registry import UNFINISHED, find_champion
+from steps.registry.versions import UNFINISHED, find_champion
 from steps.unfinished import finish_or_undo
 
 WRITES = [
