@@ -51,13 +51,13 @@ from modelling.search_space import PRUNERS, SAMPLERS
 def sweep(context: click.Context, /, verbose: bool, **options: str | int) -> None:
     """Finds the best hyperparameters on folds of the training rows, and trains with them."""
     # Here, since each process of trials imports this file again, and needs no more of it.
-    from steps.sweeping import run_sweep
+    from steps.sweeping.run import run_sweep
 
     run_sweep(options, read_hyperparameters(context))
 
 
 def _finish(run_id: str) -> None:
-    from steps.sweeping import REPORTS
+    from steps.sweeping.run import REPORTS
 
     REPORTS.finish(run_id)
 

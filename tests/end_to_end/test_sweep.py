@@ -26,7 +26,7 @@ from modelling.search import Search
 from modelling.search_space import build_space
 from steps.sweep import sweep
 from steps.sweep_trials import POINT
-from steps.sweeping import _check, _open_trials
+from steps.sweeping.run import _check, _open_trials
 from steps.trial import open_trials
 
 PROJECT = Path(__file__).parents[2]

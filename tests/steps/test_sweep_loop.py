@@ -17,7 +17,7 @@ from modelling.recipe import load_recipe
 from modelling.search import Tried, has_stalled
 from modelling.search_space import Choices, Point, Reals, Space
 from steps.sweep_trials import Known, Plan, SweepLoop
-from steps.sweeping import _winner
+from steps.sweeping.run import _winner
 
 PROJECT = Path(__file__).parents[2]
 FOLDS = 5

@@ -7,7 +7,7 @@ import pytest
 
 from modelling.errors import InputError
 from steps.sweep_trials import CONTINUED, SWEEP
-from steps.sweeping import _continued, _find_resumed
+from steps.sweeping.run import _continued, _find_resumed
 
 FACTS = json.dumps({"seed": 1})
 

@@ -1,0 +1,1 @@
+"""A sweep: its trials, and what is shown of them."""
