@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from engine.step_log import open_terminal
-from modelling.search import Tried, as_optuna, best_of
+from modelling.search.search import Tried, as_optuna, best_of
 from modelling.search_space import Point
 from modelling.words import show_figure
 from steps.sweep_trials import Plan

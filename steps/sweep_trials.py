@@ -18,7 +18,7 @@ from engine.failures import end_run_unless_ended
 from engine.tags import CACHE_KEY, ERROR, TRIAL
 from engine.trial import Ended, Trial, Trials
 from modelling.recipe import Recipe
-from modelling.search import Search, Tried, find_rival, has_stalled
+from modelling.search.search import Search, Tried, find_rival, has_stalled
 from modelling.search_space import Point, Space
 from modelling.values import as_value
 from steps.trial import PRUNED, STATE

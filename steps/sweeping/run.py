@@ -39,7 +39,7 @@ from engine.trial import Place, Trials
 from modelling.errors import InputError
 from modelling.metrics import metrics_of
 from modelling.recipe import only_parts
-from modelling.search import Tried, best_of, choose_sampler, count_trials
+from modelling.search.search import Tried, best_of, choose_sampler, count_trials
 from modelling.search_space import build_space
 from modelling.words import counted
 from steps.dependencies import StepDependencies

@@ -6,7 +6,7 @@ import pytest
 
 from modelling.errors import InputError
 from modelling.pruning import is_hopeless
-from modelling.search import (
+from modelling.search.search import (
     Search,
     Tried,
     best_of,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelling.errors import InputError
 from modelling.recipe import load_recipe
-from modelling.search import choose_sampler, count_trials
+from modelling.search.search import choose_sampler, count_trials
 from modelling.search_space import (
     Choices,
     Integers,

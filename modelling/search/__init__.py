@@ -1,0 +1,1 @@
+"""The search for hyperparameters: its space, its order, its folds."""
