@@ -21,7 +21,7 @@ if __name__ == "__main__":
     if "local" not in sys.argv:
         # First of all: it imports what the steps need while this process does its own imports.
         start_forkserver(_STEPS)
-    import engine.processes  # it notes who started this process, who may be gone after the imports
+    import engine.processes.guard  # it notes who started this process, who may be gone after the imports
 
 import logging
 
@@ -35,7 +35,7 @@ from engine.chain import Chain
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import note_run, run_command
 from engine.failures import StepError
-from engine.processes import process_tags
+from engine.processes.guard import process_tags
 from engine.provenance import begin_provenance
 from engine.reaper import reap
 from steps.pipeline.order import UNTIL, log_origin, log_request, resolve, run_steps

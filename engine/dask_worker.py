@@ -99,7 +99,7 @@ class _Process:
         self.sweep: _Sweep = (archive, place)
         self.connection, theirs = Pipe()
         # By its name: every worker has what it needs, and a scheduler may lack it.
-        parent = import_module("engine.processes").parent_variable()
+        parent = import_module("engine.processes.guard").parent_variable()
         environment = {**os.environ, **parent}
         environment.pop("MLFLOW_RUN_ID", None)
         self.popen = subprocess.Popen(

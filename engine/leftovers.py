@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from engine.forkserver import PROJECT
-from engine.processes import PARENT_VARIABLE
+from engine.processes.guard import PARENT_VARIABLE
 from engine.provenance import run_git
 
 _JANITOR = Path(__file__).with_name("janitor.py")

@@ -13,7 +13,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_
 from sqlalchemy import make_url
 
 from engine.failures import end_run_unless_ended
-from engine.processes import process_of
+from engine.processes.guard import process_of
 
 # A run without the tags of a process is one that `mlflow run` has made and whose entry point has
 # not started: it builds the environment. On a shared server that may be another host's.

@@ -25,7 +25,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from engine.failures import end_run_unless_ended, one_line
-from engine.processes import Guard, process_tags
+from engine.processes.guard import Guard, process_tags
 from engine.secrets import hide_secrets
 from engine.tags import ERROR
 

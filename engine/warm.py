@@ -36,7 +36,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import end_run_unless_ended, making_a_run, one_line
 from engine.forkserver import PROJECT, can_fork
-from engine.processes import parent_variable
+from engine.processes.guard import parent_variable
 
 PARENT_RUN_ID = "parent_run_id"
 """Key of the backend's configuration: the parent run, whatever thread starts the step."""

@@ -20,4 +20,4 @@ if "OMP_WAIT_POLICY" not in os.environ:
 silence_mlflow()
 wait_until_installed(PROJECT / "requirements.lock")
 
-import engine.processes  # noqa: E402, F401 - first: it notes who started this process
+import engine.processes.guard  # noqa: E402, F401 - first: it notes who started this process

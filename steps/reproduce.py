@@ -36,7 +36,7 @@ from engine.file_digests import file_sha256, text_sha256
 from engine.forkserver import PROJECT
 from engine.leftovers import vanishing_folder
 from engine.locked import locked_python
-from engine.processes import environment_variables, parent_variable, process_tags
+from engine.processes.guard import environment_variables, parent_variable, process_tags
 from engine.provenance import machine_tags
 from engine.step_log import last_words
 from engine.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS

@@ -22,7 +22,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from threadpoolctl import threadpool_limits
 
 from engine.entry_point import note_run, run_command
-from engine.processes import process_tags
+from engine.processes.guard import process_tags
 from engine.provenance import machine_tags
 from modelling.errors import InputError
 from modelling.recipe import Recipe, load_recipe, only_parts

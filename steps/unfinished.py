@@ -14,7 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from engine.processes import process_of
+from engine.processes.guard import process_of
 from steps.journal import finish_move, move_under_way
 from steps.registry.versions import REPLACED_BY_VERSION, REPLACED_VERSION, UNFINISHED, get_version
 

@@ -31,7 +31,7 @@ from engine.entry_point import note_run
 from engine.failures import StepError
 from engine.forkserver import PROJECT
 from engine.local_trials import LocalTrials
-from engine.processes import process_tags, when_interrupted
+from engine.processes.guard import process_tags, when_interrupted
 from engine.provenance import begin_provenance
 from engine.reaper import reap
 from engine.secrets import without_credentials

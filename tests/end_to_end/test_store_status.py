@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from engine.processes import ProcessId
+from engine.processes.guard import ProcessId
 
 
 def _log_pipeline(client, experiment, number, metrics, verdict, **tags):

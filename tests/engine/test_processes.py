@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from engine.processes import ProcessId, end_children, process_of, process_tags
+from engine.processes.guard import ProcessId, end_children, process_of, process_tags
 
 SLEEPER = "import subprocess, sys, time; {}; time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
@@ -49,7 +49,7 @@ def test_tags_tell_the_process():
 
 
 def test_children_end_with_theirs_and_even_if_they_do_not_want_to(monkeypatch):
-    monkeypatch.setattr("engine.processes._SECONDS_TO_END", 1.0)
+    monkeypatch.setattr("engine.processes.guard._SECONDS_TO_END", 1.0)
     nested = f"subprocess.Popen([sys.executable, '-c', {SLEEPER.format(STUBBORN)!r}])"
     process = start(SLEEPER.format(nested))
     while len(psutil.Process(process.pid).children()) < 1:
@@ -64,7 +64,7 @@ def test_children_end_with_theirs_and_even_if_they_do_not_want_to(monkeypatch):
 
 def test_a_parent_that_goes_during_the_imports_is_missed():
     guarded = (
-        "import engine.processes as p, os, time; print(os.getpid(), flush=True); time.sleep(1); "
+        "import engine.processes.guard as p, os, time; print(os.getpid(), flush=True); time.sleep(1); "
         "p.Guard(lambda reason, code, gone: os._exit(code)).__enter__(); time.sleep(60)"
     )
     command = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {guarded!r}])"

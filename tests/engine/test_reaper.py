@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
-from engine.processes import process_tags
+from engine.processes.guard import process_tags
 from engine.reaper import find_stale_runs, reap
 from engine.tags import ERROR, HOST
 

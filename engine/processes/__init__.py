@@ -1,0 +1,1 @@
+"""Processes: forked, watched, ended, and cleaned up after."""
