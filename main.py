@@ -30,7 +30,7 @@ import mlflow
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 import engine.warm  # noqa: F401 - registers the backend
-from engine.cache import StepCache
+from engine.cache.step_cache import StepCache
 from engine.chain import Chain
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import note_run, run_command

@@ -32,7 +32,7 @@ import psutil
 import yaml
 from mlflow import MlflowClient
 
-from engine.cache import StepCache
+from engine.cache.step_cache import StepCache
 from steps.journal import read_journal
 from steps.registry.versions import UNFINISHED
 from steps.store_status import look

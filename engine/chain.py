@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.exceptions import ExecutionException
 
-from engine.cache import StepCache
+from engine.cache.step_cache import StepCache
 from engine.cache_key import Dependencies, in_words
 from engine.code_digests import edited_files
 from engine.failures import StepError, end_run_unless_ended

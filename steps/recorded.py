@@ -18,7 +18,7 @@ from mlflow.utils.mlflow_tags import (
 )
 from pydantic import TypeAdapter
 
-from engine.cache import experiments_of
+from engine.cache.step_cache import experiments_of
 from engine.provenance import GitState
 from engine.tags import ERROR
 from modelling.errors import InputError

@@ -25,7 +25,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 import engine.warm  # noqa: F401 - registers the backend
-from engine.cache import StepCache, experiments_of
+from engine.cache.step_cache import StepCache, experiments_of
 from engine.chain import Chain, Step
 from engine.entry_point import note_run
 from engine.failures import StepError
