@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from engine.provenance import GitState, run_git
+from engine.provenance.project_state import GitState, run_git
 from engine.secrets import without_credentials
 
 

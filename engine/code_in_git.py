@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from engine.provenance import GitState, inner_repository, run_git
+from engine.provenance.project_state import GitState, inner_repository, run_git
 
 
 def with_code(project: Path, state: GitState, code: Iterable[str]) -> GitState:

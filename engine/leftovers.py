@@ -15,7 +15,7 @@ import psutil
 
 from engine.forkserver import PROJECT
 from engine.processes.guard import PARENT_VARIABLE
-from engine.provenance import run_git
+from engine.provenance.project_state import run_git
 
 _JANITOR = Path(__file__).with_name("janitor.py")
 _BY_MKDTEMP = re.compile(r"tmp[a-z0-9_]{8}")

@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import (
 from pydantic import TypeAdapter
 
 from engine.cache.step_cache import experiments_of
-from engine.provenance import GitState
+from engine.provenance.project_state import GitState
 from engine.tags import ERROR
 from modelling.errors import InputError
 from steps.recording import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE

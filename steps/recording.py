@@ -16,7 +16,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from engine.code_in_git import with_code
-from engine.provenance import GitState, Provenance, write_diff
+from engine.provenance.project_state import GitState, Provenance, write_diff
 from engine.secrets import without_credentials
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_path

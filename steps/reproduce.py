@@ -37,7 +37,7 @@ from engine.forkserver import PROJECT
 from engine.leftovers import vanishing_folder
 from engine.locked import locked_python
 from engine.processes.guard import environment_variables, parent_variable, process_tags
-from engine.provenance import machine_tags
+from engine.provenance.project_state import machine_tags
 from engine.step_log import last_words
 from engine.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
 from modelling.comparison import (

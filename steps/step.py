@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from engine.entry_point import note_run, run_command
 from engine.processes.guard import process_tags
-from engine.provenance import machine_tags
+from engine.provenance.project_state import machine_tags
 from modelling.errors import InputError
 from modelling.recipe import Recipe, load_recipe, only_parts
 from steps.reads import READS

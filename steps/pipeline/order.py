@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from engine.chain import Chain, Step
 from engine.file_digests import text_sha256
 from engine.forkserver import PROJECT
-from engine.provenance import Provenance
+from engine.provenance.project_state import Provenance
 from engine.tags import CACHE_KEY
 from modelling.errors import InputError
 from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric

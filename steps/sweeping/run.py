@@ -32,7 +32,7 @@ from engine.failures import StepError
 from engine.forkserver import PROJECT
 from engine.local_trials import LocalTrials
 from engine.processes.guard import process_tags, when_interrupted
-from engine.provenance import begin_provenance
+from engine.provenance.project_state import begin_provenance
 from engine.reaper import reap
 from engine.secrets import without_credentials
 from engine.trial import Place, Trials

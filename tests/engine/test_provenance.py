@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from engine import provenance
-from engine.provenance import machine_tags, read_git, write_diff
+from engine.provenance.project_state import machine_tags, read_git, write_diff
+from engine.provenance.project_state import project_state as provenance
 from engine.secrets import without_credentials
 from tests.end_to_end.git_daemon import git
 

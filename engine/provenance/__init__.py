@@ -1,0 +1,1 @@
+"""Where the code that runs came from, and how to have it again."""
