@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from modelling.errors import InputError, unknown_name
+from common.errors import InputError, unknown_name
 from modelling.recipe import Recipe
 
 Values = npt.NDArray[np.float64]

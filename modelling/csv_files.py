@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 import pyarrow as arrow
 import pyarrow.csv as arrow_csv
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.sklearn_wrapper import GAPS
 
 BLOCK_BYTES = 8 << 20

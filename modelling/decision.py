@@ -7,8 +7,8 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 
+from common.errors import InputError
 from modelling.answers import Answers, Classes
-from modelling.errors import InputError
 from modelling.estimators import sampling_pipeline, without_sampling
 from modelling.metrics import Metric
 from modelling.recipe import Sampling

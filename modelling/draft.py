@@ -15,8 +15,8 @@ import pandas as pd
 import yaml
 from pydantic import ValidationError
 
+from common.errors import InputError, unknown_name
 from modelling.column_look import Look, look_at_column, show
-from modelling.errors import InputError, unknown_name
 from modelling.features import column_kinds
 from modelling.leaks import (
     SCORE,

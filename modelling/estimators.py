@@ -21,7 +21,7 @@ from sklearn.utils import all_estimators
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
-from modelling.errors import InputError, unknown_name
+from common.errors import InputError, unknown_name
 from modelling.recipe import Model, Sampling
 from modelling.threads import threads_for
 from modelling.values import as_value

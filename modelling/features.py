@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from modelling.errors import InputError, unknown_name
+from common.errors import InputError, unknown_name
 from modelling.formulas import parse_formula
 from modelling.recipe import ColumnCheck, Features, QuantileScore
 from modelling.sklearn_wrapper import apply_features

@@ -14,8 +14,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
+from common.errors import InputError, unknown_name
 from modelling.answers import Answers, Values
-from modelling.errors import InputError, unknown_name
 from modelling.recipe import BusinessScore, Recipe
 
 

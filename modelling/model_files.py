@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import skops.io
 
+from common.errors import InputError
 from modelling import sklearn_wrapper
-from modelling.errors import InputError
 
 
 def check_trusted(path: Path) -> None:

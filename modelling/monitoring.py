@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from common.errors import InputError, unknown_name
 from modelling.answers import Answers, Classes, Values
-from modelling.errors import InputError, unknown_name
 from modelling.features import number_as_text
 from modelling.gate import Rows, adds_up, resample, rows_to_draw
 from modelling.metrics import OF_A_CLASS, Metric

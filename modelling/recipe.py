@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from modelling.errors import InputError, unknown_name
+from common.errors import InputError, unknown_name
 from modelling.formulas import columns_of
 from modelling.secret_uris import holds_secret
 

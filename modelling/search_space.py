@@ -13,7 +13,7 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from modelling.errors import InputError, unknown_name
+from common.errors import InputError, unknown_name
 from modelling.estimators import check_hyperparameter
 from modelling.recipe import Recipe
 from modelling.values import as_value, parse_value

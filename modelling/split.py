@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.recipe import Split
 
 ROW_KEY = "row_key"

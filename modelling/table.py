@@ -19,9 +19,9 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
+from common.errors import InputError, unknown_name
 from modelling.answers import find_class
 from modelling.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
-from modelling.errors import InputError, unknown_name
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
 from modelling.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
 

@@ -18,8 +18,8 @@ import pyarrow as arrow
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
+from common.errors import InputError
 from modelling.csv_files import CsvForm, as_written, composed, sniff_csv
-from modelling.errors import InputError
 from modelling.features import number_as_text
 from modelling.table import check_names, first_line, not_there, read_numbers
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.estimators import build_pipeline, describe_inputs
 from modelling.features import column_kinds, fit_features
 from modelling.recipe import Recipe

@@ -29,10 +29,10 @@ import click
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from common.errors import InputError
 from engine.failures import one_line
 from engine.no_account import survive_without_account
 from engine.terminal import folded, say, say_error
-from modelling.errors import InputError
 from steps.store_status import (
     Status,
     best_runs,

@@ -13,11 +13,11 @@ from urllib.parse import urlparse
 import click
 import mlflow
 
+from common.errors import InputError
 from engine.entry_point import run_command
 from engine.file_digests import text_sha256
 from modelling.column_look import show
 from modelling.draft import Draft, draft_recipe, recipe_name, render_draft
-from modelling.errors import InputError
 from modelling.table import read_table
 from steps.step import DATA_SHA256, named_run
 from steps.table_source import check_path, fetch_table

@@ -25,6 +25,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import UndefinedMetricWarning
 
+from common.errors import InputError
 from engine.tags import OUTPUT_DIGEST
 from modelling import plots
 from modelling.answers import (
@@ -38,7 +39,6 @@ from modelling.answers import (
     read_answers,
 )
 from modelling.digest import table_digest
-from modelling.errors import InputError
 from modelling.importance import compute_importance
 from modelling.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe

@@ -16,11 +16,11 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
+from common.errors import InputError, unknown_name
 from engine.failures import FindingError
 from engine.file_digests import text_sha256
 from modelling.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.drift import profiled_answers
-from modelling.errors import InputError, unknown_name
 from modelling.metrics import Metric, compute_metrics, metrics_of
 from modelling.monitoring import Kept, check_classes, hold_against, promise_for, read_targets
 from modelling.plots import plot_resampled

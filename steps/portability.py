@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from common.errors import InputError
 from engine.code_digests import imported_packages, is_installed
 from engine.forkserver import PROJECT
-from modelling.errors import InputError
 
 _LOAD = """
 import sys

@@ -18,10 +18,10 @@ from mlflow.utils.mlflow_tags import (
 )
 from pydantic import TypeAdapter
 
+from common.errors import InputError
 from engine.cache.step_cache import experiments_of
 from engine.provenance.project_state import GitState
 from engine.tags import ERROR
-from modelling.errors import InputError
 from steps.recording import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
 from steps.step import DATA_SHA256, download
 

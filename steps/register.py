@@ -22,10 +22,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
+from common.errors import InputError
 from engine.cache_key import in_words
 from engine.tags import OUTPUT_DIGEST
 from modelling.answers import encode_targets, find_classes, read_answers
-from modelling.errors import InputError
 from modelling.gate import Comparison, check_finite, check_thresholds, compare_with_champion
 from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe

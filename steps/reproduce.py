@@ -27,6 +27,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import ExecutionException
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+from common.errors import InputError
 from engine.cache_key import environment_versions, locked_requirements
 from engine.chain import newest_failed_child
 from engine.checkout import check_out
@@ -53,7 +54,6 @@ from modelling.comparison import (
     compare_texts,
     judge,
 )
-from modelling.errors import InputError
 from modelling.split import ROW_KEY
 from steps.recorded import Recorded, find_recorded, step_of
 from steps.recording import PROVENANCE_FILE, hide_credentials

@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from common.errors import InputError
 from engine.entry_point import run_command
-from modelling.errors import InputError
 from modelling.recipe import Recipe
 from steps.journal import Move, move_champion, read_journal, registry_lock, version_before
 from steps.model_digests import describe_lost_files

@@ -25,11 +25,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from tqdm import tqdm
 
+from common.errors import InputError, unknown_name
 from engine.step_log import open_terminal
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.column_look import is_free_text
 from modelling.drift import DriftCounts, profiled_answers
-from modelling.errors import InputError, unknown_name
 from modelling.estimators import known_categories
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs

@@ -11,7 +11,7 @@ import pyarrow as arrow
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
-from modelling.errors import InputError
+from common.errors import InputError
 
 _ENDINGS = (".csv", ".csv.gz", ".parquet")
 

@@ -6,8 +6,8 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from pyarrow import ArrowException
 
+from common.errors import InputError
 from engine.tags import OUTPUT_DIGEST
-from modelling.errors import InputError
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY
 from steps.step import PREPARE_RUN_ID, download, find_run

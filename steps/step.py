@@ -21,10 +21,10 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from threadpoolctl import threadpool_limits
 
+from common.errors import InputError
 from engine.entry_point import note_run, run_command
 from engine.processes.guard import process_tags
 from engine.provenance.project_state import machine_tags
-from modelling.errors import InputError
 from modelling.recipe import Recipe, load_recipe, only_parts
 from steps.reads import READS
 from steps.recording import hide_credentials

@@ -16,11 +16,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from common.errors import InputError, unknown_name
 from engine.failures import one_line
 from engine.reaper import find_stale_runs, reap
 from engine.secrets import without_credentials
 from engine.tags import CPU, HOST, PID, PROCESS_STARTED
-from modelling.errors import InputError, unknown_name
 from modelling.metrics import (
     BASELINE_PREFIX,
     BINARY_METRICS,

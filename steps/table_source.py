@@ -9,8 +9,8 @@ import mlflow
 import requests
 from mlflow.exceptions import MlflowException
 
+from common.errors import InputError
 from engine.secrets import without_credentials
-from modelling.errors import InputError
 from modelling.secret_uris import holds_secret
 
 _OF_MLFLOW = "/mlflow-artifacts/"

@@ -9,8 +9,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel
 
+from common.errors import InputError
 from modelling.answers import PREDICTION
-from modelling.errors import InputError
 from steps.model_digests import download_checked
 
 

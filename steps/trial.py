@@ -12,9 +12,9 @@ import click
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from common.errors import InputError
 from engine.trial import Figures, Work
 from modelling.cross_validation import CrossValidation
-from modelling.errors import InputError
 from modelling.recipe import Recipe, only_parts
 from modelling.split import ROW_KEY
 from modelling.words import show_figure

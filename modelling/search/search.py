@@ -22,7 +22,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.search_space import Choices, Integers, Point, Range, Space, check_grid_size
 from modelling.values import spell
 

@@ -10,7 +10,7 @@ from mlflow.models import get_model_info
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types import DataType
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.model_digests import describe_lost_files
 from steps.step import MODEL_DIGEST
 

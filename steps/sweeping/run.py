@@ -25,6 +25,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 import engine.warm  # noqa: F401 - registers the backend
+from common.errors import InputError
 from engine.cache.step_cache import StepCache, experiments_of
 from engine.chain import Chain, Step
 from engine.entry_point import note_run
@@ -36,7 +37,6 @@ from engine.provenance.project_state import begin_provenance
 from engine.reaper import reap
 from engine.secrets import without_credentials
 from engine.trial import Place, Trials
-from modelling.errors import InputError
 from modelling.metrics import metrics_of
 from modelling.recipe import only_parts
 from modelling.search.search import Tried, best_of, choose_sampler, count_trials

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import pytest
 
+from common.errors import InputError
 from main import main
-from modelling.errors import InputError
 from steps.pipeline.order import resolve
 
 PROJECT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.recipe import load_recipe
 from modelling.split import split_table
 from modelling.table import check_table, read_table

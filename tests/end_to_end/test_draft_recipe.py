@@ -9,7 +9,7 @@ import pytest
 import yaml
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.draft_recipe import _choose_place
 
 PROJECT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import cloudpickle
 import pytest
 import skops.io
 
+from common.errors import InputError
 from engine.file_digests import file_sha256
-from modelling.errors import InputError
 from modelling.sklearn_wrapper import TRUSTED_TYPES
 from steps.portability import check_travels
 

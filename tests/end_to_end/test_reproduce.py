@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.recorded import find_recorded
 from tests.end_to_end.git_daemon import git
 from tests.end_to_end.project_copy import Project

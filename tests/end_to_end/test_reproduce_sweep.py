@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.recorded import find_recorded
 
 pytestmark = pytest.mark.slow

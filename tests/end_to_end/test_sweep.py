@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 import engine.dask_trials
+from common.errors import InputError
 from engine.command_line import read_hyperparameters
 from engine.failures import one_line
-from modelling.errors import InputError
 from modelling.recipe import load_recipe
 from modelling.search.search import Search
 from modelling.search_space import build_space

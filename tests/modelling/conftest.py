@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.recipe import Recipe, load_recipe
 
 PROJECT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.features import fit_features
 from modelling.recipe import ColumnCheck, Features, load_recipe
 from modelling.sklearn_wrapper import (

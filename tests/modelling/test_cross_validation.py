@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from common.errors import InputError
 from modelling.cross_validation import CrossValidation, best_threshold, split_folds
-from modelling.errors import InputError
 from modelling.metrics import metrics_of
 from modelling.recipe import load_recipe
 

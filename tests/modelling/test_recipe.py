@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.recipe import Recipe, load_recipe, only_parts
 
 SMALL = """

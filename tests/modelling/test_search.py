@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.pruning import is_hopeless
 from modelling.search.search import (
     Search,

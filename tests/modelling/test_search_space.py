@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.recipe import load_recipe
 from modelling.search.search import choose_sampler, count_trials
 from modelling.search_space import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.recipe import Split
 from modelling.split import ROW_KEY, split_table
 

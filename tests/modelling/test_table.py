@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import InputError
 from modelling.digest import table_digest
-from modelling.errors import InputError
 from modelling.sklearn_wrapper import read_column
 from modelling.table import (
     check_table,

@@ -10,7 +10,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.model_digests import download_checked, record_digests
 
 CODE = """

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from common.errors import InputError
 from modelling.answers import Answers
-from modelling.errors import InputError
 from modelling.monitoring import Kept
 from modelling.recipe import load_recipe
 from steps.monitor import Measured, _measure, _tell

@@ -6,7 +6,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.recorded import Recorded
 from steps.recording import DIFF_FILE
 

@@ -10,7 +10,7 @@ import pyarrow as arrow
 import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from modelling.errors import InputError
+from common.errors import InputError
 from modelling.recipe import load_recipe
 from modelling.table import has_decimal_comma, read_table
 from modelling.table_stream import Batch, open_stream

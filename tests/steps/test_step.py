@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.step import find_run
 
 WINES = SimpleNamespace(name="wines")

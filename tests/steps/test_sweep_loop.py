@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.errors import InputError
 from engine.trial import Ended
-from modelling.errors import InputError
 from modelling.pruning import is_hopeless
 from modelling.recipe import load_recipe
 from modelling.search.search import Tried, has_stalled

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.sweep_trials import CONTINUED, SWEEP
 from steps.sweeping.run import _continued, _find_resumed
 

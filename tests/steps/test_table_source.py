@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelling.errors import InputError
+from common.errors import InputError
 from steps.table_source import check_path, fetch_table
 
 

@@ -1,0 +1,1 @@
+"""The ground floor: what every folder may use. Standard library only."""
