@@ -10,10 +10,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 import numpy as np
 import pandas as pd
 
+from common.words import counted
 from modelling.recipe import ColumnCheck, ColumnType
 from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import ROW_KEY
-from modelling.words import counted
 from modelling.written import NO_HABITS, Habits, Written, almost, decimal_mark, find_written
 
 _LONGEST_NAME = 1000  # YAML takes no longer key

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as parquet
 
+from common.words import counted
 from modelling.drift import DriftCounts, profile_rows
 from modelling.split import ROW_KEY
-from modelling.words import counted
 
 Rows = Mapping[str, pd.DataFrame]
 """The same columns of both sides, `train` and `test`."""

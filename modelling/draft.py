@@ -16,6 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from common.errors import InputError, unknown_name
+from common.words import counted
 from modelling.column_look import Look, look_at_column, show
 from modelling.features import column_kinds
 from modelling.leaks import (
@@ -41,7 +42,6 @@ from modelling.recipe import (
 from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import split_table
 from modelling.table import check_table, label_text, read_labels
-from modelling.words import counted
 from modelling.written import Habits, Written, find_habits, find_written
 
 Task = Literal["regression", "classification"]

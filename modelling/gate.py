@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import config_context
 
+from common.words import show_figure
 from modelling.answers import Answers, Values
 from modelling.metrics import BASELINE_PREFIX, Metric
 from modelling.recipe import Promotion, Threshold
-from modelling.words import show_figure
 
 _LAST_DIGITS = 1e-12
 _MOST_RESAMPLED = 10_000

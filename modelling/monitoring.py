@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError, unknown_name
+from common.words import show_figure
 from modelling.answers import Answers, Classes, Values
 from modelling.features import number_as_text
 from modelling.gate import Rows, adds_up, resample, rows_to_draw
@@ -14,7 +15,6 @@ from modelling.metrics import OF_A_CLASS, Metric
 from modelling.recipe import Promotion
 from modelling.sklearn_wrapper import is_missing
 from modelling.table import label_text, read_cells
-from modelling.words import show_figure
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import click
 import mlflow
 import pandas as pd
 
+from common.words import counted
 from engine.file_digests import text_sha256
 from engine.tags import OUTPUT_DIGEST
 from modelling.digest import table_digest
@@ -25,7 +26,6 @@ from modelling.table import (
     read_table,
     read_time,
 )
-from modelling.words import counted
 from steps.step import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_TIMES, load_parts, run_step, step_run
 from steps.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset

@@ -23,6 +23,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from common.errors import InputError
+from common.words import show_figure
 from engine.cache_key import in_words
 from engine.tags import OUTPUT_DIGEST
 from modelling.answers import encode_targets, find_classes, read_answers
@@ -31,7 +32,6 @@ from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
 from modelling.split import ROW_KEY
-from modelling.words import show_figure
 from steps.journal import move_champion, read_journal, registry_lock
 from steps.model_digests import download_checked
 from steps.portability import check_travels

@@ -9,12 +9,12 @@ from mlflow.entities import Run
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+from common.words import counted, show_figure
 from engine.chain import Step
 from engine.forkserver import PROJECT
 from engine.secrets import without_credentials
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.metrics import BASELINE_PREFIX
-from modelling.words import counted, show_figure
 from steps.pipeline.order import Request
 from steps.reporting.advice import advise
 from steps.reporting.report import REPORT

@@ -13,11 +13,11 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from common.errors import InputError
+from common.words import show_figure
 from engine.trial import Figures, Work
 from modelling.cross_validation import CrossValidation
 from modelling.recipe import Recipe, only_parts
 from modelling.split import ROW_KEY
-from modelling.words import show_figure
 from steps.reads import READS
 from steps.step import TRAIN_TIMES, find_run, load_parts, read_rows, step_run
 from tracking.mlflow_manager import log_metrics

@@ -12,8 +12,8 @@ from typing import Any
 
 import jinja2
 
+from common.words import counted, places_of
 from modelling.reporting.graph import StepState, lay_out_graph
-from modelling.words import counted, places_of
 
 _FOLDER = Path(__file__).parent / "templates"
 _LARGEST_TABLE_REPORTS = 1_500_000

@@ -13,6 +13,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
 )
 
+from common.words import counted
 from engine.tags import PLATFORM, PYTHON
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.metrics import BASELINE_PREFIX, OUTCOMES
@@ -29,7 +30,6 @@ from modelling.reporting.report import (
     Table,
 )
 from modelling.split import ROW_KEY
-from modelling.words import counted
 from steps.recording import GIT_DIRTY, LOCK_SHA256
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns

@@ -3,11 +3,11 @@
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+from common.words import counted
 from engine.tags import ERROR, RERUN_REASON
 from modelling.metrics import BASELINE_PREFIX
 from modelling.reporting.graph import StepState
 from modelling.reporting.report import Fact, Failure, show_metric
-from modelling.words import counted
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns, place
 from steps.step import MODEL_VERSION, VERDICT, VERDICT_REASON

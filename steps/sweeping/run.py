@@ -26,6 +26,7 @@ from mlflow.utils.mlflow_tags import (
 
 import engine.warm  # noqa: F401 - registers the backend
 from common.errors import InputError
+from common.words import counted
 from engine.cache.step_cache import StepCache, experiments_of
 from engine.chain import Chain, Step
 from engine.entry_point import note_run
@@ -41,7 +42,6 @@ from modelling.metrics import metrics_of
 from modelling.recipe import only_parts
 from modelling.search.search import Tried, best_of, choose_sampler, count_trials
 from modelling.search_space import build_space
-from modelling.words import counted
 from steps.dependencies import StepDependencies
 from steps.pipeline.order import (
     Request,

@@ -53,6 +53,6 @@ def test_a_pickle_of_installed_packages_travels_and_code_that_imports_the_projec
     pipeline.unlink()
     check_travels(folder)
     code = folder / "sklearn_wrapper.py"
-    code.write_text(code.read_text() + "\nfrom modelling.words import show_figure\n")
+    code.write_text(code.read_text() + "\nfrom common.words import show_figure\n")
     with pytest.raises(InputError, match="No module named 'modelling'"):
         check_travels(folder)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from modelling.words import counted, show_figure
+from common.words import counted, show_figure
 
 
 @pytest.mark.parametrize(
