@@ -22,9 +22,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from common.errors import InputError, unknown_name
+from common.values import as_value
 from modelling.recipe import Model, Sampling
 from modelling.threads import threads_for
-from modelling.values import as_value
 
 _MOST_ONE_HOT = 20
 _FEWEST_OF_A_CATEGORY = 5

@@ -14,9 +14,9 @@ from random import Random
 from typing import Any
 
 from common.errors import InputError, unknown_name
+from common.values import as_value, parse_value
 from modelling.estimators import check_hyperparameter
 from modelling.recipe import Recipe
-from modelling.values import as_value, parse_value
 
 SAMPLERS = ("auto", "tpe", "random", "qmc", "grid")
 PRUNERS = ("none", "median", "wilcoxon")

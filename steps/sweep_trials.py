@@ -14,13 +14,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from common.values import as_value
 from engine.failures import end_run_unless_ended
 from engine.tags import CACHE_KEY, ERROR, TRIAL
 from engine.trial import Ended, Trial, Trials
 from modelling.recipe import Recipe
 from modelling.search.search import Search, Tried, find_rival, has_stalled
 from modelling.search_space import Point, Space
-from modelling.values import as_value
 from steps.trial import PRUNED, STATE
 
 SWEEP = "pipeline.sweep"

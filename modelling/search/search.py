@@ -23,8 +23,8 @@ from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from common.errors import InputError
+from common.values import spell
 from modelling.search_space import Choices, Integers, Point, Range, Space, check_grid_size
-from modelling.values import spell
 
 _USUAL_TRIALS = 20
 # Optuna's TPE takes at most so many trials for good ones; of the others, a sample is as good as

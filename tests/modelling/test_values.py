@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.values import parse_value, spell
+from common.values import parse_value, spell
 
 NOT_TEXT = {"none", "null", "true", "false", "nan", "inf", "infinity"}
 
