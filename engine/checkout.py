@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
+from common.secrets import without_credentials
 from engine.provenance.project_state import GitState, run_git
-from engine.secrets import without_credentials
 
 
 def check_out(project: Path, state: GitState, diff: Path | None, folder: Path) -> Path:

@@ -12,6 +12,7 @@ import click
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from common.secrets import hide_secrets
 from engine.failures import (
     FindingError,
     StepError,
@@ -23,7 +24,6 @@ from engine.failures import (
 from engine.leftovers import remove_what_mlflow_leaves
 from engine.no_account import survive_without_account
 from engine.processes.guard import PARENT_VARIABLE, Guard, end_children, end_servers
-from engine.secrets import hide_secrets
 from engine.step_log import StepLog
 from engine.terminal import outlive_the_terminal, say_error
 

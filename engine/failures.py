@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 
-from engine.secrets import hide_secrets
+from common.secrets import hide_secrets
 from engine.tags import ERROR
 
 _LONGEST_TAG = 5000

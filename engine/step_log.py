@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import ClassVar, TextIO
 
-from engine.secrets import hide_secrets
+from common.secrets import hide_secrets
 
 LOG_VARIABLE = "CUVEE_STEP_LOG"
 

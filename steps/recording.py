@@ -15,9 +15,9 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_NAME,
 )
 
+from common.secrets import without_credentials
 from engine.code_in_git import with_code
 from engine.provenance.project_state import GitState, Provenance, write_diff
-from engine.secrets import without_credentials
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_path
 

@@ -17,9 +17,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.errors import InputError, unknown_name
+from common.secrets import without_credentials
 from engine.failures import one_line
 from engine.reaper import find_stale_runs, reap
-from engine.secrets import without_credentials
 from engine.tags import CPU, HOST, PID, PROCESS_STARTED
 from modelling.metrics import (
     BASELINE_PREFIX,

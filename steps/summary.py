@@ -9,10 +9,10 @@ from mlflow.entities import Run
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+from common.secrets import without_credentials
 from common.words import counted, show_figure
 from engine.chain import Step
 from engine.forkserver import PROJECT
-from engine.secrets import without_credentials
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.metrics import BASELINE_PREFIX
 from steps.pipeline.order import Request

@@ -10,7 +10,7 @@ import requests
 from mlflow.exceptions import MlflowException
 
 from common.errors import InputError
-from engine.secrets import without_credentials
+from common.secrets import without_credentials
 from modelling.secret_uris import holds_secret
 
 _OF_MLFLOW = "/mlflow-artifacts/"

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 import psutil
 import threadpoolctl
 
+from common.secrets import why_secret, without_credentials
 from engine.cache_key import environment_versions
-from engine.secrets import why_secret, without_credentials
 from engine.tags import BLAS, CPU, PLATFORM, PYTHON, THREADS
 
 LARGEST_FILE = 1_000_000
@@ -167,7 +167,7 @@ def write_diff(project: Path, state: GitState, file: Path) -> list[str]:
 
     Returns:
         What it leaves out, in words: files above LARGEST_FILE bytes, files that may hold a secret
-        (see `engine.secrets`), repositories in the project, files outside it, and everything where
+        (see `common.secrets`), repositories in the project, files outside it, and everything where
         the patch would exceed LARGEST_DIFF bytes.
     """
     root = Path(run_git(["rev-parse", "--show-toplevel"], project).strip("\n"))

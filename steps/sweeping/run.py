@@ -26,6 +26,7 @@ from mlflow.utils.mlflow_tags import (
 
 import engine.warm  # noqa: F401 - registers the backend
 from common.errors import InputError
+from common.secrets import without_credentials
 from common.words import counted
 from engine.cache.step_cache import StepCache, experiments_of
 from engine.chain import Chain, Step
@@ -36,7 +37,6 @@ from engine.local_trials import LocalTrials
 from engine.processes.guard import process_tags, when_interrupted
 from engine.provenance.project_state import begin_provenance
 from engine.reaper import reap
-from engine.secrets import without_credentials
 from engine.trial import Place, Trials
 from modelling.metrics import metrics_of
 from modelling.recipe import only_parts

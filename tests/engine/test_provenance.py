@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from common.secrets import without_credentials
 from engine.provenance.project_state import machine_tags, read_git, write_diff
 from engine.provenance.project_state import project_state as provenance
-from engine.secrets import without_credentials
 from tests.end_to_end.git_daemon import git
 
 

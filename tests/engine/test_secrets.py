@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.secrets import hide_secrets, why_secret, without_credentials
+from common.secrets import hide_secrets, why_secret, without_credentials
 
 NAMES = [
     ".env",
