@@ -14,13 +14,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.exceptions import ExecutionException
 
+from common.tags import ERROR, OUTPUT_DIGEST
 from engine.cache.step_cache import StepCache
 from engine.cache_key import Dependencies, in_words
 from engine.code_digests import edited_files
 from engine.failures import StepError, end_run_unless_ended
 from engine.processes.guard import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE, read_log
-from engine.tags import ERROR, OUTPUT_DIGEST
 from engine.terminal import STEP_WIDTH, LiveLine, cut, say
 
 _LONGEST_TAG = 5000

@@ -10,7 +10,7 @@ from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 
 from common.secrets import hide_secrets
-from engine.tags import ERROR
+from common.tags import ERROR
 
 _LONGEST_TAG = 5000
 

@@ -25,9 +25,9 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from common.secrets import hide_secrets
+from common.tags import ERROR
 from engine.failures import end_run_unless_ended, one_line
 from engine.processes.guard import Guard, process_tags
-from engine.tags import ERROR
 
 _LONGEST_TEXT = 5000
 

@@ -24,7 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from engine.tags import TRIAL
+from common.tags import TRIAL
 
 _IMAGES = PROJECT / "docs" / "images"
 _RUNS = [

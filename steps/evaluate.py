@@ -26,7 +26,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import UndefinedMetricWarning
 
 from common.errors import InputError
-from engine.tags import OUTPUT_DIGEST
+from common.tags import OUTPUT_DIGEST
 from modelling import plots
 from modelling.answers import (
     PREDICTION,

@@ -19,9 +19,9 @@ from mlflow.utils.mlflow_tags import (
 from pydantic import TypeAdapter
 
 from common.errors import InputError
+from common.tags import ERROR
 from engine.cache.step_cache import experiments_of
 from engine.provenance.project_state import GitState
-from engine.tags import ERROR
 from steps.recording import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
 from steps.step import DATA_SHA256, download
 

@@ -28,6 +28,7 @@ from mlflow.exceptions import ExecutionException
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.errors import InputError
+from common.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
 from engine.cache_key import environment_versions, locked_requirements
 from engine.chain import newest_failed_child
 from engine.checkout import check_out
@@ -40,7 +41,6 @@ from engine.locked import locked_python
 from engine.processes.guard import environment_variables, parent_variable, process_tags
 from engine.provenance.project_state import machine_tags
 from engine.step_log import last_words
-from engine.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
 from modelling.comparison import (
     CLOSE,
     DIFFERENT,

@@ -7,7 +7,7 @@ from mlflow.entities.model_registry import ModelVersion
 from pyarrow import ArrowException
 
 from common.errors import InputError
-from engine.tags import OUTPUT_DIGEST
+from common.tags import OUTPUT_DIGEST
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY
 from steps.step import PREPARE_RUN_ID, download, find_run

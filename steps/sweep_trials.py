@@ -14,9 +14,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from common.tags import CACHE_KEY, ERROR, TRIAL
 from common.values import as_value
 from engine.failures import end_run_unless_ended
-from engine.tags import CACHE_KEY, ERROR, TRIAL
 from engine.trial import Ended, Trial, Trials
 from modelling.recipe import Recipe
 from modelling.search.search import Search, Tried, find_rival, has_stalled

@@ -14,7 +14,7 @@ from typing import Self
 
 import psutil
 
-from engine.tags import HOST, PID, PROCESS_STARTED
+from common.tags import HOST, PID, PROCESS_STARTED
 
 PARENT_VARIABLE = "CUVEE_PARENT"
 

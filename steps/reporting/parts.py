@@ -13,8 +13,8 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
 )
 
+from common.tags import PLATFORM, PYTHON
 from common.words import counted
-from engine.tags import PLATFORM, PYTHON
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.metrics import BASELINE_PREFIX, OUTCOMES
 from modelling.reporting.report import (

@@ -8,7 +8,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
 
-from engine.tags import TRIAL
+from common.tags import TRIAL
 from modelling.metrics import BASELINE_PREFIX, metrics_of
 from modelling.recipe import Recipe
 from steps.recording import REQUEST_FILE

@@ -3,8 +3,8 @@
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+from common.tags import ERROR, RERUN_REASON
 from common.words import counted
-from engine.tags import ERROR, RERUN_REASON
 from modelling.metrics import BASELINE_PREFIX
 from modelling.reporting.graph import StepState
 from modelling.reporting.report import Fact, Failure, show_metric

@@ -9,9 +9,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+from common.tags import ERROR, HOST
 from engine.processes.guard import process_tags
 from engine.reaper import find_stale_runs, reap
-from engine.tags import ERROR, HOST
 
 
 def test_a_run_of_another_host_ends_when_that_host_is_said_to_be_gone(

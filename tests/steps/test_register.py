@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from common.errors import InputError
-from engine.tags import OUTPUT_DIGEST
+from common.tags import OUTPUT_DIGEST
 from modelling.gate import Comparison
 from steps.register import _champion_evaluation, _compare, _compared
 from steps.registry.versions import CHAMPION, find_champion
