@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from engine.memory import Memory
+from common.user_cache import Memory
 
 # What is behind the digest of a file's content: to parse all of them takes a third of a second.
 _code_memory = Memory("code_digests.json", 2000)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
-from engine.memory import Memory
+from common.user_cache import Memory
 
 _memory = Memory("file_digests.json", 1000)
 # A file that changed this recently might change again without its times showing it.

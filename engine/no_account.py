@@ -6,7 +6,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from engine.memory import user_cache
+from common.user_cache import user_cache
 
 
 def survive_without_account() -> None:

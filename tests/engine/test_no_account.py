@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from engine.memory import user_cache
+from common.user_cache import user_cache
 from engine.no_account import survive_without_account
 
 
