@@ -82,7 +82,7 @@ class _Bench:
         self._digests()
 
     def _digests(self) -> None:
-        from engine.file_digests import file_sha256
+        from common.file_digests import file_sha256
 
         table = self._folder / "table.csv"
         os.environ["XDG_CACHE_HOME"] = str(self._folder / "cache")

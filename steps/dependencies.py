@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from common.file_digests import text_sha256
 from common.values import as_value
 from engine.cache_key import Dependencies, class_code, environment_versions
 from engine.code_digests import code_digests
-from engine.file_digests import text_sha256
 from modelling.recipe import Recipe, only_parts
 from steps.reads import READS
 from steps.registry.versions import find_champion, find_equal_version

@@ -14,8 +14,8 @@ import click
 import mlflow
 
 from common.errors import InputError
+from common.file_digests import text_sha256
 from engine.entry_point import run_command
-from engine.file_digests import text_sha256
 from modelling.column_look import show
 from modelling.draft import Draft, draft_recipe, recipe_name, render_draft
 from modelling.table import read_table

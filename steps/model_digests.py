@@ -18,7 +18,7 @@ from mlflow.store.artifact.models_artifact_repo import REGISTERED_MODEL_META_FIL
 from mlflow.store.artifact.utils.models import _parse_model_uri, get_model_name_and_version
 
 from common.errors import InputError
-from engine.file_digests import file_sha256
+from common.file_digests import file_sha256
 from tracking.output_manager import temporary_folder
 
 _FILES = "pipeline.files_sha256"

@@ -12,9 +12,9 @@ import click
 import mlflow
 import pandas as pd
 
+from common.file_digests import text_sha256
 from common.tags import OUTPUT_DIGEST
 from common.words import counted
-from engine.file_digests import text_sha256
 from modelling.digest import table_digest
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table

@@ -28,13 +28,13 @@ from mlflow.exceptions import ExecutionException
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.errors import InputError
+from common.file_digests import file_sha256, text_sha256
 from common.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
 from engine.cache_key import environment_versions, locked_requirements
 from engine.chain import newest_failed_child
 from engine.checkout import check_out
 from engine.entry_point import note_run, run_command
 from engine.failures import FindingError, StepError
-from engine.file_digests import file_sha256, text_sha256
 from engine.forkserver import PROJECT
 from engine.leftovers import vanishing_folder
 from engine.locked import locked_python

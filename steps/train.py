@@ -19,9 +19,9 @@ from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSp
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from sklearn.pipeline import Pipeline
 
+from common.file_digests import file_sha256
 from common.tags import OUTPUT_DIGEST
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
-from engine.file_digests import file_sha256
 from modelling import sklearn_wrapper
 from modelling.answers import find_classes
 from modelling.drift import (

@@ -21,9 +21,9 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 from mlflow.utils.uri import is_local_uri
 
+from common.file_digests import file_sha256
 from common.tags import CACHE_KEY, RERUN_REASON
 from engine.cache_key import Dependencies, in_words
-from engine.file_digests import file_sha256
 
 _OUTPUTS = "pipeline.outputs"
 _STEP = "pipeline.cache_step"

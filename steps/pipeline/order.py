@@ -10,10 +10,10 @@ import mlflow
 from mlflow.entities import Run
 
 from common.errors import InputError
+from common.file_digests import text_sha256
 from common.tags import CACHE_KEY
 from common.values import parse_value, spell
 from engine.chain import Chain, Step
-from engine.file_digests import text_sha256
 from engine.forkserver import PROJECT
 from engine.provenance.project_state import Provenance
 from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric

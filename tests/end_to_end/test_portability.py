@@ -9,7 +9,7 @@ import pytest
 import skops.io
 
 from common.errors import InputError
-from engine.file_digests import file_sha256
+from common.file_digests import file_sha256
 from modelling.sklearn_wrapper import TRUSTED_TYPES
 from steps.portability import check_travels
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from engine import file_digests
-from engine.file_digests import file_sha256
+from common import file_digests
+from common.file_digests import file_sha256
 
 
 @pytest.fixture

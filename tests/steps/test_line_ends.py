@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from engine import file_digests
-from engine.file_digests import file_sha256, text_sha256
+from common import file_digests
+from common.file_digests import file_sha256, text_sha256
 from modelling import model_files, sklearn_wrapper
 from modelling.digest import table_digest
 from modelling.model_files import model_digest
