@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from common.errors import InputError, unknown_name
 from common.words import counted
-from modelling.column_look import Look, look_at_column, show
+from modelling.drafting.column_look import Look, look_at_column, show
 from modelling.features import column_kinds
 from modelling.leaks import (
     SCORE,

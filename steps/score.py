@@ -28,7 +28,7 @@ from tqdm import tqdm
 from common.errors import InputError, unknown_name
 from engine.step_log import open_terminal
 from modelling.answers import PREDICTION, PROBABILITY_PREFIX
-from modelling.column_look import is_free_text
+from modelling.drafting.column_look import is_free_text
 from modelling.drift import DriftCounts, profiled_answers
 from modelling.estimators import known_categories
 from modelling.recipe import Recipe
