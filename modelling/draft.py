@@ -18,8 +18,7 @@ from pydantic import ValidationError
 from common.errors import InputError, unknown_name
 from common.words import counted
 from modelling.drafting.column_look import Look, look_at_column, show
-from modelling.features import column_kinds
-from modelling.leaks import (
+from modelling.drafting.leaks import (
     SCORE,
     Progress,
     Score,
@@ -28,6 +27,7 @@ from modelling.leaks import (
     score_each,
     score_together,
 )
+from modelling.features import column_kinds
 from modelling.recipe import (
     ColumnCheck,
     Data,
