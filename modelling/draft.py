@@ -27,6 +27,7 @@ from modelling.drafting.leaks import (
     score_each,
     score_together,
 )
+from modelling.drafting.written import Habits, Written, find_habits, find_written
 from modelling.features import column_kinds
 from modelling.recipe import (
     ColumnCheck,
@@ -42,7 +43,6 @@ from modelling.recipe import (
 from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import split_table
 from modelling.table import check_table, label_text, read_labels
-from modelling.written import Habits, Written, find_habits, find_written
 
 Task = Literal["regression", "classification"]
 

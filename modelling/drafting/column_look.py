@@ -11,10 +11,17 @@ import numpy as np
 import pandas as pd
 
 from common.words import counted
+from modelling.drafting.written import (
+    NO_HABITS,
+    Habits,
+    Written,
+    almost,
+    decimal_mark,
+    find_written,
+)
 from modelling.recipe import ColumnCheck, ColumnType
 from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import ROW_KEY
-from modelling.written import NO_HABITS, Habits, Written, almost, decimal_mark, find_written
 
 _LONGEST_NAME = 1000  # YAML takes no longer key
 _FEWEST_IN_ORDER = 20  # fewer numbers may be in order by chance

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from common.errors import InputError
 from modelling.draft import draft_recipe, recipe_name, render_draft
 from modelling.drafting.column_look import look_at_column
+from modelling.drafting.written import find_habits
 from modelling.recipe import Recipe, load_recipe
 from modelling.search_space import build_space
 from modelling.split import split_table
 from modelling.table import check_table, read_table
-from modelling.written import find_habits
 
 ROWS = 300
 RANDOM = np.random.default_rng(0)
