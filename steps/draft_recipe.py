@@ -16,8 +16,8 @@ import mlflow
 from common.errors import InputError
 from common.file_digests import text_sha256
 from engine.entry_point import run_command
-from modelling.draft import Draft, draft_recipe, recipe_name, render_draft
 from modelling.drafting.column_look import show
+from modelling.drafting.draft import Draft, draft_recipe, recipe_name, render_draft
 from modelling.table import read_table
 from steps.step import DATA_SHA256, named_run
 from steps.table_source import check_path, fetch_table

@@ -11,8 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from modelling.draft import draft_recipe, recipe_name, render_draft
 from modelling.drafting.column_look import look_at_column
+from modelling.drafting.draft import draft_recipe, recipe_name, render_draft
 from modelling.drafting.written import find_habits
 from modelling.recipe import Recipe, load_recipe
 from modelling.search_space import build_space
