@@ -10,8 +10,15 @@ import pandas as pd
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
 
 from common.errors import InputError
-from modelling.answers import Answers, Classes, Values, encode_targets, find_classes, read_answers
 from modelling.estimators import fit_pipeline
+from modelling.judging.answers import (
+    Answers,
+    Classes,
+    Values,
+    encode_targets,
+    find_classes,
+    read_answers,
+)
 from modelling.metrics import Metric, metrics_of, threshold_metric
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer

@@ -8,8 +8,8 @@ from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifi
 from sklearn.pipeline import Pipeline
 
 from common.errors import InputError
-from modelling.answers import Answers, Classes
 from modelling.estimators import sampling_pipeline, without_sampling
+from modelling.judging.answers import Answers, Classes
 from modelling.metrics import Metric
 from modelling.recipe import Sampling
 from modelling.threads import threads_for

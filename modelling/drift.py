@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import chdtri
 
-from modelling.answers import PREDICTION, PROBABILITY_PREFIX
+from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 
 Counts = npt.NDArray[np.int64]
 

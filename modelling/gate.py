@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sklearn import config_context
 
 from common.words import show_figure
-from modelling.answers import Answers, Values
+from modelling.judging.answers import Answers, Values
 from modelling.metrics import BASELINE_PREFIX, Metric
 from modelling.recipe import Promotion, Threshold
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from modelling.answers import Answers, Values
+from modelling.judging.answers import Answers, Values
 from modelling.metrics import Metric
 
 _MOST_SHUFFLED = 2_000

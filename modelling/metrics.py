@@ -15,7 +15,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from common.errors import InputError, unknown_name
-from modelling.answers import Answers, Values
+from modelling.judging.answers import Answers, Values
 from modelling.recipe import BusinessScore, Recipe
 
 

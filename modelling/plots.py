@@ -23,8 +23,8 @@ from sklearn.metrics import (
     confusion_matrix,
 )
 
-from modelling.answers import Values
 from modelling.fonts import OTHER_FONTS
+from modelling.judging.answers import Values
 
 mpl.use("agg")
 

@@ -20,8 +20,8 @@ import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
 from common.errors import InputError, unknown_name
-from modelling.answers import find_class
 from modelling.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
+from modelling.judging.answers import find_class
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
 from modelling.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
 

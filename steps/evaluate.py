@@ -28,7 +28,9 @@ from sklearn.exceptions import UndefinedMetricWarning
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from modelling import plots
-from modelling.answers import (
+from modelling.digest import table_digest
+from modelling.importance import compute_importance
+from modelling.judging.answers import (
     PREDICTION,
     PROBABILITY_PREFIX,
     Answers,
@@ -38,8 +40,6 @@ from modelling.answers import (
     find_classes,
     read_answers,
 )
-from modelling.digest import table_digest
-from modelling.importance import compute_importance
 from modelling.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel
 
 from common.errors import InputError
-from modelling.answers import PREDICTION
+from modelling.judging.answers import PREDICTION
 from steps.model_digests import download_checked
 
 

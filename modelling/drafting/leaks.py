@@ -19,9 +19,9 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from modelling.answers import Answers, Values
 from modelling.estimators import build_pipeline, describe_inputs
 from modelling.features import fit_features
+from modelling.judging.answers import Answers, Values
 from modelling.metrics import REGRESSION_METRICS
 from modelling.recipe import Features, Model
 from modelling.sklearn_wrapper import apply_features

@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import (
 
 from common.tags import PLATFORM, PYTHON
 from common.words import counted
-from modelling.answers import PREDICTION, PROBABILITY_PREFIX
+from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.metrics import BASELINE_PREFIX, OUTCOMES
 from modelling.reporting.report import (
     Bar,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelling.answers import Answers, Classes, find_class, find_classes, read_answers
+from modelling.judging.answers import Answers, Classes, find_class, find_classes, read_answers
 
 BINARY = {"path": "p", "target": "y", "positive_class": "yes"}
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelling.answers import Answers, Classes
 from modelling.decision import fit_with_threshold
 from modelling.estimators import Inputs, build_pipeline
+from modelling.judging.answers import Answers, Classes
 from modelling.metrics import BINARY_METRICS, Metric, business_score
 from modelling.recipe import BusinessScore, Model, Sampling
 

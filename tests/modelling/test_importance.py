@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from modelling import importance
-from modelling.answers import Answers
 from modelling.importance import compute_importance
+from modelling.judging.answers import Answers
 from modelling.metrics import MULTICLASS_METRICS, REGRESSION_METRICS
 
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.answers import Answers
+from modelling.judging.answers import Answers
 from modelling.metrics import (
     BINARY_METRICS,
     CUSTOM_METRICS,

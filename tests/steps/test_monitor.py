@@ -11,7 +11,7 @@ import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from common.errors import InputError
-from modelling.answers import Answers
+from modelling.judging.answers import Answers
 from modelling.monitoring import Kept
 from modelling.recipe import load_recipe
 from steps.monitor import Measured, _measure, _tell

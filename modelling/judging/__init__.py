@@ -1,0 +1,1 @@
+"""What a model is worth: answers, metrics, the gate, comparisons, drift, plots."""
