@@ -19,7 +19,7 @@ from modelling.judging.answers import (
     find_classes,
     read_answers,
 )
-from modelling.metrics import Metric, metrics_of, threshold_metric
+from modelling.judging.metrics import Metric, metrics_of, threshold_metric
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer
 from modelling.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from common.errors import InputError
 from modelling.estimators import sampling_pipeline, without_sampling
 from modelling.judging.answers import Answers, Classes
-from modelling.metrics import Metric
+from modelling.judging.metrics import Metric
 from modelling.recipe import Sampling
 from modelling.threads import threads_for
 

@@ -16,7 +16,7 @@ from sklearn import config_context
 
 from common.words import show_figure
 from modelling.judging.answers import Answers, Values
-from modelling.metrics import BASELINE_PREFIX, Metric
+from modelling.judging.metrics import BASELINE_PREFIX, Metric
 from modelling.recipe import Promotion, Threshold
 
 _LAST_DIGITS = 1e-12

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from modelling.judging.answers import Answers, Values
-from modelling.metrics import Metric
+from modelling.judging.metrics import Metric
 
 _MOST_SHUFFLED = 2_000
 _MOST_SHUFFLED_OFTEN = 50

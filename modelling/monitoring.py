@@ -11,7 +11,7 @@ from common.words import show_figure
 from modelling.features import number_as_text
 from modelling.gate import Rows, adds_up, resample, rows_to_draw
 from modelling.judging.answers import Answers, Classes, Values
-from modelling.metrics import OF_A_CLASS, Metric
+from modelling.judging.metrics import OF_A_CLASS, Metric
 from modelling.recipe import Promotion
 from modelling.sklearn_wrapper import is_missing
 from modelling.table import label_text, read_cells

@@ -19,7 +19,7 @@ from steps.step import MODEL_DIGEST
 _PIPELINE = (
     "main",
     "modelling.decision",
-    "modelling.metrics",
+    "modelling.judging.metrics",
     "steps.evaluate",
     "steps.prepare",
     "steps.register",

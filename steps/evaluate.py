@@ -40,7 +40,7 @@ from modelling.judging.answers import (
     find_classes,
     read_answers,
 )
-from modelling.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
+from modelling.judging.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer
 from modelling.split import ROW_KEY

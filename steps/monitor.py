@@ -21,7 +21,7 @@ from common.file_digests import text_sha256
 from engine.failures import FindingError
 from modelling.drift import profiled_answers
 from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
-from modelling.metrics import Metric, compute_metrics, metrics_of
+from modelling.judging.metrics import Metric, compute_metrics, metrics_of
 from modelling.monitoring import Kept, check_classes, hold_against, promise_for, read_targets
 from modelling.plots import plot_resampled
 from modelling.recipe import Recipe

@@ -28,7 +28,7 @@ from common.words import show_figure
 from engine.cache_key import in_words
 from modelling.gate import Comparison, check_finite, check_thresholds, compare_with_champion
 from modelling.judging.answers import encode_targets, find_classes, read_answers
-from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of
+from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
 from modelling.split import ROW_KEY

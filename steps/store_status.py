@@ -21,7 +21,7 @@ from common.secrets import without_credentials
 from common.tags import CPU, HOST, PID, PROCESS_STARTED
 from engine.failures import one_line
 from engine.reaper import find_stale_runs, reap
-from modelling.metrics import (
+from modelling.judging.metrics import (
     BASELINE_PREFIX,
     BINARY_METRICS,
     CUSTOM_METRICS,
@@ -163,7 +163,7 @@ def best_runs(metric: str, recipe: str | None) -> dict[str, Any]:
     """Finds the finished pipelines of a recipe with the best values of a metric.
 
     Args:
-        metric: one of modelling.metrics.
+        metric: one of modelling.judging.metrics.
         recipe: its name; None if only one has runs with the metric.
 
     Raises:

@@ -14,7 +14,7 @@ from common.words import counted, show_figure
 from engine.chain import Step
 from engine.forkserver import PROJECT
 from engine.terminal import STEP_WIDTH, folded, say
-from modelling.metrics import BASELINE_PREFIX
+from modelling.judging.metrics import BASELINE_PREFIX
 from steps.pipeline.order import Request
 from steps.reporting.advice import advise
 from steps.reporting.report import REPORT

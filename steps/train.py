@@ -154,7 +154,7 @@ def _fit(
     else:
         # By its name: a metric that changes must not make models train that do not depend on it.
         decision = import_module("modelling.decision")
-        metric = import_module("modelling.metrics").threshold_metric(recipe)
+        metric = import_module("modelling.judging.metrics").threshold_metric(recipe)
         pipeline, threshold = decision.fit_with_threshold(
             pipeline, inputs, targets, classes, metric, recipe.sampling, seed
         )

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from modelling.estimators import build_pipeline, describe_inputs
 from modelling.features import fit_features
 from modelling.judging.answers import Answers, Values
-from modelling.metrics import REGRESSION_METRICS
+from modelling.judging.metrics import REGRESSION_METRICS
 from modelling.recipe import Features, Model
 from modelling.sklearn_wrapper import apply_features
 

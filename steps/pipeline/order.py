@@ -16,7 +16,7 @@ from common.values import parse_value, spell
 from engine.chain import Chain, Step
 from engine.forkserver import PROJECT
 from engine.provenance.project_state import Provenance
-from modelling.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
+from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
 from modelling.recipe import Recipe, load_recipe
 from steps.dependencies import StepDependencies, code_of_pipeline
 from steps.recording import record_provenance, record_request

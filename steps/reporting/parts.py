@@ -16,7 +16,7 @@ from mlflow.utils.mlflow_tags import (
 from common.tags import PLATFORM, PYTHON
 from common.words import counted
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
-from modelling.metrics import BASELINE_PREFIX, OUTCOMES
+from modelling.judging.metrics import BASELINE_PREFIX, OUTCOMES
 from modelling.reporting.report import (
     Bar,
     Bars,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelling.metrics import BASELINE_PREFIX, metrics_of
+from modelling.judging.metrics import BASELINE_PREFIX, metrics_of
 from modelling.reporting.poster import Card, Shape, draw_poster
 from modelling.reporting.report import Bar, Bars, Fact, Report, show_metric, show_seconds
 from steps.reporting.runs import PipelineRuns

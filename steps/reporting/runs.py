@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
 
 from common.tags import TRIAL
-from modelling.metrics import BASELINE_PREFIX, metrics_of
+from modelling.judging.metrics import BASELINE_PREFIX, metrics_of
 from modelling.recipe import Recipe
 from steps.recording import REQUEST_FILE
 from steps.reporting.run_files import RunFiles

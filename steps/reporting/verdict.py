@@ -5,7 +5,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.tags import ERROR, RERUN_REASON
 from common.words import counted
-from modelling.metrics import BASELINE_PREFIX
+from modelling.judging.metrics import BASELINE_PREFIX
 from modelling.reporting.graph import StepState
 from modelling.reporting.report import Fact, Failure, show_metric
 from steps.reporting.run_files import RunFiles

@@ -38,7 +38,7 @@ from engine.processes.guard import process_tags, when_interrupted
 from engine.provenance.project_state import begin_provenance
 from engine.reaper import reap
 from engine.trial import Place, Trials
-from modelling.metrics import metrics_of
+from modelling.judging.metrics import metrics_of
 from modelling.recipe import only_parts
 from modelling.search.search import Tried, best_of, choose_sampler, count_trials
 from modelling.search_space import build_space

@@ -61,7 +61,7 @@ def copy(make_store, tmp_path_factory):
 
 def test_a_colleagues_runs_count_and_what_changes_no_result_is_no_reason(copy):
     """A comment, a docstring, a commit, another model's settings, a value said twice."""
-    metrics, docstring = "modelling/metrics.py", '"""The metrics of a recipe'
+    metrics, docstring = "modelling/judging/metrics.py", '"""The metrics of a recipe'
     copy.change(metrics, "import numpy as np", "# a comment\nimport numpy as np")
     copy.change(metrics, docstring, '"""All metrics of a recipe')
     recipe, ridge = "recipes/wine_quality.yaml", "parameters: {alpha: 1.0}"
@@ -73,10 +73,10 @@ def test_a_colleagues_runs_count_and_what_changes_no_result_is_no_reason(copy):
 
 
 def test_a_line_of_code_is_a_reason_for_the_steps_that_run_it(copy):
-    copy.change("modelling/metrics.py", "np.sum(targets) / 2", "np.sum(targets) * 0.5")
+    copy.change("modelling/judging/metrics.py", "np.sum(targets) / 2", "np.sum(targets) * 0.5")
     outcome = copy.main()
     assert statuses(outcome) == {**REUSED, "evaluate": "ran", "register": "ran"}
-    assert reason(outcome, "evaluate") == "modelling/metrics.py changed"
+    assert reason(outcome, "evaluate") == "modelling/judging/metrics.py changed"
 
 
 def test_a_parameter_is_a_reason_for_train_and_is_told(copy):
@@ -200,11 +200,14 @@ def test_what_is_edited_while_the_pipeline_runs_counts_the_next_time(make_store,
         text=True,
     ) as started:
         said = next(line for line in started.stdout if line.startswith("train "))
-        copy.change("modelling/metrics.py", "np.sum(targets) / 2", "np.sum(targets) * 0.5")
+        copy.change("modelling/judging/metrics.py", "np.sum(targets) / 2", "np.sum(targets) * 0.5")
         copy.change("recipes/wine_quality.yaml", "relative_change: 0.05", "relative_change: 0.99")
         said += started.stdout.read()
     assert started.returncode == 0, said
-    assert "evaluate          will run again: modelling/metrics.py was edited meanwhile" in said
+    assert (
+        "evaluate          will run again: modelling/judging/metrics.py was edited meanwhile"
+        in said
+    )
     assert "verdict  promoted" in said  # by the recipe as it was
     outcome = copy.main("alpha=0.02")
     assert statuses(outcome) == {**REUSED, "evaluate": "ran", "register": "ran"}

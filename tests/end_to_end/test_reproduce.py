@@ -29,7 +29,7 @@ def project(make_store, tmp_path_factory):
 @pytest.fixture(scope="module")
 def recorded(project):
     """A run made with a dirty tree, on which its figures depend; the tree is clean again."""
-    metrics = project.folder / "modelling" / "metrics.py"
+    metrics = project.folder / "modelling" / "judging" / "metrics.py"
     text = metrics.read_text()
     assert text.count("np.sum(targets) / 2") == 1
     metrics.write_text(text.replace("np.sum(targets) / 2", "halved(np.sum(targets))") + "\n")

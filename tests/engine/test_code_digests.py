@@ -127,7 +127,7 @@ def test_each_step_of_the_project_depends_on_its_own_code():
     }
     assert all("modelling/recipe.py" in files for files in code.values())
     assert all("README.md" not in files and "main.py" not in files for files in code.values())
-    metrics = [name for name, files in code.items() if "modelling/metrics.py" in files]
+    metrics = [name for name, files in code.items() if "modelling/judging/metrics.py" in files]
     assert metrics == ["evaluate", "register"]
     assert [name for name, files in code.items() if "modelling/table.py" in files] == ["prepare"]
 

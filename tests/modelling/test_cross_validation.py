@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import InputError
 from modelling.cross_validation import CrossValidation, best_threshold, split_folds
-from modelling.metrics import metrics_of
+from modelling.judging.metrics import metrics_of
 from modelling.recipe import load_recipe
 
 PROJECT = Path(__file__).parents[2]

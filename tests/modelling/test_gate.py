@@ -12,7 +12,7 @@ from scipy.stats import bootstrap
 
 from modelling.gate import check_finite, check_thresholds, compare_with_champion, resample
 from modelling.judging.answers import Answers
-from modelling.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
+from modelling.judging.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
 from modelling.recipe import Promotion, Threshold
 
 BAD = [math.nan, math.inf, -math.inf, sys.float_info.max, -sys.float_info.max]

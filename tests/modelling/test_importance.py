@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from modelling import importance
 from modelling.importance import compute_importance
 from modelling.judging.answers import Answers
-from modelling.metrics import MULTICLASS_METRICS, REGRESSION_METRICS
+from modelling.judging.metrics import MULTICLASS_METRICS, REGRESSION_METRICS
 
 RNG = np.random.default_rng(0)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelling.judging.answers import Answers
-from modelling.metrics import (
+from modelling.judging.metrics import (
     BINARY_METRICS,
     CUSTOM_METRICS,
     MULTICLASS_METRICS,

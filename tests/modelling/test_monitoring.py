@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from modelling.judging.answers import Answers, Classes
-from modelling.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
+from modelling.judging.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
 from modelling.monitoring import check_classes, hold_against, promise_for, read_targets
 from modelling.recipe import Promotion
 
