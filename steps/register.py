@@ -26,8 +26,8 @@ from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from common.words import show_figure
 from engine.cache_key import in_words
-from modelling.gate import Comparison, check_finite, check_thresholds, compare_with_champion
 from modelling.judging.answers import encode_targets, find_classes, read_answers
+from modelling.judging.gate import Comparison, check_finite, check_thresholds, compare_with_champion
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape

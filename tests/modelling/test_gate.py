@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from modelling.gate import check_finite, check_thresholds, compare_with_champion, resample
 from modelling.judging.answers import Answers
+from modelling.judging.gate import check_finite, check_thresholds, compare_with_champion, resample
 from modelling.judging.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
 from modelling.recipe import Promotion, Threshold
 

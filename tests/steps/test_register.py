@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
-from modelling.gate import Comparison
+from modelling.judging.gate import Comparison
 from steps.register import _champion_evaluation, _compare, _compared
 from steps.registry.versions import CHAMPION, find_champion
 from steps.step import MODEL_DIGEST, PREPARE_RUN_ID
