@@ -41,7 +41,7 @@ from engine.locked import locked_python
 from engine.processes.guard import environment_variables, parent_variable, process_tags
 from engine.provenance.project_state import machine_tags
 from engine.step_log import last_words
-from modelling.comparison import (
+from modelling.judging.comparison import (
     CLOSE,
     DIFFERENT,
     IDENTICAL,

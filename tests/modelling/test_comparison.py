@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelling.comparison import (
+from modelling.judging.comparison import (
     CLOSE,
     DIFFERENT,
     IDENTICAL,
