@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as parquet
 
 from common.words import counted
-from modelling.drift import DriftCounts, profile_rows
+from modelling.judging.drift import DriftCounts, profile_rows
 from modelling.split import ROW_KEY
 
 Rows = Mapping[str, pd.DataFrame]

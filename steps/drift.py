@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from modelling.drift import DriftCounts, profiled_columns
+from modelling.judging.drift import DriftCounts, profiled_columns
 from modelling.plots import plot_drift
 from steps.trained_model import TrainedModel
 from tracking.artifacts_logger import log_plot, log_table

@@ -19,8 +19,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from common.errors import InputError, unknown_name
 from common.file_digests import text_sha256
 from engine.failures import FindingError
-from modelling.drift import profiled_answers
 from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
+from modelling.judging.drift import profiled_answers
 from modelling.judging.metrics import Metric, compute_metrics, metrics_of
 from modelling.monitoring import Kept, check_classes, hold_against, promise_for, read_targets
 from modelling.plots import plot_resampled

@@ -23,16 +23,16 @@ from common.file_digests import file_sha256
 from common.tags import OUTPUT_DIGEST
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from modelling import sklearn_wrapper
-from modelling.drift import (
+from modelling.environment import model_environment
+from modelling.estimators import estimator_parameters, fit_pipeline
+from modelling.judging.answers import find_classes
+from modelling.judging.drift import (
     growing_columns,
     profile_rows,
     profiled_answers,
     profiled_columns,
     sample_rows,
 )
-from modelling.environment import model_environment
-from modelling.estimators import estimator_parameters, fit_pipeline
-from modelling.judging.answers import find_classes
 from modelling.model_files import check_trusted, model_digest
 from modelling.recipe import Model, Recipe
 from modelling.sklearn_wrapper import answer, apply_features
