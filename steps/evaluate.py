@@ -29,7 +29,6 @@ from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from modelling import plots
 from modelling.digest import table_digest
-from modelling.importance import compute_importance
 from modelling.judging.answers import (
     PREDICTION,
     PROBABILITY_PREFIX,
@@ -40,6 +39,7 @@ from modelling.judging.answers import (
     find_classes,
     read_answers,
 )
+from modelling.judging.importance import compute_importance
 from modelling.judging.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.recipe import Recipe
 from modelling.sklearn_wrapper import answer
