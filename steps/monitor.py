@@ -22,7 +22,13 @@ from engine.failures import FindingError
 from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.judging.drift import profiled_answers
 from modelling.judging.metrics import Metric, compute_metrics, metrics_of
-from modelling.monitoring import Kept, check_classes, hold_against, promise_for, read_targets
+from modelling.judging.monitoring import (
+    Kept,
+    check_classes,
+    hold_against,
+    promise_for,
+    read_targets,
+)
 from modelling.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs

@@ -9,7 +9,7 @@ import pytest
 
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
-from modelling.monitoring import check_classes, hold_against, promise_for, read_targets
+from modelling.judging.monitoring import check_classes, hold_against, promise_for, read_targets
 from modelling.recipe import Promotion
 
 PROMOTION = Promotion(resamples=400)

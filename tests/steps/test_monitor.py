@@ -12,7 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from common.errors import InputError
 from modelling.judging.answers import Answers
-from modelling.monitoring import Kept
+from modelling.judging.monitoring import Kept
 from modelling.recipe import load_recipe
 from steps.monitor import Measured, _measure, _tell
 
