@@ -23,8 +23,8 @@ from sklearn.metrics import (
     confusion_matrix,
 )
 
-from modelling.fonts import OTHER_FONTS
 from modelling.judging.answers import Values
+from modelling.judging.fonts import OTHER_FONTS
 
 mpl.use("agg")
 

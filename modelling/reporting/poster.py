@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 from PIL import Image, ImageDraw, ImageFont
 
-from modelling.fonts import OTHER_FONTS
+from modelling.judging.fonts import OTHER_FONTS
 from modelling.reporting.report import Bars, Fact, Report, shorten, show_number, show_seconds
 
 WIDTH, HEIGHT = 1920, 1080
