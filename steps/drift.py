@@ -5,7 +5,7 @@ import json
 import pandas as pd
 
 from modelling.judging.drift import DriftCounts, profiled_columns
-from modelling.plots import plot_drift
+from modelling.judging.plots import plot_drift
 from steps.trained_model import TrainedModel
 from tracking.artifacts_logger import log_plot, log_table
 from tracking.mlflow_manager import log_metrics

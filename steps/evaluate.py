@@ -27,8 +27,8 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
-from modelling import plots
 from modelling.digest import table_digest
+from modelling.judging import plots
 from modelling.judging.answers import (
     PREDICTION,
     PROBABILITY_PREFIX,

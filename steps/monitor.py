@@ -29,7 +29,7 @@ from modelling.judging.monitoring import (
     promise_for,
     read_targets,
 )
-from modelling.plots import plot_resampled
+from modelling.judging.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
 from modelling.table import has_decimal_comma, read_numbers, read_table

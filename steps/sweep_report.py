@@ -193,7 +193,7 @@ def _our_style() -> Iterator[None]:
     """Optuna draws in the style "ggplot", and finds ours under that name meanwhile."""
     from matplotlib import RcParams, rc_context, style
 
-    from modelling.plots import STYLE
+    from modelling.judging.plots import STYLE
 
     theirs = style.library["ggplot"]
     style.library["ggplot"] = RcParams(STYLE | {"text.parse_math": True})  # of powers on an axis

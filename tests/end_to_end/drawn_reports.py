@@ -11,7 +11,7 @@ import pandas as pd
 
 from modelling.data_profile import compare_sides, table_report
 from modelling.estimators import Inputs, build_pipeline, fit_pipeline
-from modelling.plots import plot_predictions, worst_predictions
+from modelling.judging.plots import plot_predictions, worst_predictions
 from modelling.recipe import Model
 from modelling.reporting.graph import StepState
 from modelling.reporting.model_card import describe_pipeline

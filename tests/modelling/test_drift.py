@@ -17,7 +17,7 @@ from modelling.judging.drift import (
     sample_rows,
     stability_index,
 )
-from modelling.plots import plot_drift
+from modelling.judging.plots import plot_drift
 
 LIMIT = 0.2
 some_counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=12)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelling.plots import (
+from modelling.judging.plots import (
     plot_calibration,
     plot_confusion,
     plot_error_by_target,
