@@ -32,7 +32,7 @@ import psutil
 import requests
 from mlflow.models import infer_signature
 
-from modelling.sklearn_wrapper import apply_features
+from modelling.models.sklearn_wrapper import apply_features
 
 ROWS = (1, 1000)
 CLIENTS = (1, 8)

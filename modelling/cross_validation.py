@@ -20,8 +20,8 @@ from modelling.judging.answers import (
     read_answers,
 )
 from modelling.judging.metrics import Metric, metrics_of, threshold_metric
+from modelling.models.sklearn_wrapper import answer
 from modelling.recipe import Recipe
-from modelling.sklearn_wrapper import answer
 from modelling.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
 
 Rows = npt.NDArray[np.intp]

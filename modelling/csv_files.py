@@ -14,7 +14,7 @@ import pyarrow as arrow
 import pyarrow.csv as arrow_csv
 
 from common.errors import InputError
-from modelling.sklearn_wrapper import GAPS
+from modelling.models.sklearn_wrapper import GAPS
 
 BLOCK_BYTES = 8 << 20
 """Of a CSV file that are read at a time; a row must fit in."""

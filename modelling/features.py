@@ -10,8 +10,8 @@ import pandas as pd
 
 from common.errors import InputError, unknown_name
 from modelling.formulas import parse_formula
+from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import ColumnCheck, Features, QuantileScore
-from modelling.sklearn_wrapper import apply_features
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 

@@ -11,7 +11,7 @@ import numpy as np
 import skops.io
 
 from common.errors import InputError
-from modelling import sklearn_wrapper
+from modelling.models import sklearn_wrapper
 
 
 def check_trusted(path: Path) -> None:

@@ -22,8 +22,8 @@ from pandera.errors import SchemaErrors
 from common.errors import InputError, unknown_name
 from modelling.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
 from modelling.judging.answers import find_class
+from modelling.models.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
-from modelling.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
 
 _MOST_CLASSES = 100
 _FEWEST_OF_A_CLASS = 2

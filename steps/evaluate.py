@@ -41,8 +41,8 @@ from modelling.judging.answers import (
 )
 from modelling.judging.importance import compute_importance
 from modelling.judging.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
+from modelling.models.sklearn_wrapper import answer
 from modelling.recipe import Recipe
-from modelling.sklearn_wrapper import answer
 from modelling.split import ROW_KEY
 from steps.step import (
     IMPORTANCE,

@@ -22,7 +22,6 @@ from sklearn.pipeline import Pipeline
 from common.file_digests import file_sha256
 from common.tags import OUTPUT_DIGEST
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
-from modelling import sklearn_wrapper
 from modelling.environment import model_environment
 from modelling.estimators import estimator_parameters, fit_pipeline
 from modelling.judging.answers import find_classes
@@ -34,8 +33,9 @@ from modelling.judging.drift import (
     sample_rows,
 )
 from modelling.model_files import check_trusted, model_digest
+from modelling.models import sklearn_wrapper
+from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.recipe import Model, Recipe
-from modelling.sklearn_wrapper import answer, apply_features
 from modelling.split import ROW_KEY
 from modelling.training import fit_inputs, unfitted_pipeline, unseen_inputs
 from steps.model_digests import record_digests

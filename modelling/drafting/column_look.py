@@ -19,8 +19,8 @@ from modelling.drafting.written import (
     decimal_mark,
     find_written,
 )
+from modelling.models.sklearn_wrapper import is_missing, read_column
 from modelling.recipe import ColumnCheck, ColumnType
-from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import ROW_KEY
 
 _LONGEST_NAME = 1000  # YAML takes no longer key

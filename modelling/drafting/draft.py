@@ -29,6 +29,7 @@ from modelling.drafting.leaks import (
 )
 from modelling.drafting.written import Habits, Written, find_habits, find_written
 from modelling.features import column_kinds
+from modelling.models.sklearn_wrapper import is_missing, read_column
 from modelling.recipe import (
     ColumnCheck,
     Data,
@@ -40,7 +41,6 @@ from modelling.recipe import (
     Sweep,
     Threshold,
 )
-from modelling.sklearn_wrapper import is_missing, read_column
 from modelling.split import split_table
 from modelling.table import check_table, label_text, read_labels
 

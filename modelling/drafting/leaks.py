@@ -23,8 +23,8 @@ from modelling.estimators import build_pipeline, describe_inputs
 from modelling.features import fit_features
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import REGRESSION_METRICS
+from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features, Model
-from modelling.sklearn_wrapper import apply_features
 
 SCORE = {"regression": "r2", "classification": "roc_auc"}
 

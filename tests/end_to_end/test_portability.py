@@ -10,7 +10,7 @@ import skops.io
 
 from common.errors import InputError
 from common.file_digests import file_sha256
-from modelling.sklearn_wrapper import TRUSTED_TYPES
+from modelling.models.sklearn_wrapper import TRUSTED_TYPES
 from steps.portability import check_travels
 
 PROJECT = Path(__file__).parents[2]

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from common.errors import InputError
 from modelling.features import fit_features
-from modelling.recipe import ColumnCheck, Features, load_recipe
-from modelling.sklearn_wrapper import (
+from modelling.models.sklearn_wrapper import (
     GAPS,
     apply_features,
     find_problems,
@@ -24,6 +23,7 @@ from modelling.sklearn_wrapper import (
     read_column,
     with_columns,
 )
+from modelling.recipe import ColumnCheck, Features, load_recipe
 from modelling.split import split_table
 from modelling.table import check_table, has_decimal_comma, read_numbers, read_table
 from modelling.table_stream import as_frame, open_stream

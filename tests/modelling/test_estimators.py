@@ -18,8 +18,8 @@ from modelling.estimators import (
     known_categories,
 )
 from modelling.features import column_kinds, fit_features
+from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features, Model, Sampling
-from modelling.sklearn_wrapper import apply_features
 
 RNG = np.random.default_rng(0)
 FEATURES = pd.DataFrame(RNG.normal(size=(60, 3)), columns=["a", "b", "c"])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelling.features import fit_features
+from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features
-from modelling.sklearn_wrapper import apply_features
 from modelling.training import unseen_inputs
 
 values = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50)

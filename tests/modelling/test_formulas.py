@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from modelling.formulas import columns_of, parse_formula
-from modelling.sklearn_wrapper import apply_features
+from modelling.models.sklearn_wrapper import apply_features
 
 
 def evaluate(formula, **columns):

@@ -19,8 +19,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from modelling.estimators import build_pipeline, describe_inputs, fit_pipeline
 from modelling.features import column_kinds, fit_features
 from modelling.model_files import check_trusted, model_digest
+from modelling.models.sklearn_wrapper import apply_features, load_pipeline
 from modelling.recipe import Features, Model
-from modelling.sklearn_wrapper import apply_features, load_pipeline
 
 PROJECT = Path(__file__).parents[2]
 MODELS = ["elastic_net", "ridge", "random_forest", "gradient_boosting", "hist_gradient_boosting"]
@@ -39,7 +39,7 @@ from modelling.estimators import build_pipeline, fit_pipeline
 from modelling.features import fit_features
 from modelling.model_files import model_digest
 from modelling.recipe import load_recipe
-from modelling.sklearn_wrapper import apply_features
+from modelling.models.sklearn_wrapper import apply_features
 
 recipe = load_recipe("recipes/wine_quality.yaml")
 wines = pd.read_csv(recipe.data.path).astype("float64")

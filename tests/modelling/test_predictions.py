@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from modelling import sklearn_wrapper
-from modelling.sklearn_wrapper import SklearnWrapper, answer, apply_features, find_problems
+from modelling.models import sklearn_wrapper
+from modelling.models.sklearn_wrapper import SklearnWrapper, answer, apply_features, find_problems
 
 COLUMNS = [f"c{number}" for number in range(11)]
 FITTED = {

@@ -17,11 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from modelling import sklearn_wrapper
 from modelling.estimators import build_pipeline, fit_pipeline
 from modelling.features import fit_features
+from modelling.models import sklearn_wrapper
+from modelling.models.sklearn_wrapper import apply_features, load_pipeline
 from modelling.recipe import Features
-from modelling.sklearn_wrapper import apply_features, load_pipeline
 
 MODELS = ["elastic_net", "ridge", "random_forest", "gradient_boosting", "hist_gradient_boosting"]
 QUICK = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.errors import InputError
 from modelling.digest import table_digest
-from modelling.sklearn_wrapper import read_column
+from modelling.models.sklearn_wrapper import read_column
 from modelling.table import (
     check_table,
     has_decimal_comma,

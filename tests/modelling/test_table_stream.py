@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.sklearn_wrapper import read_column
+from modelling.models.sklearn_wrapper import read_column
 from modelling.table import read_table
 from modelling.table_stream import as_frame, is_numeric_category, open_stream
 

@@ -1,0 +1,1 @@
+"""Estimators, features, training, and the wrapper that is logged."""
