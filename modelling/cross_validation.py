@@ -10,7 +10,6 @@ import pandas as pd
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
 
 from common.errors import InputError
-from modelling.estimators import fit_pipeline
 from modelling.judging.answers import (
     Answers,
     Classes,
@@ -20,6 +19,7 @@ from modelling.judging.answers import (
     read_answers,
 )
 from modelling.judging.metrics import Metric, metrics_of, threshold_metric
+from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer
 from modelling.recipe import Recipe
 from modelling.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs

@@ -8,9 +8,9 @@ from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifi
 from sklearn.pipeline import Pipeline
 
 from common.errors import InputError
-from modelling.estimators import sampling_pipeline, without_sampling
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import Metric
+from modelling.models.estimators import sampling_pipeline, without_sampling
 from modelling.recipe import Sampling
 from modelling.threads import threads_for
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from common.errors import InputError, unknown_name
 from common.values import as_value, parse_value
-from modelling.estimators import check_hyperparameter
+from modelling.models.estimators import check_hyperparameter
 from modelling.recipe import Recipe
 
 SAMPLERS = ("auto", "tpe", "random", "qmc", "grid")

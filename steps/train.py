@@ -23,7 +23,6 @@ from common.file_digests import file_sha256
 from common.tags import OUTPUT_DIGEST
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from modelling.environment import model_environment
-from modelling.estimators import estimator_parameters, fit_pipeline
 from modelling.judging.answers import find_classes
 from modelling.judging.drift import (
     growing_columns,
@@ -34,6 +33,7 @@ from modelling.judging.drift import (
 )
 from modelling.model_files import check_trusted, model_digest
 from modelling.models import sklearn_wrapper
+from modelling.models.estimators import estimator_parameters, fit_pipeline
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.recipe import Model, Recipe
 from modelling.split import ROW_KEY

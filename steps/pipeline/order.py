@@ -59,7 +59,7 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
     hyperparameters = {key: parse_value(text) for key, text in given.items()}
     if hyperparameters:
         # Only then, since scikit-learn takes half a second to import.
-        from modelling.estimators import build_pipeline
+        from modelling.models.estimators import build_pipeline
 
         build_pipeline(chosen, hyperparameters, settings.split.seed, settings.task)
     source = settings.data.path if data == "auto" else data

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from modelling.data_profile import compare_sides, table_report
-from modelling.estimators import Inputs, build_pipeline, fit_pipeline
 from modelling.judging.plots import plot_predictions, worst_predictions
+from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
 from modelling.recipe import Model
 from modelling.reporting.graph import StepState
 from modelling.reporting.model_card import describe_pipeline

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from modelling.decision import fit_with_threshold
-from modelling.estimators import Inputs, build_pipeline
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import BINARY_METRICS, Metric, business_score
+from modelling.models.estimators import Inputs, build_pipeline
 from modelling.recipe import BusinessScore, Model, Sampling
 
 RNG = np.random.default_rng(0)

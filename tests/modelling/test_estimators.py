@@ -9,7 +9,8 @@ from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
 from modelling import threads
-from modelling.estimators import (
+from modelling.features import column_kinds, fit_features
+from modelling.models.estimators import (
     Inputs,
     build_pipeline,
     describe_inputs,
@@ -17,7 +18,6 @@ from modelling.estimators import (
     fit_pipeline,
     known_categories,
 )
-from modelling.features import column_kinds, fit_features
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features, Model, Sampling
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelling.estimators import Inputs, build_pipeline, fit_pipeline
+from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
 from modelling.recipe import Model
 from modelling.reporting.model_card import describe_pipeline
 
