@@ -11,8 +11,8 @@ from common.errors import InputError
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import Metric
 from modelling.models.estimators import sampling_pipeline, without_sampling
+from modelling.models.threads import threads_for
 from modelling.recipe import Sampling
-from modelling.threads import threads_for
 
 _FOLDS = 5
 

@@ -23,8 +23,8 @@ from sklearn.utils.validation import has_fit_parameter
 
 from common.errors import InputError, unknown_name
 from common.values import as_value
+from modelling.models.threads import threads_for
 from modelling.recipe import Model, Sampling
-from modelling.threads import threads_for
 
 _MOST_ONE_HOT = 20
 _FEWEST_OF_A_CATEGORY = 5

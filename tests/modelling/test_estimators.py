@@ -8,8 +8,8 @@ import pytest
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from modelling import threads
 from modelling.features import column_kinds, fit_features
+from modelling.models import threads
 from modelling.models.estimators import (
     Inputs,
     build_pipeline,
