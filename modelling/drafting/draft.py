@@ -28,7 +28,7 @@ from modelling.drafting.leaks import (
     score_together,
 )
 from modelling.drafting.written import Habits, Written, find_habits, find_written
-from modelling.features import column_kinds
+from modelling.models.features import column_kinds
 from modelling.models.sklearn_wrapper import is_missing, read_column
 from modelling.recipe import (
     ColumnCheck,

@@ -19,10 +19,10 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from modelling.features import fit_features
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import REGRESSION_METRICS
 from modelling.models.estimators import build_pipeline, describe_inputs
+from modelling.models.features import fit_features
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features, Model
 

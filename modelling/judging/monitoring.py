@@ -8,10 +8,10 @@ import pandas as pd
 
 from common.errors import InputError, unknown_name
 from common.words import show_figure
-from modelling.features import number_as_text
 from modelling.judging.answers import Answers, Classes, Values
 from modelling.judging.gate import Rows, adds_up, resample, rows_to_draw
 from modelling.judging.metrics import OF_A_CLASS, Metric
+from modelling.models.features import number_as_text
 from modelling.models.sklearn_wrapper import is_missing
 from modelling.recipe import Promotion
 from modelling.table import label_text, read_cells

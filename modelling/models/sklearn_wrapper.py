@@ -642,7 +642,7 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
 
     Args:
         frame: n rows with at least the raw columns.
-        fitted: as `modelling.features.fit_features` returns it.
+        fitted: as `modelling.models.features.fit_features` returns it.
 
     Returns:
         n rows in a fixed order of columns: the raw ones (float64, or text for a category), with

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from modelling.features import fit_features
+from modelling.models.features import fit_features
 from modelling.models.sklearn_wrapper import (
     GAPS,
     apply_features,

@@ -8,7 +8,6 @@ import pytest
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from modelling.features import column_kinds, fit_features
 from modelling.models import threads
 from modelling.models.estimators import (
     Inputs,
@@ -18,6 +17,7 @@ from modelling.models.estimators import (
     fit_pipeline,
     known_categories,
 )
+from modelling.models.features import column_kinds, fit_features
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features, Model, Sampling
 

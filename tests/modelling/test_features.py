@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.features import fit_features
+from modelling.models.features import fit_features
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features
 from modelling.training import unseen_inputs
