@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from common.errors import InputError, unknown_name
-from modelling.formulas import columns_of
+from modelling.models.formulas import columns_of
 from modelling.secret_uris import holds_secret
 
 

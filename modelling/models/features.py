@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError, unknown_name
-from modelling.formulas import parse_formula
+from modelling.models.formulas import parse_formula
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import ColumnCheck, Features, QuantileScore
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from modelling.formulas import columns_of, parse_formula
+from modelling.models.formulas import columns_of, parse_formula
 from modelling.models.sklearn_wrapper import apply_features
 
 
