@@ -21,8 +21,8 @@ from modelling.judging.answers import (
 from modelling.judging.metrics import Metric, metrics_of, threshold_metric
 from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer
+from modelling.models.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Recipe
-from modelling.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
 
 Rows = npt.NDArray[np.intp]
 

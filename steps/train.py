@@ -35,9 +35,9 @@ from modelling.model_files import check_trusted, model_digest
 from modelling.models import sklearn_wrapper
 from modelling.models.estimators import estimator_parameters, fit_pipeline
 from modelling.models.sklearn_wrapper import answer, apply_features
+from modelling.models.training import fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Model, Recipe
 from modelling.split import ROW_KEY
-from modelling.training import fit_inputs, unfitted_pipeline, unseen_inputs
 from steps.model_digests import record_digests
 from steps.step import (
     DATA_SHA256,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from modelling.models.features import fit_features
 from modelling.models.sklearn_wrapper import apply_features
+from modelling.models.training import unseen_inputs
 from modelling.recipe import Features
-from modelling.training import unseen_inputs
 
 values = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50)
 bins = st.integers(2, 20)
