@@ -18,7 +18,7 @@ from steps.step import MODEL_DIGEST
 # What is run, or imported by its name, beside what imports it.
 _PIPELINE = (
     "main",
-    "modelling.decision",
+    "modelling.models.decision",
     "modelling.judging.metrics",
     "steps.evaluate",
     "steps.prepare",
@@ -70,7 +70,7 @@ class StepDependencies:
         del parts["default_model"]
         parts["models"] = chosen.model_dump(mode="json", exclude={"parameters"})
         if self._recipe.decision.threshold == "tuned":
-            code = code_digests(self._project, "modelling.decision")
+            code = code_digests(self._project, "modelling.models.decision")
             return replace(dependencies, code={**dependencies.code, **code})
         del parts["metrics"]
         return dependencies

@@ -153,7 +153,7 @@ def _fit(
         threshold = recipe.decision.threshold
     else:
         # By its name: a metric that changes must not make models train that do not depend on it.
-        decision = import_module("modelling.decision")
+        decision = import_module("modelling.models.decision")
         metric = import_module("modelling.judging.metrics").threshold_metric(recipe)
         pipeline, threshold = decision.fit_with_threshold(
             pipeline, inputs, targets, classes, metric, recipe.sampling, seed

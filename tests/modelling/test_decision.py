@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelling.decision import fit_with_threshold
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import BINARY_METRICS, Metric, business_score
+from modelling.models.decision import fit_with_threshold
 from modelling.models.estimators import Inputs, build_pipeline
 from modelling.recipe import BusinessScore, Model, Sampling
 
