@@ -31,9 +31,9 @@ from modelling.judging.drift import (
     profiled_columns,
     sample_rows,
 )
-from modelling.model_files import check_trusted, model_digest
 from modelling.models import sklearn_wrapper
 from modelling.models.estimators import estimator_parameters, fit_pipeline
+from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Model, Recipe

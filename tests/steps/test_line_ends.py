@@ -9,10 +9,9 @@ import pytest
 
 from common import file_digests
 from common.file_digests import file_sha256, text_sha256
-from modelling import model_files
 from modelling.digest import table_digest
-from modelling.model_files import model_digest
-from modelling.models import sklearn_wrapper
+from modelling.models import model_files, sklearn_wrapper
+from modelling.models.model_files import model_digest
 from modelling.recipe import load_recipe
 from modelling.split import split_table
 from modelling.table import check_table, read_table
