@@ -22,7 +22,6 @@ from sklearn.pipeline import Pipeline
 from common.file_digests import file_sha256
 from common.tags import OUTPUT_DIGEST
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
-from modelling.environment import model_environment
 from modelling.judging.answers import find_classes
 from modelling.judging.drift import (
     growing_columns,
@@ -32,6 +31,7 @@ from modelling.judging.drift import (
     sample_rows,
 )
 from modelling.models import sklearn_wrapper
+from modelling.models.environment import model_environment
 from modelling.models.estimators import estimator_parameters, fit_pipeline
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features

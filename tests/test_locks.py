@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from modelling.environment import model_environment
+from modelling.models.environment import model_environment
 
 PROJECT = Path(__file__).parent.parent
 PROJECT_FILE = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from platform import python_version
 
 import yaml
 
-from modelling.environment import model_environment
+from modelling.models.environment import model_environment
 
 TEMPLATE = Path(__file__).parents[2] / "conda.yaml"
 
