@@ -29,7 +29,7 @@ import click
 
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import run_command
-from modelling.search_space import PRUNERS, SAMPLERS
+from modelling.search.space import PRUNERS, SAMPLERS
 
 
 @click.command(context_settings=TAKES_HYPERPARAMETERS)

@@ -20,7 +20,7 @@ from engine.failures import end_run_unless_ended
 from engine.trial import Ended, Trial, Trials
 from modelling.recipe import Recipe
 from modelling.search.search import Search, Tried, find_rival, has_stalled
-from modelling.search_space import Point, Space
+from modelling.search.space import Point, Space
 from steps.trial import PRUNED, STATE
 
 SWEEP = "pipeline.sweep"

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from common.errors import InputError
 from common.values import spell
-from modelling.search_space import Choices, Integers, Point, Range, Space, check_grid_size
+from modelling.search.space import Choices, Integers, Point, Range, Space, check_grid_size
 
 _USUAL_TRIALS = 20
 # Optuna's TPE takes at most so many trials for good ones; of the others, a sample is as good as

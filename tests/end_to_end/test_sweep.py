@@ -23,7 +23,7 @@ from engine.command_line import read_hyperparameters
 from engine.failures import one_line
 from modelling.recipe import load_recipe
 from modelling.search.search import Search
-from modelling.search_space import build_space
+from modelling.search.space import build_space
 from steps.sweep import sweep
 from steps.sweep_trials import POINT
 from steps.sweeping.run import _check, _open_trials

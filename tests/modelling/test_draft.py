@@ -15,7 +15,7 @@ from modelling.drafting.column_look import look_at_column
 from modelling.drafting.draft import draft_recipe, recipe_name, render_draft
 from modelling.drafting.written import find_habits
 from modelling.recipe import Recipe, load_recipe
-from modelling.search_space import build_space
+from modelling.search.space import build_space
 from modelling.split import split_table
 from modelling.table import check_table, read_table
 

@@ -15,7 +15,7 @@ from modelling.search.search import (
     find_rival,
     has_stalled,
 )
-from modelling.search_space import Choices, Integers, Point, Reals, Space
+from modelling.search.space import Choices, Integers, Point, Reals, Space
 
 REALS = Space({"m": {"x": Reals(1e-4, 1, True), "y": Reals(0, 1, False)}})
 MIXED = Space(

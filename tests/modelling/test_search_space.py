@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from common.errors import InputError
 from modelling.recipe import load_recipe
 from modelling.search.search import choose_sampler, count_trials
-from modelling.search_space import (
+from modelling.search.space import (
     Choices,
     Integers,
     Point,

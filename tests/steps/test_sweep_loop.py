@@ -15,7 +15,7 @@ from engine.trial import Ended
 from modelling.pruning import is_hopeless
 from modelling.recipe import load_recipe
 from modelling.search.search import Tried, has_stalled
-from modelling.search_space import Choices, Point, Reals, Space
+from modelling.search.space import Choices, Point, Reals, Space
 from steps.sweep_trials import Known, Plan, SweepLoop
 from steps.sweeping.run import _winner
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from modelling.search.search import Tried
-from modelling.search_space import Point
+from modelling.search.space import Point
 from steps import sweep_report
 from steps.sweep_report import Progress
 
