@@ -59,7 +59,7 @@ def open_trials(setting: Mapping[str, Any]) -> Work:
 
     def _hopeless(trial: Mapping[str, Any], scores: list[float]) -> bool:
         # Here, since Optuna takes a while to import, and most sweeps prune nothing.
-        from modelling.pruning import is_hopeless
+        from modelling.search.pruning import is_hopeless
 
         better = setting["greater_is_better"]
         return is_hopeless(setting["pruner"], trial["rival"], scores, better)

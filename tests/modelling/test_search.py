@@ -5,7 +5,7 @@ import math
 import pytest
 
 from common.errors import InputError
-from modelling.pruning import is_hopeless
+from modelling.search.pruning import is_hopeless
 from modelling.search.search import (
     Search,
     Tried,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from common.errors import InputError
 from engine.trial import Ended
-from modelling.pruning import is_hopeless
 from modelling.recipe import load_recipe
+from modelling.search.pruning import is_hopeless
 from modelling.search.search import Tried, has_stalled
 from modelling.search.space import Choices, Point, Reals, Space
 from steps.sweep_trials import Known, Plan, SweepLoop
