@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from common.errors import InputError
 from common.words import show_figure
 from engine.trial import Figures, Work
-from modelling.cross_validation import CrossValidation
 from modelling.recipe import Recipe, only_parts
+from modelling.search.cross_validation import CrossValidation
 from modelling.split import ROW_KEY
 from steps.reads import READS
 from steps.step import TRAIN_TIMES, find_run, load_parts, read_rows, step_run

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from common.errors import InputError
-from modelling.cross_validation import CrossValidation, best_threshold, split_folds
 from modelling.judging.metrics import metrics_of
 from modelling.recipe import load_recipe
+from modelling.search.cross_validation import CrossValidation, best_threshold, split_folds
 
 PROJECT = Path(__file__).parents[2]
 
@@ -80,7 +80,7 @@ def churn():
 
 
 def test_a_tuned_threshold_is_worth_more_than_a_half_and_costs_no_more_fits(churn, monkeypatch):
-    from modelling import cross_validation
+    from modelling.search import cross_validation
 
     fits = []
     fit_pipeline = cross_validation.fit_pipeline
