@@ -21,7 +21,7 @@ import pyarrow.parquet as arrow_parquet
 from common.errors import InputError
 from modelling.csv_files import CsvForm, as_written, composed, sniff_csv
 from modelling.models.features import number_as_text
-from modelling.table import check_names, first_line, not_there, read_numbers
+from modelling.tables.table import check_names, first_line, not_there, read_numbers
 
 _BUFFER_BYTES = 1 << 20  # of each column of a Parquet file
 _ENDINGS = (".parquet", ".parq", ".pq")

@@ -18,7 +18,7 @@ from common.words import counted
 from modelling.digest import table_digest
 from modelling.recipe import Recipe
 from modelling.split import ROW_KEY, split_table
-from modelling.table import (
+from modelling.tables.table import (
     CheckedTable,
     check_table,
     has_decimal_comma,

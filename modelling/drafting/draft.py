@@ -42,7 +42,7 @@ from modelling.recipe import (
     Threshold,
 )
 from modelling.split import split_table
-from modelling.table import check_table, label_text, read_labels
+from modelling.tables.table import check_table, label_text, read_labels
 
 Task = Literal["regression", "classification"]
 

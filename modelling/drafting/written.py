@@ -12,7 +12,7 @@ import pandas as pd
 
 from modelling.models.sklearn_wrapper import FALSE, LARGEST_EXACT, TRUE, is_missing, read_column
 from modelling.recipe import ColumnType
-from modelling.table import has_decimal_comma
+from modelling.tables.table import has_decimal_comma
 
 _BODIES = (
     *("1234.56", "1,234.56", "1 234.56", "1'234.56"),

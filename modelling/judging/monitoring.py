@@ -14,7 +14,7 @@ from modelling.judging.metrics import OF_A_CLASS, Metric
 from modelling.models.features import number_as_text
 from modelling.models.sklearn_wrapper import is_missing
 from modelling.recipe import Promotion
-from modelling.table import label_text, read_cells
+from modelling.tables.table import label_text, read_cells
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from common.errors import InputError
 from modelling.recipe import load_recipe
 from modelling.split import split_table
-from modelling.table import check_table, read_table
+from modelling.tables.table import check_table, read_table
 
 PROJECT = Path(__file__).parents[2]
 HEADER = (PROJECT / "data/red-wine-quality.csv").read_text().splitlines()[0]

@@ -129,7 +129,9 @@ def test_each_step_of_the_project_depends_on_its_own_code():
     assert all("README.md" not in files and "main.py" not in files for files in code.values())
     metrics = [name for name, files in code.items() if "modelling/judging/metrics.py" in files]
     assert metrics == ["evaluate", "register"]
-    assert [name for name, files in code.items() if "modelling/table.py" in files] == ["prepare"]
+    assert [name for name, files in code.items() if "modelling/tables/table.py" in files] == [
+        "prepare"
+    ]
 
 
 def test_code_that_another_process_has_read_is_not_parsed_again(project, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from modelling.drafting.written import find_habits
 from modelling.recipe import Recipe, load_recipe
 from modelling.search.space import build_space
 from modelling.split import split_table
-from modelling.table import check_table, read_table
+from modelling.tables.table import check_table, read_table
 
 ROWS = 300
 RANDOM = np.random.default_rng(0)

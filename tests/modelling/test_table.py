@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from common.errors import InputError
 from modelling.digest import table_digest
 from modelling.models.sklearn_wrapper import read_column
-from modelling.table import (
+from modelling.table_stream import as_frame, open_stream
+from modelling.tables.table import (
     check_table,
     has_decimal_comma,
     profile_table,
@@ -21,7 +22,6 @@ from modelling.table import (
     read_time,
     shown_type,
 )
-from modelling.table_stream import as_frame, open_stream
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0, 3.25], "b": [1.0, 0.0, 1.0], "y": [5.0, 6.0, 7.0]})
 

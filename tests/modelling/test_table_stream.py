@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelling.models.sklearn_wrapper import read_column
-from modelling.table import read_table
 from modelling.table_stream import as_frame, is_numeric_category, open_stream
+from modelling.tables.table import read_table
 
 KINDS = {"n": "number", "b": "boolean", "c": "category", "d": "date"}
 
