@@ -20,10 +20,10 @@ import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
 from common.errors import InputError, unknown_name
-from modelling.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
 from modelling.judging.answers import find_class
 from modelling.models.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
 from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
+from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
 
 _MOST_CLASSES = 100
 _FEWEST_OF_A_CLASS = 2
