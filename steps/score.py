@@ -33,7 +33,7 @@ from modelling.judging.drift import DriftCounts, profiled_answers
 from modelling.models.estimators import known_categories
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs
-from modelling.table_stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
+from modelling.tables.stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
 from steps.drift import drift_counts, in_words, log_drift
 from steps.registry.versions import get_champion
 from steps.score_output import RejectWriter, ScoreWriter, check_output

@@ -25,7 +25,7 @@ from modelling.models.sklearn_wrapper import (
 )
 from modelling.recipe import ColumnCheck, Features, load_recipe
 from modelling.split import split_table
-from modelling.table_stream import as_frame, open_stream
+from modelling.tables.stream import as_frame, open_stream
 from modelling.tables.table import check_table, has_decimal_comma, read_numbers, read_table
 
 FORMATS = ["1234,56", "1,234.56", "1.234,56", "1 234,56", "1'234.56", "$1,234.56", "1 234,56 €"]

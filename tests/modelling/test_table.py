@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from common.errors import InputError
 from modelling.digest import table_digest
 from modelling.models.sklearn_wrapper import read_column
-from modelling.table_stream import as_frame, open_stream
+from modelling.tables.stream import as_frame, open_stream
 from modelling.tables.table import (
     check_table,
     has_decimal_comma,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelling.models.sklearn_wrapper import read_column
-from modelling.table_stream import as_frame, is_numeric_category, open_stream
+from modelling.tables.stream import as_frame, is_numeric_category, open_stream
 from modelling.tables.table import read_table
 
 KINDS = {"n": "number", "b": "boolean", "c": "category", "d": "date"}

@@ -12,7 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from common.errors import InputError
 from modelling.recipe import load_recipe
-from modelling.table_stream import Batch, open_stream
+from modelling.tables.stream import Batch, open_stream
 from modelling.tables.table import has_decimal_comma, read_table
 from steps import score
 from steps.score_output import RejectWriter
