@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 
 from common.words import counted
 from modelling.judging.drift import DriftCounts, profile_rows
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 
 Rows = Mapping[str, pd.DataFrame]
 """The same columns of both sides, `train` and `test`."""

@@ -43,7 +43,7 @@ from modelling.judging.importance import compute_importance
 from modelling.judging.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.models.sklearn_wrapper import answer
 from modelling.recipe import Recipe
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 from steps.step import (
     IMPORTANCE,
     MODEL_DIGEST,

@@ -17,7 +17,7 @@ from common.tags import OUTPUT_DIGEST
 from common.words import counted
 from modelling.digest import table_digest
 from modelling.recipe import Recipe
-from modelling.split import ROW_KEY, split_table
+from modelling.tables.split import ROW_KEY, split_table
 from modelling.tables.table import (
     CheckedTable,
     check_table,

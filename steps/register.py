@@ -31,7 +31,7 @@ from modelling.judging.gate import Comparison, check_finite, check_thresholds, c
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 from steps.journal import move_champion, read_journal, registry_lock
 from steps.model_digests import download_checked
 from steps.portability import check_travels

@@ -54,7 +54,7 @@ from modelling.judging.comparison import (
     compare_texts,
     judge,
 )
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 from steps.recorded import Recorded, find_recorded, step_of
 from steps.recording import PROVENANCE_FILE, hide_credentials
 from steps.step import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON, download

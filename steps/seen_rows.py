@@ -9,7 +9,7 @@ from pyarrow import ArrowException
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from modelling.recipe import Recipe
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 from steps.step import PREPARE_RUN_ID, download, find_run
 
 

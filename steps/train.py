@@ -37,7 +37,7 @@ from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Model, Recipe
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 from steps.model_digests import record_digests
 from steps.step import (
     DATA_SHA256,

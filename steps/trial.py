@@ -17,7 +17,7 @@ from common.words import show_figure
 from engine.trial import Figures, Work
 from modelling.recipe import Recipe, only_parts
 from modelling.search.cross_validation import CrossValidation
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 from steps.reads import READS
 from steps.step import TRAIN_TIMES, find_run, load_parts, read_rows, step_run
 from tracking.mlflow_manager import log_metrics

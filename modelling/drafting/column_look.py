@@ -21,7 +21,7 @@ from modelling.drafting.written import (
 )
 from modelling.models.sklearn_wrapper import is_missing, read_column
 from modelling.recipe import ColumnCheck, ColumnType
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 
 _LONGEST_NAME = 1000  # YAML takes no longer key
 _FEWEST_IN_ORDER = 20  # fewer numbers may be in order by chance

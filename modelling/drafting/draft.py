@@ -41,7 +41,7 @@ from modelling.recipe import (
     Sweep,
     Threshold,
 )
-from modelling.split import split_table
+from modelling.tables.split import split_table
 from modelling.tables.table import check_table, label_text, read_labels
 
 Task = Literal["regression", "classification"]

@@ -29,7 +29,7 @@ from modelling.reporting.report import (
     Section,
     Table,
 )
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 from steps.recording import GIT_DIRTY, LOCK_SHA256
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns

@@ -29,7 +29,7 @@ from modelling.reporting.report import (
     Section,
     Table,
 )
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 
 _STEPS = ("prepare", "train", "evaluate", "evaluate_champion", "register")
 _MOST = 20

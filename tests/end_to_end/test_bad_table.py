@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import InputError
 from modelling.recipe import load_recipe
-from modelling.split import split_table
+from modelling.tables.split import split_table
 from modelling.tables.table import check_table, read_table
 
 PROJECT = Path(__file__).parents[2]

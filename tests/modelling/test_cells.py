@@ -24,7 +24,7 @@ from modelling.models.sklearn_wrapper import (
     with_columns,
 )
 from modelling.recipe import ColumnCheck, Features, load_recipe
-from modelling.split import split_table
+from modelling.tables.split import split_table
 from modelling.tables.stream import as_frame, open_stream
 from modelling.tables.table import check_table, has_decimal_comma, read_numbers, read_table
 

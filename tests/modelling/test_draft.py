@@ -16,7 +16,7 @@ from modelling.drafting.draft import draft_recipe, recipe_name, render_draft
 from modelling.drafting.written import find_habits
 from modelling.recipe import Recipe, load_recipe
 from modelling.search.space import build_space
-from modelling.split import split_table
+from modelling.tables.split import split_table
 from modelling.tables.table import check_table, read_table
 
 ROWS = 300

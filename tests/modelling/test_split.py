@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from common.errors import InputError
 from modelling.recipe import Split
-from modelling.split import ROW_KEY, split_table
+from modelling.tables.split import ROW_KEY, split_table
 
 METHODS = ["hash", "random", "stratified"]
 

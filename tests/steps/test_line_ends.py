@@ -13,7 +13,7 @@ from modelling.digest import table_digest
 from modelling.models import model_files, sklearn_wrapper
 from modelling.models.model_files import model_digest
 from modelling.recipe import load_recipe
-from modelling.split import split_table
+from modelling.tables.split import split_table
 from modelling.tables.stream import open_stream
 from modelling.tables.table import check_table, read_table
 from steps.dependencies import StepDependencies

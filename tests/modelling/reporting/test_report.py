@@ -36,7 +36,7 @@ from modelling.reporting.report import (
     show_number,
     show_seconds,
 )
-from modelling.split import ROW_KEY
+from modelling.tables.split import ROW_KEY
 
 EVIL = '<img src=x onerror="alert(1)"> & <script>alert(2)</script>'
 REPORT = Report(
