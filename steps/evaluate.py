@@ -27,7 +27,6 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
-from modelling.digest import table_digest
 from modelling.judging import plots
 from modelling.judging.answers import (
     PREDICTION,
@@ -43,6 +42,7 @@ from modelling.judging.importance import compute_importance
 from modelling.judging.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.models.sklearn_wrapper import answer
 from modelling.recipe import Recipe
+from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY
 from steps.step import (
     IMPORTANCE,

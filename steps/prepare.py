@@ -15,8 +15,8 @@ import pandas as pd
 from common.file_digests import text_sha256
 from common.tags import OUTPUT_DIGEST
 from common.words import counted
-from modelling.digest import table_digest
 from modelling.recipe import Recipe
+from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY, split_table
 from modelling.tables.table import (
     CheckedTable,

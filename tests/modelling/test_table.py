@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from modelling.digest import table_digest
 from modelling.models.sklearn_wrapper import read_column
+from modelling.tables.digest import table_digest
 from modelling.tables.stream import as_frame, open_stream
 from modelling.tables.table import (
     check_table,
