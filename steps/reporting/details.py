@@ -11,9 +11,9 @@ import skops.io
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
-from modelling.data_profile import compare_sides, read_sample, table_report
 from modelling.models import sklearn_wrapper
 from modelling.reporting.model_card import describe_pipeline
+from modelling.tables.profile import compare_sides, read_sample, table_report
 from modelling.tables.split import ROW_KEY
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS

@@ -9,7 +9,6 @@ from io import BytesIO
 import numpy as np
 import pandas as pd
 
-from modelling.data_profile import compare_sides, table_report
 from modelling.judging.plots import plot_predictions, worst_predictions
 from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
 from modelling.recipe import Model
@@ -29,6 +28,7 @@ from modelling.reporting.report import (
     Section,
     Table,
 )
+from modelling.tables.profile import compare_sides, table_report
 from modelling.tables.split import ROW_KEY
 
 _STEPS = ("prepare", "train", "evaluate", "evaluate_champion", "register")

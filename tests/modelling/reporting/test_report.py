@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelling.data_profile import compare_sides
 from modelling.reporting import poster
 from modelling.reporting.graph import StepState, lay_out_graph
 from modelling.reporting.markdown import escape
@@ -36,6 +35,7 @@ from modelling.reporting.report import (
     show_number,
     show_seconds,
 )
+from modelling.tables.profile import compare_sides
 from modelling.tables.split import ROW_KEY
 
 EVIL = '<img src=x onerror="alert(1)"> & <script>alert(2)</script>'
