@@ -18,7 +18,7 @@ from engine.forkserver import PROJECT
 from engine.provenance.project_state import Provenance
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
 from modelling.recipe import Recipe, load_recipe
-from steps.dependencies import StepDependencies, code_of_pipeline
+from steps.pipeline.dependencies import StepDependencies, code_of_pipeline
 from steps.recording import record_provenance, record_request
 from steps.registry.versions import find_champion, unfit_columns
 from steps.step import (

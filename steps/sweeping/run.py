@@ -42,7 +42,7 @@ from modelling.judging.metrics import metrics_of
 from modelling.recipe import only_parts
 from modelling.search.search import Tried, best_of, choose_sampler, count_trials
 from modelling.search.space import build_space
-from steps.dependencies import StepDependencies
+from steps.pipeline.dependencies import StepDependencies
 from steps.pipeline.order import (
     Request,
     log_origin,

@@ -6,7 +6,7 @@ import pytest
 
 from engine import cache_key, code_digests
 from modelling.recipe import load_recipe
-from steps.dependencies import StepDependencies
+from steps.pipeline.dependencies import StepDependencies
 
 PROJECT = Path(__file__).parents[2]
 

@@ -16,7 +16,7 @@ from modelling.tables.digest import table_digest
 from modelling.tables.split import split_table
 from modelling.tables.stream import open_stream
 from modelling.tables.table import check_table, read_table
-from steps.dependencies import StepDependencies
+from steps.pipeline.dependencies import StepDependencies
 
 PROJECT = Path(__file__).parents[2]
 WORDS = "label,size,y\n" + "".join(f'"first\nlast",{n},{n / 2}\n' for n in range(40))
