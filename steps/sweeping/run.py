@@ -51,10 +51,10 @@ from steps.pipeline.order import (
     run_prepare,
     run_steps_after_prepare,
 )
+from steps.pipeline.summary import print_summary
 from steps.reads import READS
 from steps.recording import hide_credentials
 from steps.reporting.report import StepReports
-from steps.summary import print_summary
 from steps.sweep_report import Progress, log_figures, log_leaderboard, print_leaderboard
 from steps.sweep_trials import CONTINUED, SWEEP, Plan, SweepLoop, find_known
 from steps.trial import read_folds

@@ -6,8 +6,8 @@ import mlflow
 import pytest
 
 from scripts.check_mlflow_status import _print_runs
+from steps.pipeline.summary import _figures, _where_to_look
 from steps.reporting import parts, verdict
-from steps.summary import _figures, _where_to_look
 
 METRICS = {"features": 1.0, "train_rows": 90.0, "rmse": 0.00021, "dummy_rmse": 0.00052}
 DATA = SimpleNamespace(metrics=METRICS, tags={"pipeline.model": "ridge"})
