@@ -32,9 +32,9 @@ from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
 from modelling.tables.split import ROW_KEY
-from steps.journal import move_champion, read_journal, registry_lock
 from steps.model_digests import download_checked
 from steps.portability import check_travels
+from steps.registry.journal import move_champion, read_journal, registry_lock
 from steps.registry.versions import (
     CHALLENGER,
     CHAMPION,

@@ -27,8 +27,8 @@ from modelling.judging.metrics import (
     CUSTOM_METRICS,
     REGRESSION_METRICS,
 )
-from steps.journal import read_journal, registry_lock
 from steps.model_digests import describe_lost_files
+from steps.registry.journal import read_journal, registry_lock
 from steps.registry.versions import CHALLENGER, CHAMPION, UNFINISHED
 from steps.step import DATA_SHA256, VERDICT, VERDICT_REASON
 from steps.unfinished import find_unfinished, finish_or_undo, is_over

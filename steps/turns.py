@@ -16,7 +16,7 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from common.errors import InputError
-from steps.journal import finish_move, move_under_way
+from steps.registry.journal import finish_move, move_under_way
 from steps.registry.versions import UNFINISHED
 from steps.unfinished import find_unfinished, is_over, settle
 

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from engine.processes.guard import process_of
-from steps.journal import finish_move, move_under_way
+from steps.registry.journal import finish_move, move_under_way
 from steps.registry.versions import REPLACED_BY_VERSION, REPLACED_VERSION, UNFINISHED, get_version
 
 _ABSENT = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}

@@ -7,7 +7,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from steps.journal import Move, move_champion, read_journal, version_before
+from steps.registry.journal import Move, move_champion, read_journal, version_before
 
 
 @pytest.fixture(scope="module")

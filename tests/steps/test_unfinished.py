@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from engine.processes.guard import process_tags
-from steps.journal import move_champion, read_journal
+from steps.registry.journal import move_champion, read_journal
 from steps.registry.versions import UNFINISHED, find_champion
 from steps.unfinished import finish_or_undo
 
