@@ -33,8 +33,8 @@ from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
 from modelling.tables.split import ROW_KEY
 from steps.model_digests import download_checked
-from steps.portability import check_travels
 from steps.registry.journal import move_champion, read_journal, registry_lock
+from steps.registry.portability import check_travels
 from steps.registry.versions import (
     CHALLENGER,
     CHAMPION,

@@ -11,7 +11,7 @@ import skops.io
 from common.errors import InputError
 from common.file_digests import file_sha256
 from modelling.models.sklearn_wrapper import TRUSTED_TYPES
-from steps.portability import check_travels
+from steps.registry.portability import check_travels
 
 PROJECT = Path(__file__).parents[2]
 
