@@ -35,6 +35,7 @@ from modelling.tables.split import ROW_KEY
 from steps.model_digests import download_checked
 from steps.registry.journal import move_champion, read_journal, registry_lock
 from steps.registry.portability import check_travels
+from steps.registry.seen_rows import describe_seen_rows
 from steps.registry.versions import (
     CHALLENGER,
     CHAMPION,
@@ -44,7 +45,6 @@ from steps.registry.versions import (
     find_equal_version,
     unfit_columns,
 )
-from steps.seen_rows import describe_seen_rows
 from steps.step import (
     DATA_SHA256,
     ESTIMATOR,
