@@ -36,6 +36,7 @@ from steps.model_digests import download_checked
 from steps.registry.journal import move_champion, read_journal, registry_lock
 from steps.registry.portability import check_travels
 from steps.registry.seen_rows import describe_seen_rows
+from steps.registry.turns import turn, wait_for_others
 from steps.registry.versions import (
     CHALLENGER,
     CHAMPION,
@@ -60,7 +61,6 @@ from steps.step import (
     run_step,
     step_run,
 )
-from steps.turns import turn, wait_for_others
 from steps.unfinished import finish_or_undo
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics

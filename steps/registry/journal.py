@@ -82,7 +82,7 @@ class Move:
 
 
 def registry_lock(name: str) -> FileLock:
-    """Returns a lock among the processes of this host; among hosts, see `steps.turns`."""
+    """Returns a lock among the processes of this host; among hosts, see `steps.registry.turns`."""
     return store_lock(f"{mlflow.get_tracking_uri()} {name}")
 
 
