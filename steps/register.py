@@ -37,6 +37,7 @@ from steps.registry.journal import move_champion, read_journal, registry_lock
 from steps.registry.portability import check_travels
 from steps.registry.seen_rows import describe_seen_rows
 from steps.registry.turns import turn, wait_for_others
+from steps.registry.unfinished import finish_or_undo
 from steps.registry.versions import (
     CHALLENGER,
     CHAMPION,
@@ -61,7 +62,6 @@ from steps.step import (
     run_step,
     step_run,
 )
-from steps.unfinished import finish_or_undo
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
 

@@ -17,8 +17,8 @@ from mlflow.entities.model_registry import ModelVersion
 
 from common.errors import InputError
 from steps.registry.journal import finish_move, move_under_way
+from steps.registry.unfinished import find_unfinished, is_over, settle
 from steps.registry.versions import UNFINISHED
-from steps.unfinished import find_unfinished, is_over, settle
 
 # Nobody here can know whether the process of another host lives; a turn takes seconds.
 _LONGEST_TURN = 300.0

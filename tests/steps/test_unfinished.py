@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 
 from engine.processes.guard import process_tags
 from steps.registry.journal import move_champion, read_journal
+from steps.registry.unfinished import finish_or_undo
 from steps.registry.versions import UNFINISHED, find_champion
-from steps.unfinished import finish_or_undo
 
 WRITES = [
     name
