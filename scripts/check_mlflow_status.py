@@ -33,7 +33,7 @@ from common.errors import InputError
 from engine.failures import one_line
 from engine.no_account import survive_without_account
 from engine.terminal import folded, say, say_error
-from steps.store_status import (
+from steps.reporting.store_status import (
     Status,
     best_runs,
     compare_runs,
