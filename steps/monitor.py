@@ -33,8 +33,8 @@ from modelling.judging.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
 from modelling.tables.table import has_decimal_comma, read_numbers, read_table
-from steps.drift import drift_counts, in_words, log_drift
 from steps.registry.versions import get_champion
+from steps.runs.drift import drift_counts, in_words, log_drift
 from steps.step import (
     ALERT,
     DATA_SHA256,

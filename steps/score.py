@@ -34,8 +34,8 @@ from modelling.models.estimators import known_categories
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs
 from modelling.tables.stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
-from steps.drift import drift_counts, in_words, log_drift
 from steps.registry.versions import get_champion
+from steps.runs.drift import drift_counts, in_words, log_drift
 from steps.score_output import RejectWriter, ScoreWriter, check_output
 from steps.step import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION, load_parts, run_step, step_run
 from steps.table_source import check_path, fetch_table
