@@ -32,7 +32,6 @@ from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
 from modelling.tables.split import ROW_KEY
-from steps.model_digests import download_checked
 from steps.registry.journal import move_champion, read_journal, registry_lock
 from steps.registry.portability import check_travels
 from steps.registry.seen_rows import describe_seen_rows
@@ -47,6 +46,7 @@ from steps.registry.versions import (
     find_equal_version,
     unfit_columns,
 )
+from steps.runs.model_digests import download_checked
 from steps.step import (
     DATA_SHA256,
     ESTIMATOR,

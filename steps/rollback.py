@@ -13,10 +13,10 @@ from mlflow.exceptions import MlflowException
 from common.errors import InputError
 from engine.entry_point import run_command
 from modelling.recipe import Recipe
-from steps.model_digests import describe_lost_files
 from steps.registry.journal import Move, move_champion, read_journal, registry_lock, version_before
 from steps.registry.turns import wait_for_others
 from steps.registry.versions import REPLACED_VERSION, find_champion
+from steps.runs.model_digests import describe_lost_files
 from steps.step import MODEL_VERSION, VERDICT, load_parts, step_run
 
 _PASSED = ("promoted", "challenger")

@@ -38,7 +38,7 @@ from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Model, Recipe
 from modelling.tables.split import ROW_KEY
-from steps.model_digests import record_digests
+from steps.runs.model_digests import record_digests
 from steps.step import (
     DATA_SHA256,
     MODEL_DIGEST,

@@ -11,7 +11,7 @@ from mlflow.pyfunc import PyFuncModel
 
 from common.errors import InputError
 from modelling.judging.answers import PREDICTION
-from steps.model_digests import download_checked
+from steps.runs.model_digests import download_checked
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types import DataType
 
 from common.errors import InputError
-from steps.model_digests import describe_lost_files
+from steps.runs.model_digests import describe_lost_files
 from steps.step import MODEL_DIGEST
 
 CHAMPION = "champion"

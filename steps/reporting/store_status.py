@@ -27,10 +27,10 @@ from modelling.judging.metrics import (
     CUSTOM_METRICS,
     REGRESSION_METRICS,
 )
-from steps.model_digests import describe_lost_files
 from steps.registry.journal import read_journal, registry_lock
 from steps.registry.unfinished import find_unfinished, finish_or_undo, is_over
 from steps.registry.versions import CHALLENGER, CHAMPION, UNFINISHED
+from steps.runs.model_digests import describe_lost_files
 from steps.step import DATA_SHA256, VERDICT, VERDICT_REASON
 from tracking.mlflow_manager import (
     database_file,

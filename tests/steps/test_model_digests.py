@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from common.errors import InputError
-from steps.model_digests import download_checked, record_digests
+from steps.runs.model_digests import download_checked, record_digests
 
 CODE = """
 from pathlib import Path
