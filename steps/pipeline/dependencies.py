@@ -11,8 +11,8 @@ from common.values import as_value
 from engine.cache_key import Dependencies, class_code, environment_versions
 from engine.code_digests import code_digests
 from modelling.recipe import Recipe, only_parts
-from steps.reads import READS
 from steps.registry.versions import find_champion, find_equal_version
+from steps.runs.recipe_parts import READS
 from steps.step import MODEL_DIGEST
 
 # What is run, or imported by its name, beside what imports it.

@@ -52,9 +52,9 @@ from steps.pipeline.order import (
     run_steps_after_prepare,
 )
 from steps.pipeline.summary import print_summary
-from steps.reads import READS
 from steps.recording import hide_credentials
 from steps.reporting.report import StepReports
+from steps.runs.recipe_parts import READS
 from steps.sweep_report import Progress, log_figures, log_leaderboard, print_leaderboard
 from steps.sweep_trials import CONTINUED, SWEEP, Plan, SweepLoop, find_known
 from steps.trial import read_folds
