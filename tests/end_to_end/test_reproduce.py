@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from common.errors import InputError
-from steps.recorded import find_recorded
+from steps.runs.provenance_read import find_recorded
 from tests.end_to_end.git_daemon import git
 from tests.end_to_end.project_copy import Project
 

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import InputError
-from steps.recorded import find_recorded
+from steps.runs.provenance_read import find_recorded
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from common.errors import InputError
-from steps.recorded import Recorded
 from steps.recording import DIFF_FILE
+from steps.runs.provenance_read import Recorded
 
 
 @pytest.fixture
