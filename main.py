@@ -40,8 +40,8 @@ from engine.provenance.project_state import begin_provenance
 from engine.reaper import reap
 from steps.pipeline.order import UNTIL, log_origin, log_request, resolve, run_steps
 from steps.pipeline.summary import print_summary
-from steps.recording import hide_credentials
 from steps.reporting.report import StepReports
+from steps.runs.provenance_write import hide_credentials
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 
 _REPORTS = StepReports()

@@ -26,7 +26,7 @@ from engine.entry_point import note_run, run_command
 from engine.processes.guard import process_tags
 from engine.provenance.project_state import machine_tags
 from modelling.recipe import Recipe, load_recipe, only_parts
-from steps.recording import hide_credentials
+from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 from tracking.output_manager import temporary_folder, temporary_path

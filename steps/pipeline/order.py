@@ -19,8 +19,8 @@ from engine.provenance.project_state import Provenance
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
 from modelling.recipe import Recipe, load_recipe
 from steps.pipeline.dependencies import StepDependencies, code_of_pipeline
-from steps.recording import record_provenance, record_request
 from steps.registry.versions import find_champion, unfit_columns
+from steps.runs.provenance_write import record_provenance, record_request
 from steps.step import (
     DATA_SHA256,
     ESTIMATOR,

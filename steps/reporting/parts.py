@@ -30,9 +30,9 @@ from modelling.reporting.report import (
     Table,
 )
 from modelling.tables.split import ROW_KEY
-from steps.recording import GIT_DIRTY, LOCK_SHA256
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
+from steps.runs.provenance_write import GIT_DIRTY, LOCK_SHA256
 from steps.step import DATA_SHA256, IMPORTANCE, TEST_ROW_NUMBERS
 
 _MOST_BARS = 20

@@ -11,8 +11,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_
 from common.tags import TRIAL
 from modelling.judging.metrics import BASELINE_PREFIX, metrics_of
 from modelling.recipe import Recipe
-from steps.recording import REQUEST_FILE
 from steps.reporting.run_files import RunFiles
+from steps.runs.provenance_write import REQUEST_FILE
 
 PIPELINES = ("main", "sweep")
 DETAILS = "report"

@@ -22,7 +22,7 @@ from common.errors import InputError
 from common.tags import ERROR
 from engine.cache.step_cache import experiments_of
 from engine.provenance.project_state import GitState
-from steps.recording import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
+from steps.runs.provenance_write import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
 from steps.step import DATA_SHA256, download
 
 _MODEL_URI = "models:/"

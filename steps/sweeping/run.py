@@ -52,8 +52,8 @@ from steps.pipeline.order import (
     run_steps_after_prepare,
 )
 from steps.pipeline.summary import print_summary
-from steps.recording import hide_credentials
 from steps.reporting.report import StepReports
+from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
 from steps.sweep_report import Progress, log_figures, log_leaderboard, print_leaderboard
 from steps.sweep_trials import CONTINUED, SWEEP, Plan, SweepLoop, find_known

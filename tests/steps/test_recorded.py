@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from common.errors import InputError
-from steps.recording import DIFF_FILE
 from steps.runs.provenance_read import Recorded
+from steps.runs.provenance_write import DIFF_FILE
 
 
 @pytest.fixture
