@@ -44,7 +44,7 @@ from modelling.models.sklearn_wrapper import answer
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY
-from steps.step import (
+from steps.runs.step import (
     IMPORTANCE,
     MODEL_DIGEST,
     MODEL_ID,

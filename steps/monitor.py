@@ -35,7 +35,7 @@ from modelling.reporting.markdown import escape, paragraphs
 from modelling.tables.table import has_decimal_comma, read_numbers, read_table
 from steps.registry.versions import get_champion
 from steps.runs.drift import drift_counts, in_words, log_drift
-from steps.step import (
+from steps.runs.step import (
     ALERT,
     DATA_SHA256,
     DRIFT,

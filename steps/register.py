@@ -47,7 +47,7 @@ from steps.registry.versions import (
     unfit_columns,
 )
 from steps.runs.model_digests import download_checked
-from steps.step import (
+from steps.runs.step import (
     DATA_SHA256,
     ESTIMATOR,
     MODEL_DIGEST,

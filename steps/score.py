@@ -36,8 +36,16 @@ from modelling.reporting.markdown import paragraphs
 from modelling.tables.stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
 from steps.registry.versions import get_champion
 from steps.runs.drift import drift_counts, in_words, log_drift
+from steps.runs.step import (
+    DRIFT,
+    MODEL_DIGEST,
+    MODEL_ID,
+    MODEL_VERSION,
+    load_parts,
+    run_step,
+    step_run,
+)
 from steps.score_output import RejectWriter, ScoreWriter, check_output
-from steps.step import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION, load_parts, run_step, step_run
 from steps.table_source import check_path, fetch_table
 from steps.trained_model import TrainedModel, check_recent, load_trained
 from steps.whole_file import whole_file

@@ -39,7 +39,7 @@ from modelling.models.training import fit_inputs, unfitted_pipeline, unseen_inpu
 from modelling.recipe import Model, Recipe
 from modelling.tables.split import ROW_KEY
 from steps.runs.model_digests import record_digests
-from steps.step import (
+from steps.runs.step import (
     DATA_SHA256,
     MODEL_DIGEST,
     PREPARE_RUN_ID,

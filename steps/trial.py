@@ -19,7 +19,7 @@ from modelling.recipe import Recipe, only_parts
 from modelling.search.cross_validation import CrossValidation
 from modelling.tables.split import ROW_KEY
 from steps.runs.recipe_parts import READS
-from steps.step import TRAIN_TIMES, find_run, load_parts, read_rows, step_run
+from steps.runs.step import TRAIN_TIMES, find_run, load_parts, read_rows, step_run
 from tracking.mlflow_manager import log_metrics
 
 STATE = "pipeline.trial_state"

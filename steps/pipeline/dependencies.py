@@ -13,7 +13,7 @@ from engine.code_digests import code_digests
 from modelling.recipe import Recipe, only_parts
 from steps.registry.versions import find_champion, find_equal_version
 from steps.runs.recipe_parts import READS
-from steps.step import MODEL_DIGEST
+from steps.runs.step import MODEL_DIGEST
 
 # What is run, or imported by its name, beside what imports it.
 _PIPELINE = (

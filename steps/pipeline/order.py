@@ -21,7 +21,7 @@ from modelling.recipe import Recipe, load_recipe
 from steps.pipeline.dependencies import StepDependencies, code_of_pipeline
 from steps.registry.versions import find_champion, unfit_columns
 from steps.runs.provenance_write import record_provenance, record_request
-from steps.step import (
+from steps.runs.step import (
     DATA_SHA256,
     ESTIMATOR,
     MODEL_DIGEST,

@@ -10,7 +10,7 @@ from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from modelling.recipe import Recipe
 from modelling.tables.split import ROW_KEY
-from steps.step import PREPARE_RUN_ID, download, find_run
+from steps.runs.step import PREPARE_RUN_ID, download, find_run
 
 
 def describe_seen_rows(recipe: Recipe, candidate: Run, champion: ModelVersion) -> str:

@@ -23,7 +23,7 @@ from common.tags import ERROR
 from engine.cache.step_cache import experiments_of
 from engine.provenance.project_state import GitState
 from steps.runs.provenance_write import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
-from steps.step import DATA_SHA256, download
+from steps.runs.step import DATA_SHA256, download
 
 _MODEL_URI = "models:/"
 _COMMIT = re.compile("[0-9a-f]{40,64}")
