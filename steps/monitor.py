@@ -47,7 +47,7 @@ from steps.runs.step import (
     run_step,
     step_run,
 )
-from steps.table_source import fetch_table
+from steps.runs.table_source import fetch_table
 from steps.trained_model import TrainedModel, check_recent, load_trained
 from steps.webhook import post
 from tracking.artifacts_logger import log_plot, log_table

@@ -34,7 +34,7 @@ from steps.runs.step import (
     run_step,
     step_run,
 )
-from steps.table_source import fetch_table
+from steps.runs.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder, temporary_path

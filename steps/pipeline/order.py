@@ -30,7 +30,7 @@ from steps.runs.step import (
     VERDICT_REASON,
     freeze_recipe,
 )
-from steps.table_source import check_source, fetch_table
+from steps.runs.table_source import check_source, fetch_table
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
 

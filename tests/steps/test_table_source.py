@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from steps.table_source import check_path, fetch_table
+from steps.runs.table_source import check_path, fetch_table
 
 
 def refused(source, folder):
