@@ -55,7 +55,7 @@ from steps.runs.step import (
     run_step,
     step_run,
 )
-from steps.trained_model import load_trained, predict_all
+from steps.runs.trained_model import load_trained, predict_all
 from tracking.artifacts_logger import again_if_datasets_collide, log_predictions, make_dataset
 from tracking.mlflow_manager import log_metrics
 

@@ -48,7 +48,7 @@ from steps.runs.step import (
     step_run,
 )
 from steps.runs.table_source import fetch_table
-from steps.trained_model import TrainedModel, check_recent, load_trained
+from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.webhook import post
 from tracking.artifacts_logger import log_plot, log_table
 from tracking.mlflow_manager import log_metrics

@@ -6,7 +6,7 @@ import pandas as pd
 
 from modelling.judging.drift import DriftCounts, profiled_columns
 from modelling.judging.plots import plot_drift
-from steps.trained_model import TrainedModel
+from steps.runs.trained_model import TrainedModel
 from tracking.artifacts_logger import log_plot, log_table
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import save_local
