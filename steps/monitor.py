@@ -49,7 +49,7 @@ from steps.runs.step import (
 )
 from steps.runs.table_source import fetch_table
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
-from steps.webhook import post
+from steps.runs.webhook import post
 from tracking.artifacts_logger import log_plot, log_table
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import save_local, temporary_folder

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from steps.webhook import post
+from steps.runs.webhook import post
 
 PATH = "T0PSECRETPATH"
 
