@@ -15,7 +15,7 @@ from modelling.recipe import load_recipe
 from modelling.tables.stream import Batch, open_stream
 from modelling.tables.table import has_decimal_comma, read_table
 from steps import score
-from steps.score_output import RejectWriter
+from steps.scoring.output import RejectWriter
 
 PROJECT = Path(__file__).parents[2]
 WINES = load_recipe("recipes/wine_quality.yaml", PROJECT)
