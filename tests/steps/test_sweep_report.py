@@ -8,8 +8,8 @@ import pytest
 
 from modelling.search.search import Tried
 from modelling.search.space import Point
-from steps import sweep_report
-from steps.sweep_report import Progress
+from steps.sweeping import shown as sweep_report
+from steps.sweeping.shown import Progress
 
 PLAN = SimpleNamespace(
     trials=3,
