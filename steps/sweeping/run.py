@@ -55,7 +55,7 @@ from steps.pipeline.summary import print_summary
 from steps.reporting.report import StepReports
 from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
-from steps.sweep_trials import CONTINUED, SWEEP, Plan, SweepLoop, find_known
+from steps.sweeping.loop import CONTINUED, SWEEP, Plan, SweepLoop, find_known
 from steps.sweeping.shown import Progress, log_figures, log_leaderboard, print_leaderboard
 from steps.trial import read_folds
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run

@@ -18,7 +18,7 @@ from common.words import show_figure
 from engine.step_log import open_terminal
 from modelling.search.search import Tried, as_optuna, best_of
 from modelling.search.space import Point
-from steps.sweep_trials import Plan
+from steps.sweeping.loop import Plan
 from tracking.artifacts_logger import log_plot, log_report, log_table
 from tracking.output_manager import temporary_path
 

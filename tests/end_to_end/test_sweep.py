@@ -25,7 +25,7 @@ from modelling.recipe import load_recipe
 from modelling.search.search import Search
 from modelling.search.space import build_space
 from steps.sweep import sweep
-from steps.sweep_trials import POINT
+from steps.sweeping.loop import POINT
 from steps.sweeping.run import _check, _open_trials
 from steps.trial import open_trials
 

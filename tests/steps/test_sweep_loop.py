@@ -16,7 +16,7 @@ from modelling.recipe import load_recipe
 from modelling.search.pruning import is_hopeless
 from modelling.search.search import Tried, has_stalled
 from modelling.search.space import Choices, Point, Reals, Space
-from steps.sweep_trials import Known, Plan, SweepLoop
+from steps.sweeping.loop import Known, Plan, SweepLoop
 from steps.sweeping.run import _winner
 
 PROJECT = Path(__file__).parents[2]

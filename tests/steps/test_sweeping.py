@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from common.errors import InputError
-from steps.sweep_trials import CONTINUED, SWEEP
+from steps.sweeping.loop import CONTINUED, SWEEP
 from steps.sweeping.run import _continued, _find_resumed
 
 FACTS = json.dumps({"seed": 1})
