@@ -16,7 +16,7 @@ _STEPS = (
     "steps.train",
     "steps.evaluate",
     "steps.register",
-    "steps.trial",
+    "steps.sweeping.trial",
     "steps.reporting.report",
 )
 

@@ -69,7 +69,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
     hyperparameters = read_hyperparameters(context)
     if folds != "none":
         # By its name: what a trial needs besides must not make models train again.
-        trial = import_module("steps.trial")
+        trial = import_module("steps.sweeping.trial")
         trial.score_on_folds(recipe, model, prepare_run_id, folds, hyperparameters)
         return
     settings = load_parts(recipe, "train")

@@ -25,7 +25,7 @@ _PIPELINE = (
     "steps.register",
     "steps.sweep",
     "steps.train",
-    "steps.trial",
+    "steps.sweeping.trial",
 )
 
 

@@ -21,7 +21,7 @@ from engine.trial import Ended, Trial, Trials
 from modelling.recipe import Recipe
 from modelling.search.search import Search, Tried, find_rival, has_stalled
 from modelling.search.space import Point, Space
-from steps.trial import PRUNED, STATE
+from steps.sweeping.trial import PRUNED, STATE
 
 SWEEP = "pipeline.sweep"
 CONTINUED = "pipeline.sweep_continues"

@@ -57,7 +57,7 @@ from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
 from steps.sweeping.loop import CONTINUED, SWEEP, Plan, SweepLoop, find_known
 from steps.sweeping.shown import Progress, log_figures, log_leaderboard, print_leaderboard
-from steps.trial import read_folds
+from steps.sweeping.trial import read_folds
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
 
 REPORTS = StepReports()
@@ -296,7 +296,7 @@ def _place(plan: Plan, prepare: Step, run: ActiveRun) -> Place:
             "pipeline.recipe": plan.recipe.name,
             **{name: tags[name] for name in inherited if name in tags},
         },
-        function="steps.trial:open_trials",
+        function="steps.sweeping.trial:open_trials",
         setting={
             "recipe": plan.recipe.model_dump(mode="json"),
             "prepare_run_id": prepare.run_id,

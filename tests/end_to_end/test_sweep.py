@@ -27,7 +27,7 @@ from modelling.search.space import build_space
 from steps.sweep import sweep
 from steps.sweeping.loop import POINT
 from steps.sweeping.run import _check, _open_trials
-from steps.trial import open_trials
+from steps.sweeping.trial import open_trials
 
 PROJECT = Path(__file__).parents[2]
 FOLDS = 5
