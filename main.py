@@ -9,8 +9,8 @@ import os
 import sys
 
 from engine.chatter import silence_mlflow
-from engine.forkserver import PROJECT, start_forkserver
 from engine.half_built import wait_until_installed
+from engine.processes.forkserver import PROJECT, start_forkserver
 
 _STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register")
 

@@ -27,7 +27,7 @@ _MLFLOW = [sys.executable, "-m", "mlflow", "run", str(PROJECT), "--env-manager",
 _NOTHING = """
 import os, sys, time
 sys.path.insert(0, {project!r})
-from engine.forkserver import start_forkserver
+from engine.processes.forkserver import start_forkserver
 start_forkserver(["steps.prepare", "steps.train", "steps.evaluate", "steps.register"])
 import mlflow, engine.warm
 with mlflow.start_run():

@@ -32,7 +32,7 @@ import pandas as pd
 import yaml
 
 import engine.warm  # noqa: F401 - registers the backend
-from engine.forkserver import start_forkserver
+from engine.processes.forkserver import start_forkserver
 
 COLUMNS = 12
 TARGET = "target"

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import make_url
 
 from engine.dask_worker import WorkerLostError, do_trial, end_processes, find_obstacle
-from engine.forkserver import PROJECT
+from engine.processes.forkserver import PROJECT
 from engine.trial import Ended, Place, Trial
 
 _CODE = ("engine", "modelling", "steps", "tracking")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from engine.forkserver import PROJECT
+from engine.processes.forkserver import PROJECT
 from engine.processes.guard import PARENT_VARIABLE
 from engine.provenance.project_state import run_git
 

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
 
-from engine.forkserver import PROJECT, can_fork
+from engine.processes.forkserver import PROJECT, can_fork
 from engine.processes.guard import parent_variable
 from engine.trial import Ended, Place, Trial, serve
 from engine.warm import forget_the_parent

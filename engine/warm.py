@@ -35,7 +35,7 @@ from mlflow.projects.utils import (
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import end_run_unless_ended, making_a_run, one_line
-from engine.forkserver import PROJECT, can_fork
+from engine.processes.forkserver import PROJECT, can_fork
 from engine.processes.guard import parent_variable
 
 PARENT_RUN_ID = "parent_run_id"

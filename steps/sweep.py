@@ -9,7 +9,7 @@ rows, evaluated and registered.
 
 import gc
 
-from engine.forkserver import start_forkserver
+from engine.processes.forkserver import start_forkserver
 
 _STEPS = (
     "steps.prepare",

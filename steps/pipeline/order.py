@@ -14,7 +14,7 @@ from common.file_digests import text_sha256
 from common.tags import CACHE_KEY
 from common.values import parse_value, spell
 from engine.chain import Chain, Step
-from engine.forkserver import PROJECT
+from engine.processes.forkserver import PROJECT
 from engine.provenance.project_state import Provenance
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
 from modelling.recipe import Recipe, load_recipe

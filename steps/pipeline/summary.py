@@ -12,7 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from common.secrets import without_credentials
 from common.words import counted, show_figure
 from engine.chain import Step
-from engine.forkserver import PROJECT
+from engine.processes.forkserver import PROJECT
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.judging.metrics import BASELINE_PREFIX
 from steps.pipeline.order import Request

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from common.errors import InputError
 from engine.code_digests import imported_packages, is_installed
-from engine.forkserver import PROJECT
+from engine.processes.forkserver import PROJECT
 
 _LOAD = """
 import sys

@@ -20,7 +20,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NOTE
 from common.user_cache import writable_cache
 from engine.chain import Step
 from engine.failures import one_line
-from engine.forkserver import PROJECT, can_fork
+from engine.processes.forkserver import PROJECT, can_fork
 from engine.warm import start_beside
 from modelling.reporting.poster import as_png, as_svg
 from modelling.reporting.report import Report, render_report

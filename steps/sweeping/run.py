@@ -32,8 +32,8 @@ from engine.cache.step_cache import StepCache, experiments_of
 from engine.chain import Chain, Step
 from engine.entry_point import note_run
 from engine.failures import StepError
-from engine.forkserver import PROJECT
 from engine.local_trials import LocalTrials
+from engine.processes.forkserver import PROJECT
 from engine.processes.guard import process_tags, when_interrupted
 from engine.provenance.project_state import begin_provenance
 from engine.reaper import reap

@@ -27,7 +27,7 @@ from mlflow.projects.backend import local
 from mlflow.projects.submitted_run import LocalSubmittedRun
 from mlflow.projects.utils import get_run_env_vars
 
-from engine.forkserver import PROJECT, start_forkserver
+from engine.processes.forkserver import PROJECT, start_forkserver
 
 _NEEDED = ("draft_recipe", "prepare", "train", "sweeping", "trial", "evaluate", "register",
             "rollback", "score", "monitor", "reproduce")  # fmt: skip

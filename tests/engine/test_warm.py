@@ -16,7 +16,7 @@ PROBE = "tests/engine/probe.py"
 _SCRIPT = """
 import os, sys, threading
 from pathlib import Path
-from engine.forkserver import start_forkserver
+from engine.processes.forkserver import start_forkserver
 
 if __name__ == "__main__":
     start_forkserver(["numpy"])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from engine.forkserver import PROJECT
+from engine.processes.forkserver import PROJECT
 
 SHOW = "import os, sys, steps; print(os.environ.get('GOMP_SPINCOUNT'), 'sklearn' in sys.modules)"
 
