@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.code_digests import code_digests
 from engine.no_account import survive_without_account
-from engine.preload import MODULES_VARIABLE
+from engine.processes.preload import MODULES_VARIABLE
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -34,7 +34,9 @@ def start_forkserver(modules: Sequence[str]) -> None:
     os.environ[MODULES_VARIABLE] = " ".join(modules)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), before.get("PYTHONPATH", "")])
     try:
-        multiprocessing.get_context("forkserver").set_forkserver_preload(["engine.preload"])
+        multiprocessing.get_context("forkserver").set_forkserver_preload(
+            ["engine.processes.preload"]
+        )
         forkserver.ensure_running()
     finally:
         os.environ.clear()
