@@ -31,7 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from common.errors import InputError
 from engine.failures import one_line
-from engine.no_account import survive_without_account
+from engine.processes.no_account import survive_without_account
 from engine.terminal import folded, say, say_error
 from steps.reporting.store_status import (
     Status,

@@ -61,7 +61,7 @@ fi
 read -r is_new store < <(PYTHONPATH=$project MLFLOW_LOGGING_LEVEL=ERROR "${python[@]}" -c '
 import sys
 from engine.failures import one_line
-from engine.no_account import survive_without_account
+from engine.processes.no_account import survive_without_account
 from tracking.mlflow_manager import database_file, init_mlflow, locate_store
 try:
     survive_without_account()

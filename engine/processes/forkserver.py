@@ -11,7 +11,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 from engine.code_digests import code_digests
-from engine.no_account import survive_without_account
+from engine.processes.no_account import survive_without_account
 from engine.processes.preload import MODULES_VARIABLE
 
 PROJECT = Path(__file__).resolve().parent.parent

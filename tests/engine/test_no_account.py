@@ -7,7 +7,7 @@ import tempfile
 import pytest
 
 from common.user_cache import user_cache
-from engine.no_account import survive_without_account
+from engine.processes.no_account import survive_without_account
 
 
 @pytest.fixture
