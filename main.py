@@ -9,8 +9,8 @@ import os
 import sys
 
 from engine.chatter import silence_mlflow
-from engine.half_built import wait_until_installed
 from engine.processes.forkserver import PROJECT, start_forkserver
+from engine.processes.half_built import wait_until_installed
 
 _STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register")
 

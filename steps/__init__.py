@@ -8,8 +8,8 @@ if sys.argv[0] == "-m":  # an entry point, whose imports are to be kept: no need
     gc.disable()
 
 from engine.chatter import silence_mlflow
-from engine.half_built import wait_until_installed
 from engine.processes.forkserver import PROJECT
+from engine.processes.half_built import wait_until_installed
 
 if "OMP_WAIT_POLICY" not in os.environ:
     # Read when OpenMP is loaded. A thread that waits for another looks for microseconds, not for

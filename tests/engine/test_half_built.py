@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import half_built
+from engine.processes import half_built
 
 LOCK = """\
 Numpy==2.0 \\
