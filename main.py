@@ -36,8 +36,8 @@ from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import note_run, run_command
 from engine.failures import StepError
 from engine.processes.guard import process_tags
+from engine.processes.reaper import reap
 from engine.provenance.project_state import begin_provenance
-from engine.reaper import reap
 from steps.pipeline.order import UNTIL, log_origin, log_request, resolve, run_steps
 from steps.pipeline.summary import print_summary
 from steps.reporting.report import StepReports

@@ -20,7 +20,7 @@ from common.errors import InputError, unknown_name
 from common.secrets import without_credentials
 from common.tags import CPU, HOST, PID, PROCESS_STARTED
 from engine.failures import one_line
-from engine.reaper import find_stale_runs, reap
+from engine.processes.reaper import find_stale_runs, reap
 from modelling.judging.metrics import (
     BASELINE_PREFIX,
     BINARY_METRICS,

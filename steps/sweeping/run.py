@@ -35,8 +35,8 @@ from engine.failures import StepError
 from engine.local_trials import LocalTrials
 from engine.processes.forkserver import PROJECT
 from engine.processes.guard import process_tags, when_interrupted
+from engine.processes.reaper import reap
 from engine.provenance.project_state import begin_provenance
-from engine.reaper import reap
 from engine.trial import Place, Trials
 from modelling.judging.metrics import metrics_of
 from modelling.recipe import only_parts

@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.tags import ERROR, HOST
 from engine.processes.guard import process_tags
-from engine.reaper import find_stale_runs, reap
+from engine.processes.reaper import find_stale_runs, reap
 
 
 def test_a_run_of_another_host_ends_when_that_host_is_said_to_be_gone(
