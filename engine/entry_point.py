@@ -21,8 +21,8 @@ from engine.failures import (
     making_a_run,
     one_line,
 )
-from engine.leftovers import remove_what_mlflow_leaves
 from engine.processes.guard import PARENT_VARIABLE, Guard, end_children, end_servers
+from engine.processes.leftovers import remove_what_mlflow_leaves
 from engine.processes.no_account import survive_without_account
 from engine.step_log import StepLog
 from engine.terminal import outlive_the_terminal, say_error

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.leftovers import vanishing_folder
+from engine.processes.leftovers import vanishing_folder
 
 PROJECT = Path(__file__).parents[2]
 
 HOLD = """
 import sys, time
-from engine.leftovers import vanishing_folder
+from engine.processes.leftovers import vanishing_folder
 with vanishing_folder() as folder:
     (folder / "file").write_text("x")
     print(folder, flush=True)
