@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock
 
 from common.user_cache import user_cache
-from engine.cache_key import environment_versions
+from engine.cache.key import environment_versions
 
 _COMPLETE = ".complete"
 _DECORATION = re.compile(r"[^\x20-\x7e]+")  # with which uv draws its errors

@@ -25,7 +25,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from common.words import show_figure
-from engine.cache_key import in_words
+from engine.cache.key import in_words
 from modelling.judging.answers import encode_targets, find_classes, read_answers
 from modelling.judging.gate import Comparison, check_finite, check_thresholds, compare_with_champion
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of

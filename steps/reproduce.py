@@ -30,7 +30,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from common.errors import InputError
 from common.file_digests import file_sha256, text_sha256
 from common.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
-from engine.cache_key import environment_versions, locked_requirements
+from engine.cache.key import environment_versions, locked_requirements
 from engine.chain import newest_failed_child
 from engine.checkout import check_out
 from engine.entry_point import note_run, run_command

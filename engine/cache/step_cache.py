@@ -23,7 +23,7 @@ from mlflow.utils.uri import is_local_uri
 
 from common.file_digests import file_sha256
 from common.tags import CACHE_KEY, RERUN_REASON
-from engine.cache_key import Dependencies, in_words
+from engine.cache.key import Dependencies, in_words
 
 _OUTPUTS = "pipeline.outputs"
 _STEP = "pipeline.cache_step"

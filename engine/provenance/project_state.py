@@ -19,7 +19,7 @@ import threadpoolctl
 
 from common.secrets import why_secret, without_credentials
 from common.tags import BLAS, CPU, PLATFORM, PYTHON, THREADS
-from engine.cache_key import environment_versions
+from engine.cache.key import environment_versions
 
 LARGEST_FILE = 1_000_000
 LARGEST_DIFF = 10_000_000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cache_key import Dependencies, class_code, environment_versions, in_words
+from engine.cache.key import Dependencies, class_code, environment_versions, in_words
 
 PROJECT = Path(__file__).parents[2]
 

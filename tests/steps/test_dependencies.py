@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import cache_key, code_digests
+from engine import code_digests
+from engine.cache import key as cache_key
 from modelling.recipe import load_recipe
 from steps.pipeline.dependencies import StepDependencies
 
