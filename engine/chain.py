@@ -15,9 +15,9 @@ from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.exceptions import ExecutionException
 
 from common.tags import ERROR, OUTPUT_DIGEST
+from engine.cache.code_digests import edited_files
 from engine.cache.key import Dependencies, in_words
 from engine.cache.step_cache import StepCache
-from engine.code_digests import edited_files
 from engine.failures import StepError, end_run_unless_ended
 from engine.processes.guard import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE, read_log

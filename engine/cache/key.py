@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from engine.code_digests import code_digests, import_folder, imported_packages, is_installed
+from engine.cache.code_digests import code_digests, import_folder, imported_packages, is_installed
 
 _MOST_REASONS = 3
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")

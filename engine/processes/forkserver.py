@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
-from engine.code_digests import code_digests
+from engine.cache.code_digests import code_digests
 from engine.processes.no_account import survive_without_account
 from engine.processes.preload import MODULES_VARIABLE
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from common.file_digests import text_sha256
 from common.values import as_value
+from engine.cache.code_digests import code_digests
 from engine.cache.key import Dependencies, class_code, environment_versions
-from engine.code_digests import code_digests
 from modelling.recipe import Recipe, only_parts
 from steps.registry.versions import find_champion, find_equal_version
 from steps.runs.recipe_parts import READS

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from common.errors import InputError
-from engine.code_digests import imported_packages, is_installed
+from engine.cache.code_digests import imported_packages, is_installed
 from engine.processes.forkserver import PROJECT
 
 _LOAD = """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import code_digests as module
-from engine.code_digests import code_digests
+from engine.cache import code_digests as module
+from engine.cache.code_digests import code_digests
 
 PROJECT = Path(__file__).parents[2]
 

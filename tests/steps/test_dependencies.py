@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import code_digests
+from engine.cache import code_digests
 from engine.cache import key as cache_key
 from modelling.recipe import load_recipe
 from steps.pipeline.dependencies import StepDependencies
