@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from engine.dask_worker import WorkerLostError, do_trial, end_processes, find_obstacle
 from engine.processes.forkserver import PROJECT
-from engine.trial import Ended, Place, Trial
+from engine.trials.trial import Ended, Place, Trial
 
 _CODE = ("engine", "modelling", "steps", "tracking")
 _OTHERS = ("conda.yaml", "requirements.lock")

@@ -34,11 +34,11 @@ def do_trial(archive: str, place: bytes, trial: bytes) -> bytes:
 
     Args:
         archive: name of the ZIP file with the project's code.
-        place: an `engine.trial.Place`, pickled, as the process reads it.
-        trial: an `engine.trial.Trial`, likewise.
+        place: an `engine.trials.trial.Place`, pickled, as the process reads it.
+        trial: an `engine.trials.trial.Trial`, likewise.
 
     Returns:
-        An `engine.trial.Ended`, pickled.
+        An `engine.trials.trial.Ended`, pickled.
 
     Raises:
         WorkerLostError: the process ended first.
@@ -148,7 +148,7 @@ def _unpack(archive: str) -> str:
 
 def _serve(descriptor: int) -> None:
     """The process itself: reads its place, then does the trials that come."""
-    engine_trial = import_module("engine.trial")
+    engine_trial = import_module("engine.trials.trial")
     connection = Connection(descriptor)
     try:
         place = connection.recv()

@@ -10,7 +10,7 @@ from typing import cast
 
 from engine.processes.forkserver import PROJECT, can_fork
 from engine.processes.guard import parent_variable
-from engine.trial import Ended, Place, Trial, serve
+from engine.trials.trial import Ended, Place, Trial, serve
 from engine.warm import forget_the_parent
 
 _SECONDS_TO_END = 5

@@ -17,7 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from common.tags import CACHE_KEY, ERROR, TRIAL
 from common.values import as_value
 from engine.failures import end_run_unless_ended
-from engine.trial import Ended, Trial, Trials
+from engine.trials.trial import Ended, Trial, Trials
 from modelling.recipe import Recipe
 from modelling.search.search import Search, Tried, find_rival, has_stalled
 from modelling.search.space import Point, Space

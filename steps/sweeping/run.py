@@ -37,7 +37,7 @@ from engine.processes.forkserver import PROJECT
 from engine.processes.guard import process_tags, when_interrupted
 from engine.processes.reaper import reap
 from engine.provenance.project_state import begin_provenance
-from engine.trial import Place, Trials
+from engine.trials.trial import Place, Trials
 from modelling.judging.metrics import metrics_of
 from modelling.recipe import only_parts
 from modelling.search.search import Tried, best_of, choose_sampler, count_trials

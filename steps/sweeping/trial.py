@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from common.errors import InputError
 from common.words import show_figure
-from engine.trial import Figures, Work
+from engine.trials.trial import Figures, Work
 from modelling.recipe import Recipe, only_parts
 from modelling.search.cross_validation import CrossValidation
 from modelling.tables.split import ROW_KEY

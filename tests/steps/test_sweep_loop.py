@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from engine.trial import Ended
+from engine.trials.trial import Ended
 from modelling.recipe import load_recipe
 from modelling.search.pruning import is_hopeless
 from modelling.search.search import Tried, has_stalled
