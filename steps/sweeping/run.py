@@ -32,11 +32,11 @@ from engine.cache.step_cache import StepCache, experiments_of
 from engine.chain import Chain, Step
 from engine.entry_point import note_run
 from engine.failures import StepError
-from engine.local_trials import LocalTrials
 from engine.processes.forkserver import PROJECT
 from engine.processes.guard import process_tags, when_interrupted
 from engine.processes.reaper import reap
 from engine.provenance.project_state import begin_provenance
+from engine.trials.local_trials import LocalTrials
 from engine.trials.trial import Place, Trials
 from modelling.judging.metrics import metrics_of
 from modelling.recipe import only_parts
