@@ -104,7 +104,7 @@ def _open_trials(options: Mapping[str, Any], count: int) -> Trials:
     jobs = _whole_number("jobs", options["jobs"], "auto") or cores or 1
     if options["scheduler"] == "none":
         return LocalTrials(min(jobs, count))
-    from engine.dask_trials import DaskTrials
+    from engine.trials.dask_trials import DaskTrials
 
     return DaskTrials(options["scheduler"], _SAME_ON_WORKERS, mlflow.get_tracking_uri())
 

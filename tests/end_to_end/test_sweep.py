@@ -17,7 +17,7 @@ import mlflow
 import psutil
 import pytest
 
-import engine.dask_trials
+import engine.trials.dask_trials
 from common.errors import InputError
 from engine.command_line import read_hyperparameters
 from engine.failures import one_line
@@ -208,7 +208,7 @@ def _check_command(*parameters):
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_in_one_line(parameters, words, monkeypatch):
-    monkeypatch.setattr(engine.dask_trials, "_SECONDS_TO_ANSWER", 1)
+    monkeypatch.setattr(engine.trials.dask_trials, "_SECONDS_TO_ANSWER", 1)
     with pytest.raises((InputError, OSError, click.UsageError)) as caught:
         _check_command(*parameters)
     assert [word for word in words if word not in one_line(caught.value)] == []
