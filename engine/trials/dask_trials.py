@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-from engine.dask_worker import WorkerLostError, do_trial, end_processes, find_obstacle
 from engine.processes.forkserver import PROJECT
+from engine.trials.dask_worker import WorkerLostError, do_trial, end_processes, find_obstacle
 from engine.trials.trial import Ended, Place, Trial
 
 _CODE = ("engine", "modelling", "steps", "tracking")

@@ -103,7 +103,7 @@ class _Process:
         environment = {**os.environ, **parent}
         environment.pop("MLFLOW_RUN_ID", None)
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "engine.dask_worker", str(theirs.fileno())],
+            [sys.executable, "-m", "engine.trials.dask_worker", str(theirs.fileno())],
             cwd=_unpack(archive),
             env=environment,
             pass_fds=[theirs.fileno()],
