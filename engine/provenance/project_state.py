@@ -33,7 +33,7 @@ class GitState:
     commit: of HEAD; branch: None if none is checked out; remote: the URL of origin, or of the first
     remote, without credentials; folder: the project's, from the root of the repository (`.` for the
     root itself); changed and untracked: its files that are not as in the commit, from that root;
-    with those of its code that Git does not look at (`engine.code_in_git`).
+    with those of its code that Git does not look at (`engine.provenance.code_in_git`).
     """
 
     commit: str

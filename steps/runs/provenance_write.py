@@ -16,7 +16,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from common.secrets import without_credentials
-from engine.code_in_git import with_code
+from engine.provenance.code_in_git import with_code
 from engine.provenance.project_state import GitState, Provenance, write_diff
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_path
