@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.checkout import check_out
+from engine.provenance.checkout import check_out
 from engine.provenance.project_state import read_git, write_diff
 from tests.end_to_end.git_daemon import git
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.checkout import check_out
+from engine.provenance.checkout import check_out
 from engine.provenance.code_in_git import with_code
 from engine.provenance.project_state import read_git, write_diff
 from tests.end_to_end.git_daemon import git
