@@ -34,11 +34,11 @@ from engine.cache.key import environment_versions, locked_requirements
 from engine.chain import newest_failed_child
 from engine.entry_point import note_run, run_command
 from engine.failures import FindingError, StepError
-from engine.locked import locked_python
 from engine.processes.forkserver import PROJECT
 from engine.processes.guard import environment_variables, parent_variable, process_tags
 from engine.processes.leftovers import vanishing_folder
 from engine.provenance.checkout import check_out
+from engine.provenance.locked import locked_python
 from engine.provenance.project_state import machine_tags
 from engine.step_log import last_words
 from modelling.judging.comparison import (
