@@ -21,7 +21,7 @@ if __name__ == "__main__":
     if "local" not in sys.argv:
         # First of all: it imports what the steps need while this process does its own imports.
         start_forkserver(_STEPS)
-    import engine.processes.guard  # it notes who started this process, who may be gone after the imports
+    import engine.processes.guard  # it notes who started this process, who may be gone soon
 
 import logging
 

@@ -326,7 +326,8 @@ class Metrics(Section):
     """What the gate, the champion and a sweep go by. If not said: rmse for a regression, roc_auc
     for a classification."""
     custom: tuple[str, ...] = ()
-    """Functions of modelling/judging/metrics.py that are computed besides, such as `within_half_point`."""
+    """Functions of modelling/judging/metrics.py that are computed besides, such as
+    `within_half_point`."""
     business_score: BusinessScore | None = None
     """Makes the metric of this name: the mean worth of a row."""
 

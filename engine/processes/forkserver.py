@@ -14,7 +14,7 @@ from engine.cache.code_digests import code_digests
 from engine.processes.no_account import survive_without_account
 from engine.processes.preload import MODULES_VARIABLE
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def can_fork() -> bool:

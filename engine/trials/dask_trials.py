@@ -18,7 +18,7 @@ from engine.processes.forkserver import PROJECT
 from engine.trials.dask_worker import WorkerLostError, do_trial, end_processes, find_obstacle
 from engine.trials.trial import Ended, Place, Trial
 
-_CODE = ("engine", "modelling", "steps", "tracking")
+_CODE = ("common", "engine", "modelling", "steps", "tracking")
 _OTHERS = ("conda.yaml", "requirements.lock")
 _SECONDS_TO_ANSWER = 10
 _AT_ONCE_FOR_EACH_THREAD = 2  # one that is done, and one that waits on the worker

@@ -64,7 +64,8 @@ def test_children_end_with_theirs_and_even_if_they_do_not_want_to(monkeypatch):
 
 def test_a_parent_that_goes_during_the_imports_is_missed():
     guarded = (
-        "import engine.processes.guard as p, os, time; print(os.getpid(), flush=True); time.sleep(1); "
+        "import engine.processes.guard as p, os, time; "
+        "print(os.getpid(), flush=True); time.sleep(1); "
         "p.Guard(lambda reason, code, gone: os._exit(code)).__enter__(); time.sleep(60)"
     )
     command = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {guarded!r}])"
