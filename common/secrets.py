@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import PurePosixPath
+from urllib.parse import parse_qsl, urlsplit
 
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
 _WORD = r"(?:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key|private_?key|credential)"
@@ -30,6 +31,8 @@ _UNQUOTED = re.compile(
     rf"""^[+\- ]*[\w.-]*{_WORD}[\w.-]*\s*[:=]\s*[^\s"'(){{}}\[\]$<>#]{{{_SHORTEST},}}\s*$""",
     re.IGNORECASE | re.MULTILINE,
 )
+_URI_KEYS = re.compile(r"(?i)(.*(signature|token|password|secret|credential|api_?key)|sig)")
+_URI_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 
 def without_credentials(text: str) -> str:
@@ -75,3 +78,19 @@ def why_secret(name: str, content: bytes) -> str | None:
     if found or any(value in text for value in _secret_values()):
         return "may hold a secret, by its content"
     return None
+
+
+def holds_secret(uri: str) -> bool:
+    """Says whether a URI has a password before its host, or a signature or key in its query.
+
+    A variable of the environment in its place, as `$PASSWORD`, is no secret.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return "://" in uri and "@" in uri
+    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    if not colon and parts.scheme in ("http", "https"):
+        password = user  # a token, as the servers of Git take them
+    values = [value for name, value in parse_qsl(parts.query) if _URI_KEYS.fullmatch(name)]
+    return any(value and not _URI_VARIABLE.fullmatch(value) for value in (password, *values))

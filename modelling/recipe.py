@@ -27,8 +27,8 @@ from pydantic import (
 )
 
 from common.errors import InputError, unknown_name
+from common.secrets import holds_secret
 from modelling.models.formulas import columns_of
-from modelling.secret_uris import holds_secret
 
 
 class Section(BaseModel):

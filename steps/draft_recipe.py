@@ -19,7 +19,8 @@ from engine.entry_point import run_command
 from modelling.drafting.column_look import show
 from modelling.drafting.draft import Draft, draft_recipe, recipe_name, render_draft
 from modelling.tables.table import read_table
-from steps.runs.step import DATA_SHA256, named_run
+from steps.runs.names import DATA_SHA256
+from steps.runs.step import named_run
 from steps.runs.table_source import check_path, fetch_table
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder

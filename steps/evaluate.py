@@ -44,17 +44,9 @@ from modelling.models.sklearn_wrapper import answer
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY
-from steps.runs.step import (
-    IMPORTANCE,
-    MODEL_DIGEST,
-    MODEL_ID,
-    PREPARE_RUN_ID,
-    find_run,
-    load_parts,
-    read_rows,
-    run_step,
-    step_run,
-)
+from steps.runs.artifacts import find_run, read_rows
+from steps.runs.names import IMPORTANCE, MODEL_DIGEST, MODEL_ID, PREPARE_RUN_ID
+from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.trained_model import load_trained, predict_all
 from tracking.artifacts_logger import again_if_datasets_collide, log_predictions, make_dataset
 from tracking.mlflow_manager import log_metrics

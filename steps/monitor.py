@@ -34,19 +34,10 @@ from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
 from modelling.tables.table import has_decimal_comma, read_numbers, read_table
 from steps.registry.versions import get_champion
+from steps.runs.artifacts import find_run
 from steps.runs.drift import drift_counts, in_words, log_drift
-from steps.runs.step import (
-    ALERT,
-    DATA_SHA256,
-    DRIFT,
-    MODEL_DIGEST,
-    MODEL_ID,
-    MODEL_VERSION,
-    find_run,
-    load_parts,
-    run_step,
-    step_run,
-)
+from steps.runs.names import ALERT, DATA_SHA256, DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION
+from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.table_source import fetch_table
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.webhook import post

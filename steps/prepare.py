@@ -26,14 +26,8 @@ from modelling.tables.table import (
     read_table,
     read_time,
 )
-from steps.runs.step import (
-    DATA_SHA256,
-    TEST_ROW_NUMBERS,
-    TRAIN_TIMES,
-    load_parts,
-    run_step,
-    step_run,
-)
+from steps.runs.names import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_TIMES
+from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics

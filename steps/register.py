@@ -46,8 +46,9 @@ from steps.registry.versions import (
     find_equal_version,
     unfit_columns,
 )
+from steps.runs.artifacts import download, find_run
 from steps.runs.model_digests import download_checked
-from steps.runs.step import (
+from steps.runs.names import (
     DATA_SHA256,
     ESTIMATOR,
     MODEL_DIGEST,
@@ -56,12 +57,8 @@ from steps.runs.step import (
     PREPARE_RUN_ID,
     VERDICT,
     VERDICT_REASON,
-    download,
-    find_run,
-    load_parts,
-    run_step,
-    step_run,
 )
+from steps.runs.step import load_parts, run_step, step_run
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
 

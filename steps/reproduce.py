@@ -55,9 +55,10 @@ from modelling.judging.comparison import (
     judge,
 )
 from modelling.tables.split import ROW_KEY
+from steps.runs.artifacts import download
+from steps.runs.names import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON
 from steps.runs.provenance_read import Recorded, find_recorded, step_of
 from steps.runs.provenance_write import PROVENANCE_FILE, hide_credentials
-from steps.runs.step import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON, download
 from steps.runs.table_source import fetch_table
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run

@@ -17,7 +17,8 @@ from steps.registry.journal import Move, move_champion, read_journal, registry_l
 from steps.registry.turns import wait_for_others
 from steps.registry.versions import REPLACED_VERSION, find_champion
 from steps.runs.model_digests import describe_lost_files
-from steps.runs.step import MODEL_VERSION, VERDICT, load_parts, step_run
+from steps.runs.names import MODEL_VERSION, VERDICT
+from steps.runs.step import load_parts, step_run
 
 _PASSED = ("promoted", "challenger")
 

@@ -36,15 +36,8 @@ from modelling.reporting.markdown import paragraphs
 from modelling.tables.stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
 from steps.registry.versions import get_champion
 from steps.runs.drift import drift_counts, in_words, log_drift
-from steps.runs.step import (
-    DRIFT,
-    MODEL_DIGEST,
-    MODEL_ID,
-    MODEL_VERSION,
-    load_parts,
-    run_step,
-    step_run,
-)
+from steps.runs.names import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION
+from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.table_source import check_path, fetch_table
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.scoring.output import RejectWriter, ScoreWriter, check_output

@@ -38,18 +38,10 @@ from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Model, Recipe
 from modelling.tables.split import ROW_KEY
+from steps.runs.artifacts import find_run, read_rows
 from steps.runs.model_digests import record_digests
-from steps.runs.step import (
-    DATA_SHA256,
-    MODEL_DIGEST,
-    PREPARE_RUN_ID,
-    TRAIN_TIMES,
-    find_run,
-    load_parts,
-    read_rows,
-    run_step,
-    step_run,
-)
+from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID, TRAIN_TIMES
+from steps.runs.step import load_parts, run_step, step_run
 from tracking.artifacts_logger import log_config, log_model
 from tracking.mlflow_manager import configure_autologging, log_metrics, log_params
 from tracking.output_manager import save_local, temporary_path

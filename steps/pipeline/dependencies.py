@@ -12,8 +12,8 @@ from engine.cache.code_digests import code_digests
 from engine.cache.key import Dependencies, class_code, environment_versions
 from modelling.recipe import Recipe, only_parts
 from steps.registry.versions import find_champion, find_equal_version
+from steps.runs.names import MODEL_DIGEST
 from steps.runs.recipe_parts import READS
-from steps.runs.step import MODEL_DIGEST
 
 # What is run, or imported by its name, beside what imports it.
 _PIPELINE = (

@@ -20,16 +20,16 @@ from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of, t
 from modelling.recipe import Recipe, load_recipe
 from steps.pipeline.dependencies import StepDependencies, code_of_pipeline
 from steps.registry.versions import find_champion, unfit_columns
-from steps.runs.provenance_write import record_provenance, record_request
-from steps.runs.step import (
+from steps.runs.names import (
     DATA_SHA256,
     ESTIMATOR,
     MODEL_DIGEST,
     MODEL_VERSION,
     VERDICT,
     VERDICT_REASON,
-    freeze_recipe,
 )
+from steps.runs.provenance_write import record_provenance, record_request
+from steps.runs.step import freeze_recipe
 from steps.runs.table_source import check_source, fetch_table
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params

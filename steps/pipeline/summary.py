@@ -18,7 +18,7 @@ from modelling.judging.metrics import BASELINE_PREFIX
 from steps.pipeline.order import Request
 from steps.reporting.advice import advise
 from steps.reporting.report import REPORT
-from steps.runs.step import MODEL_VERSION, VERDICT, VERDICT_REASON
+from steps.runs.names import MODEL_VERSION, VERDICT, VERDICT_REASON
 
 _COLOURS = {"promoted": "green", "challenger": "yellow", "rejected": "red"}
 

@@ -10,7 +10,8 @@ from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from modelling.recipe import Recipe
 from modelling.tables.split import ROW_KEY
-from steps.runs.step import PREPARE_RUN_ID, download, find_run
+from steps.runs.artifacts import download, find_run
+from steps.runs.names import PREPARE_RUN_ID
 
 
 def describe_seen_rows(recipe: Recipe, candidate: Run, champion: ModelVersion) -> str:

@@ -12,7 +12,7 @@ from mlflow.types import DataType
 
 from common.errors import InputError
 from steps.runs.model_digests import describe_lost_files
-from steps.runs.step import MODEL_DIGEST
+from steps.runs.names import MODEL_DIGEST
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"

@@ -16,7 +16,7 @@ from steps.reporting.parts import (
 )
 from steps.reporting.runs import PipelineRuns
 from steps.reporting.verdict import read_facts, read_failure, read_steps, read_verdict
-from steps.runs.step import VERDICT
+from steps.runs.names import VERDICT
 
 
 def collect_report(runs: PipelineRuns) -> Report:

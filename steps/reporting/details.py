@@ -17,7 +17,7 @@ from modelling.tables.profile import compare_sides, read_sample, table_report
 from modelling.tables.split import ROW_KEY
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS
-from steps.runs.step import download
+from steps.runs.artifacts import download
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_folder
 

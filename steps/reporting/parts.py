@@ -32,8 +32,8 @@ from modelling.reporting.report import (
 from modelling.tables.split import ROW_KEY
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
+from steps.runs.names import DATA_SHA256, IMPORTANCE, TEST_ROW_NUMBERS
 from steps.runs.provenance_write import GIT_DIRTY, LOCK_SHA256
-from steps.runs.step import DATA_SHA256, IMPORTANCE, TEST_ROW_NUMBERS
 
 _MOST_BARS = 20
 _MOST_COLUMNS = 8

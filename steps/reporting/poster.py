@@ -7,7 +7,7 @@ from modelling.judging.metrics import BASELINE_PREFIX, metrics_of
 from modelling.reporting.poster import Card, Shape, draw_poster
 from modelling.reporting.report import Bar, Bars, Fact, Report, show_metric, show_seconds
 from steps.reporting.runs import PipelineRuns
-from steps.runs.step import MODEL_VERSION, VERDICT
+from steps.runs.names import MODEL_VERSION, VERDICT
 
 _SENSE = {1: "more is better", -1: "less is better", 0: ""}
 _ALIASES = {"promoted": "champion", "challenger": "challenger"}

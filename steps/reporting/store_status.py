@@ -31,7 +31,7 @@ from steps.registry.journal import read_journal, registry_lock
 from steps.registry.unfinished import find_unfinished, finish_or_undo, is_over
 from steps.registry.versions import CHALLENGER, CHAMPION, UNFINISHED
 from steps.runs.model_digests import describe_lost_files
-from steps.runs.step import DATA_SHA256, VERDICT, VERDICT_REASON
+from steps.runs.names import DATA_SHA256, VERDICT, VERDICT_REASON
 from tracking.mlflow_manager import (
     database_file,
     init_mlflow,

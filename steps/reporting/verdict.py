@@ -10,7 +10,7 @@ from modelling.reporting.graph import StepState
 from modelling.reporting.report import Fact, Failure, show_metric
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns, place
-from steps.runs.step import MODEL_VERSION, VERDICT, VERDICT_REASON
+from steps.runs.names import MODEL_VERSION, VERDICT, VERDICT_REASON
 
 _USUAL = ("prepare", "train", "evaluate", "register")
 _LOG_LINES = 40

@@ -22,8 +22,9 @@ from common.errors import InputError
 from common.tags import ERROR
 from engine.cache.step_cache import experiments_of
 from engine.provenance.project_state import GitState
+from steps.runs.artifacts import download
+from steps.runs.names import DATA_SHA256
 from steps.runs.provenance_write import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
-from steps.runs.step import DATA_SHA256, download
 
 _MODEL_URI = "models:/"
 _COMMIT = re.compile("[0-9a-f]{40,64}")

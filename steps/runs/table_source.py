@@ -10,8 +10,7 @@ import requests
 from mlflow.exceptions import MlflowException
 
 from common.errors import InputError
-from common.secrets import without_credentials
-from modelling.secret_uris import holds_secret
+from common.secrets import holds_secret, without_credentials
 
 _OF_MLFLOW = "/mlflow-artifacts/"
 _SECONDS_TO_ANSWER = 60

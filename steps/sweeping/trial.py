@@ -18,8 +18,10 @@ from engine.trials.trial import Figures, Work
 from modelling.recipe import Recipe, only_parts
 from modelling.search.cross_validation import CrossValidation
 from modelling.tables.split import ROW_KEY
+from steps.runs.artifacts import find_run, read_rows
+from steps.runs.names import TRAIN_TIMES
 from steps.runs.recipe_parts import READS
-from steps.runs.step import TRAIN_TIMES, find_run, load_parts, read_rows, step_run
+from steps.runs.step import load_parts, step_run
 from tracking.mlflow_manager import log_metrics
 
 STATE = "pipeline.trial_state"

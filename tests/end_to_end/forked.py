@@ -29,8 +29,8 @@ from mlflow.projects.utils import get_run_env_vars
 
 from engine.processes.forkserver import PROJECT, start_forkserver
 
-_NEEDED = ("draft_recipe", "prepare", "train", "sweeping.run", "sweeping.trial", "evaluate", "register",
-            "rollback", "score", "monitor", "reproduce")  # fmt: skip
+_NEEDED = ("draft_recipe", "prepare", "train", "sweeping.run", "sweeping.trial", "evaluate",
+            "register", "rollback", "score", "monitor", "reproduce")  # fmt: skip
 _OURS = ("main", "steps", "modelling", "tracking", "engine", "common")
 _LONGEST_SECONDS = 600
 

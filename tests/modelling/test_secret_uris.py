@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelling.secret_uris import holds_secret
+from common.secrets import holds_secret
 
 
 @pytest.mark.parametrize(

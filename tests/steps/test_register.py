@@ -9,7 +9,7 @@ from common.tags import OUTPUT_DIGEST
 from modelling.judging.gate import Comparison
 from steps.register import _champion_evaluation, _compare, _compared
 from steps.registry.versions import CHAMPION, find_champion
-from steps.runs.step import MODEL_DIGEST, PREPARE_RUN_ID
+from steps.runs.names import MODEL_DIGEST, PREPARE_RUN_ID
 
 WINES = SimpleNamespace(name="wines")
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from common.errors import InputError
-from steps.runs.step import find_run
+from steps.runs.artifacts import find_run
 
 WINES = SimpleNamespace(name="wines")
 

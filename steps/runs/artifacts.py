@@ -1,0 +1,85 @@
+"""The runs and artifacts that a step reads from."""
+
+from pathlib import Path, PurePosixPath
+
+import mlflow
+import pandas as pd
+import pyarrow
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+
+from common.errors import InputError
+from modelling.recipe import Recipe
+from tracking.output_manager import temporary_folder
+
+
+def find_run(run_id: str, step: str, recipe: Recipe, parameter: str | None = None) -> Run:
+    """Returns the finished run of a step.
+
+    Args:
+        run_id: the run.
+        step: whose run it must be.
+        recipe: by which it must have been made.
+        parameter: the one that named the run; `<step>_run_id` if not said.
+
+    Raises:
+        InputError: there is no such run, or it is of another step or recipe, or did not finish.
+    """
+    parameter = parameter or f"{step}_run_id"
+    try:
+        run = MlflowClient().get_run(run_id)
+    except MlflowException as error:
+        raise InputError(
+            f"{parameter}: there is no run {run_id!r} in {mlflow.get_tracking_uri()}"
+        ) from error
+    entry_point = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT)
+    if entry_point != step:
+        raise InputError(
+            f"{parameter}: run {run_id} is of {entry_point or 'no entry point'}, not of {step}"
+        )
+    other = run.data.tags.get("pipeline.recipe", recipe.name)
+    if other != recipe.name:
+        raise InputError(
+            f"{parameter}: run {run_id} is of the recipe {other!r}, not of {recipe.name!r}"
+        )
+    if run.info.status != "FINISHED":
+        raise InputError(f"{parameter}: run {run_id} is {run.info.status}, not FINISHED")
+    return run
+
+
+def read_rows(run_id: str, artifact: str, columns: list[str] | None = None) -> pd.DataFrame:
+    """Reads a Parquet table, or some of its columns, among a run's artifacts.
+
+    Raises:
+        InputError: the run has no such artifact.
+    """
+    # Arrow would hold the whole file besides, and then keep the memory.
+    rows = pd.read_parquet(download(run_id, artifact), columns=columns, pre_buffer=False)
+    pyarrow.default_memory_pool().release_unused()
+    return rows
+
+
+def download(run_id: str, artifact: str) -> Path:
+    """Returns a local path of a run's artifact, a file or a folder, which is only to be read.
+
+    Raises:
+        InputError: the run has no such artifact.
+    """
+    try:
+        repository = get_artifact_repository(MlflowClient().get_run(run_id).info.artifact_uri)
+        # What lies on this machine is read where it is: a copy of a large table takes seconds.
+        is_here = isinstance(repository, LocalArtifactRepository)
+        if is_here:
+            return Path(repository.download_artifacts(artifact))
+        # Asked for what is not there, a server reports a fault of its own, and the client would
+        # ask again for minutes.
+        beside = repository.list_artifacts(str(PurePosixPath(artifact).parent).lstrip(".") or None)
+        if artifact not in [found.path for found in beside]:
+            raise FileNotFoundError("it is not there")
+        return Path(repository.download_artifacts(artifact, str(temporary_folder(run_id))))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"artifact {artifact} of run {run_id} cannot be read: {error}") from error
