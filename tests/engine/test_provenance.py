@@ -6,8 +6,8 @@ import time
 import pytest
 
 from common.secrets import without_credentials
+from engine.provenance import project_state as provenance
 from engine.provenance.project_state import machine_tags, read_git, write_diff
-from engine.provenance.project_state import project_state as provenance
 from tests.end_to_end.git_daemon import git
 
 
