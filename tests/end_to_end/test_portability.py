@@ -54,5 +54,5 @@ def test_a_pickle_of_installed_packages_travels_and_code_that_imports_the_projec
     check_travels(folder)
     code = folder / "sklearn_wrapper.py"
     code.write_text(code.read_text() + "\nfrom common.words import show_figure\n")
-    with pytest.raises(InputError, match="No module named '(common|modelling)'"):
+    with pytest.raises(InputError, match=r"No module named '(common|modelling)'"):
         check_travels(folder)
