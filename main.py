@@ -73,6 +73,7 @@ def main(
     os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
     request = resolve(recipe, model, data, until, read_hyperparameters(context))
     init_mlflow_experiment(request.recipe.name)  # before chdir: artifacts go where the user stands
+    gc.freeze()  # what is imported: each look for rubbish would go through all of it
     gc.enable()
     tags = {MLFLOW_PROJECT_ENTRY_POINT: "main", **process_tags()}
     with start_run(request.recipe.name, request.model, tags) as run:

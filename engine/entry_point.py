@@ -1,5 +1,6 @@
 """A process that is an entry point: whatever happens to it, its run tells the truth."""
 
+import atexit
 import os
 import platform
 import sys
@@ -7,6 +8,8 @@ import threading
 import traceback
 from collections.abc import Callable
 from datetime import datetime
+from multiprocessing import parent_process
+from typing import NoReturn
 
 import click
 from mlflow import MlflowClient
@@ -63,8 +66,19 @@ def run_command(
     with Guard(process.stop):
         error = process.run(command)
         end_servers()
+    if parent_process() is None:
+        _leave(0 if error is None else 1)
     if error is not None:
         sys.exit(1)
+
+
+def _leave(exit_code: int) -> NoReturn:
+    """Ends the process as a forked one ends, which takes no second to delete each object."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as Python does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(exit_code)
 
 
 class _Process:

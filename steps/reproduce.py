@@ -76,6 +76,7 @@ _SHOWN = 24  # enough of a digest to tell it from another
 def reproduce(run_id: str, environment: str) -> None:
     """Makes a recorded pipeline again and compares."""
     os.environ["MLFLOW_TRACKING_URI"] = init_mlflow()
+    gc.freeze()  # what is imported: each look for rubbish would go through all of it
     gc.enable()
     with vanishing_folder() as folder:
         for name in ("project", "data", _TEMPORARY):

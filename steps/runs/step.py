@@ -62,6 +62,7 @@ def named_run(step: str, name: str, model_name: str | None = None) -> Iterator[A
     with start_run(name, model_name, tags) as run:
         note_run(run.info.run_id)
         hide_credentials(run)
+        gc.freeze()  # what is imported: each look for rubbish would go through all of it
         gc.enable()
         yield run
         log_system_metrics()

@@ -86,6 +86,7 @@ def run_sweep(options: Mapping[str, Any], given: Mapping[str, str]) -> None:
     trials = _open_trials(options, asked.plan.trials)
     recipe = asked.request.recipe
     init_mlflow_experiment(recipe.name)  # before chdir: artifacts go where the user stands
+    gc.freeze()  # what is imported: each look for rubbish would go through all of it
     gc.enable()
     tags = {MLFLOW_PROJECT_ENTRY_POINT: "sweep", **process_tags()}
     with start_run(recipe.name, None, tags) as run:
