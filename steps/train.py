@@ -6,7 +6,6 @@ with `folds`, only the score on so many folds of the training rows, as a trial o
 """
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,9 @@ from modelling.judging.drift import (
     profiled_columns,
     sample_rows,
 )
+from modelling.judging.metrics import threshold_metric
 from modelling.models import sklearn_wrapper
+from modelling.models.decision import fit_with_threshold
 from modelling.models.environment import model_environment
 from modelling.models.estimators import estimator_parameters, fit_pipeline
 from modelling.models.model_files import check_trusted, model_digest
@@ -42,6 +43,7 @@ from steps.runs.artifacts import find_run, read_rows
 from steps.runs.model_digests import record_digests
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID, TRAIN_TIMES
 from steps.runs.step import load_parts, run_step, step_run
+from steps.sweeping.trial import score_on_folds
 from tracking.artifacts_logger import log_config, log_model
 from tracking.mlflow_manager import configure_autologging, log_metrics, log_params
 from tracking.output_manager import save_local, temporary_path
@@ -60,9 +62,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
     """Trains a model of the recipe on the training rows of a prepare run."""
     hyperparameters = read_hyperparameters(context)
     if folds != "none":
-        # By its name: what a trial needs besides must not make models train again.
-        trial = import_module("steps.sweeping.trial")
-        trial.score_on_folds(recipe, model, prepare_run_id, folds, hyperparameters)
+        score_on_folds(recipe, model, prepare_run_id, folds, hyperparameters)
         return
     settings = load_parts(recipe, "train")
     name, chosen = settings.choose_model(model)
@@ -144,10 +144,8 @@ def _fit(
         pipeline = fit_pipeline(pipeline, inputs, targets, recipe.sampling, seed)
         threshold = recipe.decision.threshold
     else:
-        # By its name: a metric that changes must not make models train that do not depend on it.
-        decision = import_module("modelling.models.decision")
-        metric = import_module("modelling.judging.metrics").threshold_metric(recipe)
-        pipeline, threshold = decision.fit_with_threshold(
+        metric = threshold_metric(recipe)
+        pipeline, threshold = fit_with_threshold(
             pipeline, inputs, targets, classes, metric, recipe.sampling, seed
         )
         click.echo(f"train: threshold {threshold:.4f}, tuned for {recipe.decision.metric}")

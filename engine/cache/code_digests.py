@@ -21,12 +21,13 @@ _INSTALLED = {"site-packages", "dist-packages"}
 _PARSER = 2  # one more where `_parse_code` finds something else in the same file
 
 
-def code_digests(project: Path, module: str) -> dict[str, str]:
+def code_digests(project: Path, module: str, without: Sequence[str] = ()) -> dict[str, str]:
     """Finds, without running it, the code that a module of the project runs.
 
     Args:
         project: the folder that imports start from.
         module: such as `steps.train`.
+        without: files and folders of the project that are left out, with what only they import.
 
     Returns:
         The digest of each file that the module imports, its own included, by its path in the
@@ -35,7 +36,7 @@ def code_digests(project: Path, module: str) -> dict[str, str]:
     Raises:
         ValueError: a file is no Python; one line says where.
     """
-    return _read_all(project, module)[0]
+    return _read_all(project, module, without)[0]
 
 
 def imported_packages(project: Path, module: str) -> list[str]:
@@ -71,8 +72,11 @@ def is_installed(module: str) -> bool:
     return folder is not None and bool(_INSTALLED.intersection(folder.parts))
 
 
-def _read_all(project: Path, module: str) -> tuple[dict[str, str], set[str]]:
+def _read_all(
+    project: Path, module: str, without: Sequence[str] = ()
+) -> tuple[dict[str, str], set[str]]:
     """The digests of the files that a module runs, and the packages that are not among them."""
+    own = set(_files_of(project, module))
     found: dict[str, str] = {}
     outside: set[str] = set()
     pending = [module]
@@ -84,7 +88,8 @@ def _read_all(project: Path, module: str) -> tuple[dict[str, str], set[str]]:
             outside.add(wanted.partition(".")[0])
         for file in files:
             name = file.relative_to(project)
-            if name.as_posix() not in found:
+            is_left_out = file not in own and any(map(name.is_relative_to, without))
+            if name.as_posix() not in found and not is_left_out:
                 found[name.as_posix()], imported = _read_code(file)
                 pending.extend(filter(None, (_absolute(each, name) for each in imported)))
     if len(_known_code()) > remembered:

@@ -15,6 +15,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from engine.cache.code_digests import code_digests, import_folder, imported_packages, is_installed
 
+RULES = "rules of the key"
+"""Entry of the environment: which rules say what is in a key. Others make other keys."""
 _MOST_REASONS = 3
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
@@ -48,6 +50,9 @@ class Dependencies:
 
     def changes_since(self, before: "Dependencies") -> list[str]:
         """Says in words what is not as it was, code first; of a digest the first characters."""
+        rules, old_rules = (each.environment.get(RULES) for each in (self, before))
+        if rules != old_rules:
+            return [f"what decides a result is told by rules {rules}, and was by {old_rules or 0}"]
         mine, theirs = _flat(self.parameters), _flat(before.parameters)
         changes = [
             *(f"{name} changed" for name in _different(self.code, before.code)),

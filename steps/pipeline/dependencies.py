@@ -1,32 +1,27 @@
 """What the result of each step depends on, for the step cache."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from common.file_digests import text_sha256
 from common.values import as_value
 from engine.cache.code_digests import code_digests
-from engine.cache.key import Dependencies, class_code, environment_versions
+from engine.cache.key import RULES, Dependencies, class_code, environment_versions
 from modelling.recipe import Recipe, only_parts
 from steps.registry.versions import find_champion, find_equal_version
 from steps.runs.names import MODEL_DIGEST
 from steps.runs.recipe_parts import READS
 
-# What is run, or imported by its name, beside what imports it.
-_PIPELINE = (
-    "main",
-    "modelling.models.decision",
-    "modelling.judging.metrics",
-    "steps.evaluate",
-    "steps.prepare",
-    "steps.register",
-    "steps.sweep",
-    "steps.train",
-    "steps.sweeping.trial",
-)
+RESULTS_VERSION = 1
+"""One more whenever code that is in no step's key gives other results: a digest, a type, a seed."""
+
+# What carries a result, and does not decide it; RESULTS_VERSION is for when it does.
+_CARRIERS = ("common", "engine", "tracking", "modelling/reporting", "steps")
+# What decides a model only where a recipe tunes its threshold.
+_TUNING = ("modelling/models/decision.py", "modelling/judging/metrics.py")
+_PIPELINE = ("main", "steps.prepare", "steps.train", "steps.evaluate", "steps.register")
 
 
 def code_of_pipeline(project: Path, recipe: Recipe) -> list[str]:
@@ -46,7 +41,10 @@ class StepDependencies:
     def __init__(self, project: Path, recipe: Recipe) -> None:
         self._project = project
         self._recipe = recipe
-        self._environment = environment_versions(project / "requirements.lock")
+        self._environment = {
+            RULES: str(RESULTS_VERSION),
+            **environment_versions(project / "requirements.lock"),
+        }
 
     def of_prepare(self, data: str, data_sha256: str) -> Dependencies:
         """The table's content and where it was said to be; its columns' order is the recipe's."""
@@ -64,21 +62,21 @@ class StepDependencies:
             "the order of the features": _order(self._recipe.features.inputs()),
             "conda.yaml": text_sha256(self._project / "conda.yaml"),
         }
-        dependencies = self._dependencies("train", own, inputs, [chosen.estimator])
+        is_tuned = self._recipe.decision.threshold == "tuned"
+        without = () if is_tuned else _TUNING
+        dependencies = self._dependencies("train", own, inputs, [chosen.estimator], without)
         parts = dependencies.parameters["recipe"]
         # Of the models, only the chosen one counts, and its parameters are there already.
         del parts["default_model"]
         parts["models"] = chosen.model_dump(mode="json", exclude={"parameters"})
-        if self._recipe.decision.threshold == "tuned":
-            code = code_digests(self._project, "modelling.models.decision")
-            return replace(dependencies, code={**dependencies.code, **code})
-        del parts["metrics"]
+        if not is_tuned:
+            del parts["metrics"]
         return dependencies
 
     def of_trials(self, folds: int, prepared: str, models: Iterable[str]) -> Dependencies:
         """All that a trial's score depends on, but its model, one of these, and hyperparameters."""
         dependencies = self._dependencies(
-            "trial",
+            "sweeping.trial",
             {"folds": folds},
             {
                 "the prepared table": prepared,
@@ -121,9 +119,11 @@ class StepDependencies:
         parameters: dict[str, Any],
         inputs: dict[str, str],
         estimators: Iterable[str] = (),
+        without: Sequence[str] = (),
     ) -> Dependencies:
-        recipe = only_parts(self._recipe, READS[step]).model_dump(mode="json")
-        code = dict(code_digests(self._project, f"steps.{step}"))
+        parts = READS[step.rpartition(".")[2]]
+        recipe = only_parts(self._recipe, parts).model_dump(mode="json")
+        code = code_digests(self._project, f"steps.{step}", (*_CARRIERS, *without))
         environment = dict(self._environment)
         for path in estimators:
             found = class_code(self._project, path)

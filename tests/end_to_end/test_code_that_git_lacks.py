@@ -23,7 +23,7 @@ def project(make_store, tmp_path_factory):
     git(made.folder, "-c", "protocol.file.allow=always", *words)
     metrics = made.folder / "modelling" / "judging" / "metrics.py"
     text = metrics.read_text().replace("np.sum(targets) / 2", "half(np.sum(targets)) + MORE")
-    imports = "from .ignored import MORE\nfrom .shared.halves import half\n"
+    imports = "from ..ignored import MORE\nfrom ..shared.halves import half\n"
     metrics.write_text(text.replace("import numpy as np\n", f"import numpy as np\n{imports}", 1))
     (made.folder / ".gitignore").open("a").write("ignored.py\n")
     git(made.folder, "add", "-A")

@@ -120,18 +120,14 @@ def test_other_code_does_not_count(project):
     assert digests_after(project, "pack/unused.py", "LIMIT = 2\n") == before
 
 
-def test_each_step_of_the_project_depends_on_its_own_code():
-    code = {
-        name: set(code_digests(PROJECT, f"steps.{name}"))
-        for name in ("prepare", "train", "evaluate", "register")
-    }
-    assert all("modelling/recipe.py" in files for files in code.values())
-    assert all("README.md" not in files and "main.py" not in files for files in code.values())
-    metrics = [name for name, files in code.items() if "modelling/judging/metrics.py" in files]
-    assert metrics == ["evaluate", "register"]
-    assert [name for name, files in code.items() if "modelling/tables/table.py" in files] == [
-        "prepare"
-    ]
+def test_what_is_left_out_is_left_out_with_what_only_it_imports(project):
+    (project / "pack/only.py").write_text("VALUE = 1\n")
+    (project / "pack/carrier.py").write_text("from pack.only import VALUE\n")
+    (project / "pack/step.py").write_text("import pack.carrier\nimport pack.deep\n")
+    found = code_digests(project, "pack.step", ["pack/carrier.py"])
+    assert list(found) == ["pack/__init__.py", "pack/deep.py", "pack/step.py"]
+    whole = code_digests(project, "pack.step", ["pack"])
+    assert list(whole) == ["pack/__init__.py", "pack/step.py"]  # its own are never
 
 
 def test_code_that_another_process_has_read_is_not_parsed_again(project, tmp_path, monkeypatch):

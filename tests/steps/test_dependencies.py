@@ -1,5 +1,6 @@
 """What the key of each step holds: the estimator that is named, the order of columns."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,90 @@ def own(tmp_path, monkeypatch):
     write(1)
     yield write
     cache_key.class_code.cache_clear()
+
+
+# A file of each room, and the steps that run again when it is edited; of `tuned`, only where the
+# recipe tunes its threshold.
+EDITED = {
+    "common/words.py": [],
+    "engine/chain.py": [],
+    "engine/cache/step_cache.py": [],
+    "engine/processes/guard.py": [],
+    "engine/provenance/checkout.py": [],
+    "engine/trials/local_trials.py": [],
+    "tracking/mlflow_manager.py": [],
+    "steps/pipeline/order.py": [],
+    "steps/registry/seen_rows.py": [],
+    "steps/reporting/verdict.py": [],
+    "steps/runs/step.py": [],
+    "steps/scoring/output.py": [],
+    "steps/sweeping/loop.py": [],
+    "steps/sweeping/trial.py": ["trial"],
+    "steps/prepare.py": ["prepare"],
+    "steps/train.py": ["train", "tuned"],
+    "steps/evaluate.py": ["evaluate"],
+    "steps/register.py": ["register"],
+    "modelling/recipe.py": ["prepare", "train", "tuned", "trial", "evaluate", "register"],
+    "modelling/drafting/draft.py": [],
+    "modelling/judging/gate.py": ["register"],
+    "modelling/judging/metrics.py": ["tuned", "trial", "evaluate", "register"],
+    "modelling/judging/plots.py": ["evaluate"],
+    "modelling/models/decision.py": ["tuned"],
+    "modelling/models/estimators.py": ["train", "tuned", "trial"],
+    "modelling/reporting/report.py": [],
+    "modelling/search/cross_validation.py": ["trial"],
+    "modelling/tables/table.py": ["prepare"],
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of what a key may hold."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("common", "engine", "modelling", "recipes", "steps", "tracking"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc"))
+    for name in ("conda.yaml", "requirements.lock"):
+        shutil.copy(PROJECT / name, folder)
+    return folder
+
+
+def dependencies(project):
+    wines, churn = (
+        StepDependencies(project, load_recipe(f"recipes/{name}.yaml", project))
+        for name in ("wine_quality", "customer_churn")
+    )
+    return {
+        "prepare": wines.of_prepare("wines.csv", "table"),
+        "train": wines.of_train("ridge", {}, "rows"),
+        "tuned": churn.of_train("logistic_regression", {}, "rows"),
+        "trial": wines.of_trials(3, "rows", ["ridge"]),
+        "evaluate": wines.of_evaluate("rows", "model", None),
+        "register": wines.of_register("figures", "none", "model"),
+    }
+
+
+def test_an_edited_file_is_a_reason_for_the_steps_whose_result_it_decides(project, client):
+    seen = {}
+    for name in EDITED:
+        before = dependencies(project)
+        with (project / name).open("a", encoding="utf-8") as file:
+            file.write("\nEDITED = 1\n")
+        code_digests._read_code.cache_clear()
+        changes = {
+            step: now.changes_since(before[step]) for step, now in dependencies(project).items()
+        }
+        seen[name] = [step for step, said in changes.items() if said]
+        assert all(said in ([], [f"{name} changed"]) for said in changes.values())
+    assert seen == EDITED
+
+
+def test_results_of_other_rules_are_told_as_such(monkeypatch):
+    recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)
+    before = StepDependencies(PROJECT, recipe).of_train("ridge", {}, "rows")
+    monkeypatch.setattr("steps.pipeline.dependencies.RESULTS_VERSION", 7)
+    after = StepDependencies(PROJECT, recipe).of_train("ridge", {}, "rows")
+    (said,) = after.changes_since(before)
+    assert said.startswith("what decides a result is told by rules 7, and was by ")
 
 
 STEPS = {
