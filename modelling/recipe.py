@@ -293,10 +293,10 @@ class Decision(Section):
 
 
 class Model(Section):
-    """An estimator of scikit-learn, and its parameters."""
+    """An estimator of scikit-learn, LightGBM or another installed package, and its parameters."""
 
     estimator: str
-    """Such as sklearn.linear_model.Ridge."""
+    """Such as sklearn.linear_model.Ridge or lightgbm.LGBMRegressor."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Of the estimator; `-P name=value` sets one for a run."""
     scale: bool = False

@@ -1,28 +1,23 @@
 """From a recipe's model to a fitted scikit-learn Pipeline."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from importlib import import_module
-from importlib.util import find_spec
-from inspect import Parameter, signature
-from itertools import takewhile
 from typing import Any
 
 import pandas as pd
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
-from sklearn.utils import all_estimators
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
-from common.errors import InputError, unknown_name
+from common.errors import InputError
 from common.values import as_value
+from modelling.models.find_estimator import check_parameter, find_estimator, package_of
 from modelling.models.threads import threads_for
 from modelling.recipe import Model, Sampling
 
@@ -82,15 +77,14 @@ def build_pipeline(
     Raises:
         InputError: the estimator or a hyperparameter does not exist.
     """
-    estimator = _find_estimator(model.estimator, task)()
+    estimator = find_estimator(model.estimator, task)()
     known = estimator.get_params(deep=False)
     values = {
         name: as_value(value) for name, value in {**model.parameters, **hyperparameters}.items()
     }
     for name in values:
-        if name not in known:
-            kind = f"hyperparameter of {type(estimator).__name__}"
-            raise InputError(unknown_name(kind, name, known))
+        check_parameter(estimator, name, known)
+    values |= package_of(estimator).settings_beside(values)
     if "random_state" in known:
         values.setdefault("random_state", seed)
     estimator.set_params(**values)
@@ -100,6 +94,8 @@ def build_pipeline(
             "another estimator of a classification"
         )
     steps = _preprocessing(inputs or Inputs(), model.scale, seed, task)
+    if not (steps or package_of(estimator).takes_names):
+        steps = [("values", StandardScaler(with_mean=False, with_std=False))]
     return Pipeline([*steps, ("estimator", estimator)])
 
 
@@ -110,6 +106,8 @@ def check_hyperparameter(model: Model, name: str, value: Any, task: str) -> None
         InputError: the estimator does not know the hyperparameter, or does not take the value.
     """
     estimator = build_pipeline(model, {name: value}, 0, task)["estimator"]
+    if not hasattr(estimator, "_parameter_constraints"):
+        return  # of another package
     try:
         # What every estimator of scikit-learn does first in its fit.
         estimator._validate_params()
@@ -151,46 +149,6 @@ def _preprocessing(
 def _imputer(strategy: str) -> SimpleImputer:
     """Fills gaps, and tells the estimator where they were."""
     return SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)
-
-
-_IS_FOR = {"regression": is_regressor, "classification": is_classifier}
-
-
-def _find_estimator(path: str, task: str) -> type[BaseEstimator]:
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-        # Only an estimator is called: anything else that can be imported might do anything.
-        if isinstance(found, type) and issubclass(found, BaseEstimator) and _IS_FOR[task](found()):
-            return found
-    except (ImportError, AttributeError, ValueError, TypeError):
-        _check_installed(path, task)
-    known = [
-        f"{_public_module(kind)}.{name}"
-        for name, kind in all_estimators("regressor" if task == "regression" else "classifier")
-        if all(parameter.default is not Parameter.empty for parameter in _parameters(kind))
-        and (task == "regression" or hasattr(kind, "predict_proba"))
-    ]
-    raise InputError(unknown_name(f"estimator of a {task}", path, known))
-
-
-def _check_installed(path: str, task: str) -> None:
-    """Raises InputError if the package of an estimator is what is missing, and is no slip."""
-    package = path.partition(".")[0]
-    is_one = package.isidentifier() and "." in path
-    if is_one and not get_close_matches(package, ["sklearn"]) and find_spec(package) is None:
-        raise InputError(
-            f"unknown estimator of a {task} {path!r}: the package {package} is not installed here"
-        )
-
-
-def _public_module(kind: type) -> str:
-    parts = kind.__module__.split(".")
-    return ".".join(takewhile(lambda part: not part.startswith("_"), parts))
-
-
-def _parameters(kind: type) -> Iterable[Parameter]:
-    return signature(kind).parameters.values()
 
 
 def fit_pipeline(
@@ -276,8 +234,9 @@ def _by_label(values: Mapping[Any, Any], targets: pd.Series) -> dict[Any, Any]:
 def without_sampling(pipeline: Pipeline) -> Pipeline:
     """Returns a fitted Pipeline as it is to be used: without a sampler, with one thread."""
     fitted = Pipeline([step for step in pipeline.steps if step[0] != "sample"])
-    if "n_jobs" in fitted["estimator"].get_params():
-        fitted["estimator"].set_params(n_jobs=None)
+    estimator = fitted["estimator"]
+    if "n_jobs" in estimator.get_params():
+        estimator.set_params(n_jobs=package_of(estimator).settings.get("n_jobs"))
     return fitted
 
 

@@ -31,8 +31,8 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from threadpoolctl import LibController, ThreadpoolController
 
-# Beyond what skops trusts by itself: the inner parts of scikit-learn's own estimators. None of
-# them runs code that stands in the file.
+# Beyond what skops trusts by itself: the inner parts of scikit-learn's own estimators, and those of
+# LightGBM, which reads its trees from text. None of them runs code that stands in the file.
 TRUSTED_TYPES = (
     "_loss._loss.CyAbsoluteError",
     "_loss._loss.CyExponentialLoss",
@@ -44,6 +44,10 @@ TRUSTED_TYPES = (
     "_loss._loss.CyHalfTweedieLoss",
     "_loss._loss.CyHuberLoss",
     "_loss._loss.CyPinballLoss",
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
     "numpy.dtype",
     "sklearn._loss.link.IdentityLink",
     "sklearn._loss.link.Interval",

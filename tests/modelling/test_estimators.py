@@ -12,6 +12,7 @@ from modelling.models import threads
 from modelling.models.estimators import (
     Inputs,
     build_pipeline,
+    check_hyperparameter,
     describe_inputs,
     estimator_parameters,
     fit_pipeline,
@@ -28,6 +29,7 @@ TARGETS = pd.Series(FEATURES["a"] * 2 + RNG.normal(size=60) * 0.1)
 RIDGE = "sklearn.linear_model.Ridge"
 BOOSTING = "sklearn.ensemble.HistGradientBoostingRegressor"
 FOREST = "sklearn.ensemble.RandomForestRegressor"
+LIGHTGBM = "lightgbm.LGBMRegressor"
 
 
 def build(estimator=RIDGE, impute=False, seed=7, hyperparameters=None, **settings):
@@ -72,14 +74,28 @@ def test_the_seed_is_the_random_state_unless_somebody_set_it():
     [
         ("sklearn.linear_model.Rigde", "sklearn.linear_model.Ridge"),
         ("sklearn.ensemble.GradientBosting", "sklearn.ensemble.GradientBoostingRegressor"),
-        ("sklearn.ensemble.RandomForestClassifier", FOREST),
         ("sklearn.linear_model._ridge.Rdge", "sklearn.linear_model.Ridge"),
+        ("lightgbm.LGBMRegresor", LIGHTGBM),
     ],
 )
-def test_unknown_estimator_names_the_nearest(estimator, nearest, refusal):
+def test_unknown_estimator_names_the_nearest_five(estimator, nearest, refusal):
     message = refusal(build, estimator)
-    assert message.startswith(
-        f"unknown estimator of a regression {estimator!r}, did you mean {nearest!r}? allowed: "
+    start = f"unknown estimator of a regression {estimator!r}, did you mean {nearest!r}? "
+    assert message.startswith(start + "the nearest are ")
+    assert message.count(", ") == 5  # one of them before the question
+
+
+@pytest.mark.parametrize(
+    ("estimator", "task", "instead"),
+    [
+        ("sklearn.ensemble.RandomForestClassifier", "regression", FOREST),
+        (LIGHTGBM, "classification", "lightgbm.LGBMClassifier"),
+    ],
+)
+def test_an_estimator_of_the_other_task_is_told_so(estimator, task, instead, refusal):
+    other = "classification" if task == "regression" else "regression"
+    assert refusal(build_pipeline, Model(estimator=estimator), {}, 0, task) == (
+        f"{estimator} is for a {other}, and the task is {task}; did you mean {instead}?"
     )
 
 
@@ -89,7 +105,6 @@ def test_unknown_estimator_names_the_nearest(estimator, nearest, refusal):
         "",
         ".",
         "Ridge",
-        "nowhere.Ridge",
         "sklearn.linear_model",
         "os.getcwd",
         "builtins.input",
@@ -102,11 +117,11 @@ def test_what_is_no_regressor_is_refused_without_being_called(estimator, refusal
     assert f"unknown estimator of a regression {estimator!r}" in refusal(build, estimator)
 
 
-def test_every_estimator_that_the_message_allows_is_one(refusal):
+def test_every_estimator_that_a_message_names_is_one(refusal):
     message = refusal(build, "nothing")
-    allowed = message.partition("allowed: ")[2].split(", ")
-    assert {RIDGE, FOREST, "sklearn.ensemble.HistGradientBoostingRegressor"} <= set(allowed)
-    for estimator in allowed:
+    named = message.partition("the nearest are ")[2].split(", ")
+    assert len(named) == 5
+    for estimator in named:
         build(estimator)
 
 
@@ -341,7 +356,7 @@ def test_an_estimator_without_weights_is_refused(refusal):
 @pytest.mark.parametrize(
     ("estimator", "says"),
     [
-        ("sklearn.linear_model.Ridge", "unknown estimator of a classification"),
+        ("sklearn.linear_model.Ridge", "sklearn.linear_model.Ridge is for a regression"),
         ("sklearn.linear_model.RidgeClassifier", "RidgeClassifier gives no probabilities"),
         ("sklearn.svm.SVC", "SVC gives no probabilities with these parameters"),
     ],
@@ -353,7 +368,37 @@ def test_a_classifier_must_give_probabilities(estimator, says, refusal):
 
 def test_a_package_that_is_not_installed_is_told_so(refusal):
     assert refusal(build, "catboost.CatBoostRegressor") == (
-        "unknown estimator of a regression 'catboost.CatBoostRegressor': the package catboost is "
-        "not installed here"
+        "catboost is not installed here; estimator catboost.CatBoostRegressor needs it where the "
+        "pipeline runs"
     )
     assert "did you mean 'sklearn.linear_model.Ridge'" in refusal(build, "sklern.linear_model.Ridg")
+
+
+def test_lightgbm_takes_what_it_says_that_it_takes(refusal):
+    parameters = estimator_parameters(build(LIGHTGBM, parameters={"max_bin": 15, "verbose": "1"}))
+    assert (parameters["max_bin"], parameters["verbose"]) == (15, 1)
+    assert "verbosity" not in parameters  # two names of one parameter
+    assert "'lerning_rate', did you mean 'learning_rate'?" in refusal(
+        build, LIGHTGBM, hyperparameters={"lerning_rate": "0.1"}
+    )
+    check_hyperparameter(Model(estimator=LIGHTGBM), "num_leaves", 7, "regression")
+
+
+def test_lightgbm_is_quiet_and_takes_columns_of_any_name(capfd):
+    names = {"a": "a b", "b": "a_b", "c": "price, [net]: €"}
+    inputs = FEATURES.rename(columns=names)
+    pipeline = build(LIGHTGBM, hyperparameters={"n_estimators": 3, "min_child_samples": 5})
+    fitted = fit_pipeline(pipeline, inputs, TARGETS)
+    assert np.ptp(fitted.predict(inputs)) > 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_lightgbm_fits_the_same_with_any_number_of_threads():
+    rows = np.random.default_rng(1).normal(size=(5000, 4))
+    inputs, targets = pd.DataFrame(rows, columns=list("abcd")), pd.Series(np.sin(rows.sum(axis=1)))
+    trees = []
+    for count in (1, 2):
+        with threadpool_limits(limits=count):
+            fitted = build(LIGHTGBM, hyperparameters={"n_estimators": 20}).fit(inputs, targets)
+        trees.append(fitted["estimator"].booster_.model_to_string())
+    assert trees[0] == trees[1]

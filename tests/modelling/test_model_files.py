@@ -189,3 +189,21 @@ def test_a_model_of_text_and_gaps_may_be_loaded(task, tmp_path):
     check_trusted(path)
     loaded = load_pipeline(path)
     assert np.array_equal(loaded.predict(inputs), pipeline.predict(inputs))
+
+
+@pytest.mark.parametrize("kind", ["Regressor", "Classifier"])
+def test_two_fits_of_lightgbm_are_the_same_and_may_be_loaded(kind, wines, tmp_path):
+    inputs, targets = wines.drop(columns="quality"), wines["quality"]
+    task = {"Regressor": "regression", "Classifier": "classification"}[kind]
+    model = Model(estimator=f"lightgbm.LGBM{kind}", parameters={"n_estimators": 5})
+    digests = []
+    for number in (1, 2):
+        pipeline = build_pipeline(model, {"subsample": 0.5, "subsample_freq": 1}, 0, task)
+        fit_pipeline(pipeline, inputs, targets)
+        path = tmp_path / f"{number}.skops"
+        skops.io.dump(pipeline, path)
+        digests.append(model_digest(path, {}))
+    assert digests[0] == digests[1]
+    check_trusted(path)
+    loaded = load_pipeline(path)
+    assert np.array_equal(loaded.predict(inputs), pipeline.predict(inputs))
