@@ -4,7 +4,6 @@ A key that does not exist here is refused, with the nearest one that does. What 
 below it: scripts/write_recipe_reference.py makes docs/recipe_reference.md of this.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
@@ -28,6 +27,7 @@ from pydantic import (
 
 from common.errors import InputError, unknown_name
 from common.secrets import holds_secret
+from modelling.kinds import KINDS, ColumnType, check_number_format
 from modelling.models.formulas import columns_of
 
 
@@ -44,9 +44,6 @@ class Section(BaseModel):
                 if key not in cls.model_fields:
                     raise ValueError(unknown_name("key", key, cls.model_fields))
         return values
-
-
-ColumnType = Literal["number", "integer", "boolean", "category", "date"]
 
 
 def _read_limit(value: Any) -> float | date | None:
@@ -72,26 +69,6 @@ Limit = Annotated[
 ]
 
 
-_A_DAY = datetime(2026, 11, 21)
-_A_NUMBER = re.compile(r"\D*?1([.,' ]?)234([.,])56\D*")
-
-
-def _check_number_format(form: str) -> None:
-    found = _A_NUMBER.fullmatch(form)
-    if found is None or found[1] == found[2]:
-        raise ValueError(
-            f"format {form!r} is not the number 1234.56 as the table writes it, such as "
-            "'1.234,56', '1 234,56', '$1,234.56' or '1234.56%'"
-        )
-
-
-def _check_date_format(form: str) -> None:
-    with suppress(ValueError):
-        if datetime.strptime(_A_DAY.strftime(form), form) == _A_DAY:
-            return
-    raise ValueError(f"format {form!r} does not write a date; for 21/11/2026 it is '%d/%m/%Y'")
-
-
 class ColumnCheck(Section):
     """What a column must hold. A table that does not is refused."""
 
@@ -110,14 +87,15 @@ class ColumnCheck(Section):
 
     @model_validator(mode="after")
     def _format_and_range_are_of_the_type(self) -> Self:
-        if self.format and self.type in ("boolean", "category"):
+        kind = KINDS[self.type]
+        if self.format and kind.check_format is None:
             raise ValueError(f"a {self.type} has no format")
-        if self.format:
-            (_check_date_format if self.type == "date" else _check_number_format)(self.format)
+        if self.format and kind.check_format:
+            kind.check_format(self.format)
         for limit in (self.min, self.max):
-            if limit is not None and self.type in ("boolean", "category"):
+            if limit is not None and kind.limit is None:
                 raise ValueError(f"a {self.type} has no min and no max")
-            if limit is not None and isinstance(limit, date) != (self.type == "date"):
+            if limit is not None and kind.limit and not isinstance(limit, kind.limit):
                 raise ValueError(f"{limit} is no limit of a {self.type}")
         if self.min is not None and self.max is not None and self.min > self.max:  # type: ignore[operator]
             raise ValueError(f"min {limit_text(self.min)} is above max {limit_text(self.max)}")
@@ -172,7 +150,7 @@ class Data(Section):
     @classmethod
     def _target_format_is_of_a_number(cls, form: str) -> str:
         if form:
-            _check_number_format(form)
+            check_number_format(form)
         return form
 
     @model_validator(mode="after")

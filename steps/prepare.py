@@ -15,6 +15,7 @@ import pandas as pd
 from common.file_digests import text_sha256
 from common.tags import OUTPUT_DIGEST
 from common.words import counted
+from modelling.kinds import KINDS
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY, split_table
@@ -54,7 +55,7 @@ def prepare(recipe: str, data: str) -> None:
 def _plain_numbers(recipe: Recipe) -> list[str]:
     """The columns whose text is numbers, written in the usual way."""
     columns = recipe.data.columns.items()
-    names = [name for name, check in columns if check.type in ("number", "integer")]
+    names = [name for name, check in columns if KINDS[check.type].read_as == "number"]
     formats = {name: check.format for name, check in columns}
     if recipe.task == "regression":
         names.append(recipe.data.target)

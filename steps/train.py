@@ -23,6 +23,7 @@ from common.tags import OUTPUT_DIGEST
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from modelling.judging.answers import find_classes
 from modelling.judging.drift import (
+    dated_columns,
     growing_columns,
     profile_rows,
     profiled_answers,
@@ -30,6 +31,7 @@ from modelling.judging.drift import (
     sample_rows,
 )
 from modelling.judging.metrics import threshold_metric
+from modelling.kinds import KINDS
 from modelling.models import sklearn_wrapper
 from modelling.models.decision import fit_with_threshold
 from modelling.models.environment import model_environment
@@ -106,7 +108,8 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         profile = profile_rows(watched, growing_columns(watched, times, len(inputs)))
         # Of rows that it was not fitted on: it is too sure of those that it was.
         profile |= profile_rows(profiled_answers(answers, features))
-        digest = _write_model(settings, name, pipeline, features, profile, sample, facts)
+        taken = _taken_columns(inputs, features)
+        digest = _write_model(settings, name, pipeline, features, profile, sample, taken, facts)
         mlflow.set_tags(
             {MODEL_DIGEST: digest, OUTPUT_DIGEST: digest, PREPARE_RUN_ID: prepare_run_id}
         )
@@ -116,8 +119,7 @@ def _times(
     recipe: Recipe, prepare_run_id: str, features: dict[str, Any], rows: pd.DataFrame
 ) -> list[pd.Series]:
     """What is known of when each row of a sample was: its dates, its rank in a split by time."""
-    dates = {name: kind for name, kind in features["columns"].items() if kind == "date"}
-    times = [rows[name] for name in profiled_columns({"columns": dates})]
+    times = [rows[name] for name in dated_columns(features)]
     if recipe.split.method == "time":
         times.append(sample_rows(read_rows(prepare_run_id, TRAIN_TIMES))["time"])
     return times
@@ -168,6 +170,7 @@ def _write_model(
     features: dict[str, Any],
     profile: dict[str, Any],
     sample: pd.DataFrame,
+    taken: Schema,
     facts: dict[str, Any],
 ) -> str:
     """Logs the model with all that it needs to be loaded and checked; returns its digest."""
@@ -201,32 +204,38 @@ def _write_model(
             "sample": sample_path,
             "answers": answers_path,
         },
-        signature=_signature(recipe, sample, answers),
+        signature=ModelSignature(
+            inputs=taken,
+            outputs=infer_signature(answers["prediction"].to_numpy()).inputs,
+            params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
+        ),
         input_example=sample.head(_EXAMPLE_ROWS),
         conda_env=model_environment(Path("conda.yaml"), chosen.estimator),
-        metadata={**facts, "model_digest": digest},
+        metadata={**facts, "model_digest": digest, "columns": features["columns"]},
         model_config={"sha256": {path.name: file_sha256(path) for path in loaded}},
     )
     record_digests(str(logged.model_id))
     return digest
 
 
-def _signature(recipe: Recipe, raw: pd.DataFrame, answers: pd.DataFrame) -> ModelSignature:
+def _taken_columns(inputs: pd.DataFrame, features: dict[str, Any]) -> Schema:
     """Declares numbers as doubles, and leaves what else there is to the model to check.
 
-    As a double, MLflow would refuse a column of integers that pandas read as such; as an integer,
-    one with missing values.
+    MLflow refuses whole numbers as pandas reads them for a double, missing ones for an integer, and
+    text for both: what was whole in training, or has a format, may be any of these.
     """
-    numbers = {
-        name
-        for name, check in recipe.data.columns.items()
-        if check.type == "number" and not check.format  # else it may come as text
-    }
-    kinds = {name: DataType.double if name in numbers else AnyType() for name in raw.columns}
-    return ModelSignature(
-        inputs=Schema([ColSpec(kind, name) for name, kind in kinds.items()]),
-        outputs=infer_signature(answers["prediction"].to_numpy()).inputs,
-        params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
+    return Schema(
+        [
+            ColSpec(
+                DataType.double
+                if KINDS[kind].limit is float
+                and name not in features["formats"]
+                and (inputs[name].dropna() % 1 != 0).any()
+                else AnyType(),
+                name,
+            )
+            for name, kind in features["columns"].items()
+        ]
     )
 
 

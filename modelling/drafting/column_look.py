@@ -19,8 +19,9 @@ from modelling.drafting.written import (
     decimal_mark,
     find_written,
 )
+from modelling.kinds import ColumnType
 from modelling.models.sklearn_wrapper import is_missing, read_column
-from modelling.recipe import ColumnCheck, ColumnType
+from modelling.recipe import ColumnCheck
 from modelling.tables.split import ROW_KEY
 
 _LONGEST_NAME = 1000  # YAML takes no longer key

@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import REGRESSION_METRICS
+from modelling.kinds import KINDS
 from modelling.models.estimators import build_pipeline, describe_inputs
 from modelling.models.features import fit_features
 from modelling.models.sklearn_wrapper import apply_features
@@ -100,7 +101,7 @@ def score_each(
     scores = {}
     for name in progress(list(frame.columns)):
         models = [_tree(task)]
-        if task == "regression" and kinds[name] == "number":
+        if task == "regression" and KINDS[kinds[name]].limit is float:
             models.append(_LINE)
         found = [_score(frame[[name]], kinds, targets, task, model) for model in models]
         scores[name] = max(found, key=lambda score: score.value)
@@ -137,7 +138,8 @@ def find_sum(
     Returns:
         At most three columns, and their score; none where more are needed, or one is enough.
     """
-    numbers = frame[[str(name) for name in frame if kinds[str(name)] == "number"]].dropna()
+    quantities = [name for name in map(str, frame) if KINDS[kinds[name]].limit is float]
+    numbers = frame[quantities].dropna()
     numbers = numbers.clip(-_LARGEST, _LARGEST)
     if numbers.shape[1] < 2 or len(numbers) < 2 * _FOLDS:
         return [], float("nan")

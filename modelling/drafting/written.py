@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from modelling.kinds import ColumnType
 from modelling.models.sklearn_wrapper import FALSE, LARGEST_EXACT, TRUE, is_missing, read_column
-from modelling.recipe import ColumnType
 from modelling.tables.table import has_decimal_comma
 
 _BODIES = (

@@ -5,6 +5,7 @@ population stability index compares it with the counts of other rows.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from scipy.special import chdtri
 
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
+from modelling.kinds import KINDS
 
 Counts = npt.NDArray[np.int64]
 
@@ -34,8 +36,13 @@ def sample_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 def profiled_columns(fitted: Mapping[str, Any]) -> list[str]:
     """Returns the raw columns, under the names that `apply_features` gives to numbers and text."""
-    kinds = fitted["columns"].items()
-    return [f"{name} (days)" if kind == "date" else name for name, kind in kinds]
+    return [KINDS[kind].watched.format(name) for name, kind in fitted["columns"].items()]
+
+
+def dated_columns(fitted: Mapping[str, Any]) -> list[str]:
+    """Returns those of the profiled columns that are dates."""
+    dates = {name: kind for name, kind in fitted["columns"].items() if KINDS[kind].limit is date}
+    return profiled_columns({"columns": dates})
 
 
 def profiled_answers(answers: pd.DataFrame, fitted: Mapping[str, Any]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from common.errors import InputError
 from common.values import as_value
+from modelling.kinds import KINDS
 from modelling.models.find_estimator import check_parameter, find_estimator, package_of
 from modelling.models.threads import threads_for
 from modelling.recipe import Model, Sampling
@@ -49,12 +50,10 @@ def describe_inputs(frame: pd.DataFrame, fitted: Mapping[str, Any]) -> Inputs:
     """
     inputs = Inputs(may_miss=fitted["imputes"])
     for name in frame.columns:
-        kind = fitted["columns"].get(name, "number")
-        if kind == "category":
-            few = frame[name].nunique() <= _MOST_ONE_HOT
-            (inputs.few if few else inputs.many).append(name)
-        else:
-            (inputs.flags if kind == "boolean" else inputs.numbers).append(name)
+        encoded = KINDS[fitted["columns"].get(name, "number")].encoded
+        if encoded == "categories":
+            encoded = "few" if frame[name].nunique() <= _MOST_ONE_HOT else "many"
+        getattr(inputs, encoded).append(name)
     return inputs
 
 

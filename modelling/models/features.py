@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError, unknown_name
+from modelling.kinds import KINDS, kind_of_values
 from modelling.models.formulas import parse_formula
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import ColumnCheck, Features, QuantileScore
@@ -47,7 +48,7 @@ def fit_features(
         for column in sorted(inputs - set(frame.columns)):
             raise InputError(f"feature {name!r}: " + unknown_name("column", column, frame.columns))
         for column in sorted(inputs):
-            if kinds[column] in ("category", "date"):
+            if not KINDS[kinds[column]].is_number:
                 raise InputError(
                     f"feature {name!r}: column {column!r} is a {kinds[column]}; arithmetic needs "
                     "numbers"
@@ -72,7 +73,7 @@ def _spellings(frame: pd.DataFrame, kinds: Mapping[str, str]) -> dict[str, dict[
     """By category, how training writes what pandas takes for a number or a boolean: 02139."""
     found = {}
     for name in frame.columns:
-        if kinds[name] == "category":
+        if KINDS[kinds[name]].is_text:
             values = frame[name].dropna().unique().tolist()
             plain = {value: text for value in values if (text := number_as_text(value))}
             often = Counter(plain.values())  # which of 7, 07 and 007 a 7 is: its own text, or none
@@ -97,15 +98,12 @@ def number_as_text(text: str) -> str | None:
 
 def column_kinds(frame: pd.DataFrame, declared: Mapping[str, ColumnCheck]) -> dict[str, str]:
     """Returns what each column of a checked table is: number, boolean, category or date."""
-    return {name: _kind(frame[name].dtype, declared.get(name)) for name in frame.columns}
-
-
-def _kind(dtype: Any, declared: ColumnCheck | None) -> str:
-    if isinstance(dtype, pd.StringDtype):
-        return "category"
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        return "date"
-    return "boolean" if declared and declared.type == "boolean" else "number"
+    return {
+        name: KINDS[
+            declared[name].type if name in declared else kind_of_values(frame[name].dtype)
+        ].read_as
+        for name in frame.columns
+    }
 
 
 def _fit_quantiles(frame: pd.DataFrame, score: QuantileScore) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import pyarrow.parquet as parquet
 
 from common.words import counted
 from modelling.judging.drift import DriftCounts, profile_rows
+from modelling.kinds import KINDS, kind_of_values
 from modelling.tables.split import ROW_KEY
 
 Rows = Mapping[str, pd.DataFrame]
@@ -177,8 +178,8 @@ def _as_numbers(
 def _column(rows: Rows, name: str) -> dict[str, Any]:
     sides = {side: frame[name] for side, frame in rows.items()}
     train = sides["train"]
-    kind = _kind(train)
-    is_number = kind in ("number", "date")
+    kind = kind_of_values(train.dtype)
+    is_number = KINDS[kind].limit is not None
     labels, shares = _histogram(sides) if is_number else _frequencies(sides)
     return {
         "name": str(name),
@@ -189,14 +190,6 @@ def _column(rows: Rows, name: str) -> dict[str, Any]:
         "labels": labels,
         "shares": shares,
     }
-
-
-def _kind(column: pd.Series) -> str:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return "date"
-    if pd.api.types.is_bool_dtype(column):
-        return "boolean"
-    return "number" if pd.api.types.is_numeric_dtype(column) else "category"
 
 
 def _summary(column: pd.Series, kind: str) -> dict[str, Any]:

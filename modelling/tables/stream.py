@@ -19,6 +19,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
+from modelling.kinds import KINDS
 from modelling.models.features import number_as_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv
 from modelling.tables.table import check_names, first_line, not_there, read_numbers
@@ -288,7 +289,7 @@ def as_frame(
             values, wrong = _valid_text(values)
             for row in wrong:
                 problems.setdefault(row, f"column {name!r} is not UTF-8 text")
-        elif kind == "category" and arrow.types.is_integer(values.type):
+        elif KINDS[kind].is_text and arrow.types.is_integer(values.type):
             values = values.cast(arrow.string())  # pandas makes floats of them beside a gap
         columns[name] = values.to_pandas()
     frame = read_numbers(pd.DataFrame(columns, copy=False), features, stream.decimal_comma)

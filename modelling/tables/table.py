@@ -21,8 +21,9 @@ from pandera.errors import SchemaErrors
 
 from common.errors import InputError, unknown_name
 from modelling.judging.answers import find_class
+from modelling.kinds import KINDS, ColumnType
 from modelling.models.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
-from modelling.recipe import ColumnCheck, ColumnType, Recipe, limit_text
+from modelling.recipe import ColumnCheck, Recipe, limit_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
 
 _MOST_CLASSES = 100
@@ -261,7 +262,7 @@ def _outside(values: pd.Series, check: ColumnCheck) -> Iterator[tuple[str, npt.N
         yield f"below min {limit_text(check.min)}", values.lt(_limit(check.min)).to_numpy()
     if check.max is not None:
         yield f"above max {limit_text(check.max)}", values.gt(_limit(check.max)).to_numpy()
-    if check.type == "integer":
+    if KINDS[check.type].is_whole:
         yield "no integer", (values % 1 > 0).to_numpy()
     if not check.missing:
         yield _GAP, values.isna().to_numpy()
@@ -329,7 +330,7 @@ def read_cells(
     column: pd.Series, kind: str, form: str = "", decimal_comma: bool = False
 ) -> pd.Series:
     """Reads (n,) raw values as `read_column` does; if decimal_comma, 1,5 is 1.5 besides."""
-    kind = "number" if kind == "integer" else kind
+    kind = KINDS[kind].read_as
     read = read_column(column, kind, form)
     if kind == "number" and decimal_comma and not form and read is not column:
         read = read.fillna(read_column(column, kind, _DECIMAL_COMMA))
@@ -352,7 +353,7 @@ def read_numbers(
     formats = features.get("formats", {})
     columns = {name: table[name] for name in features["columns"]}
     for name, kind in features["columns"].items():
-        if kind in ("number", "boolean"):
+        if KINDS[kind].is_number:
             read = read_cells(table[name], kind, formats.get(name, ""), decimal_comma)
             wrong = read.isna() & ~is_missing(table[name]) if read.hasnans else read.isna()
             columns[name] = read.astype(object).where(~wrong, table[name]) if wrong.any() else read
@@ -367,7 +368,7 @@ def _read(column: pd.Series, check: ColumnCheck, source: str, decimal_comma: boo
     wrong = values.isna() & ~is_missing(column)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        kind = "number" if check.type == "integer" else check.type
+        kind = KINDS[check.type].read_as
         written = check.format or "2026-11-21"
         raise InputError(
             f"table {source}: column {column.name!r}, row {column.index[row] + 1}: "
@@ -392,7 +393,7 @@ def read_time(
     Raises:
         InputError: a value is text that is neither, whose order would be that of the alphabet.
     """
-    if check is None or check.type in ("boolean", "category"):
+    if check is None or KINDS[check.type].limit is None:
         is_number = shown_type(column, decimal_comma) == "number"
         check = ColumnCheck(type="number" if is_number else "date")
     return _read(column, check, source, decimal_comma)
@@ -488,9 +489,9 @@ def _schema(checks: dict[str, ColumnCheck], limits: bool) -> pa.DataFrameSchema:
 
 def _pandera_column(check: ColumnCheck, limits: bool) -> pa.Column:
     rules = []
-    if check.type in ("number", "integer"):
+    if KINDS[check.type].is_number:
         rules.append(pa.Check(np.isfinite, name="finite", ignore_na=True))
-    if limits and check.type == "integer":
+    if limits and KINDS[check.type].is_whole:
         rules.append(pa.Check(lambda column: column % 1 == 0, name="an integer", ignore_na=True))
     if limits and check.min is not None:
         least = f"at least {limit_text(check.min)}"

@@ -11,6 +11,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types import DataType
 
 from common.errors import InputError
+from modelling.kinds import KINDS
 from steps.runs.model_digests import describe_lost_files
 from steps.runs.names import MODEL_DIGEST
 
@@ -63,15 +64,20 @@ def unfit_columns(version: ModelVersion, prepared: Run) -> list[str]:
         raise InputError(f"the champion {lost}")
     schemas = [json.loads(given.dataset.schema or "{}") for given in prepared.inputs.dataset_inputs]
     columns = next((schema["mlflow_colspec"] for schema in schemas if schema), None)
-    signature = get_model_info(uri).signature
-    if columns is None or signature is None:
+    info = get_model_info(uri)
+    taken = (info.metadata or {}).get("columns")
+    if taken is None and info.signature is not None:  # a model of before
+        taken = {
+            column.name: "number" if column.type == DataType.double else "category"
+            for column in info.signature.inputs
+        }
+    if columns is None or taken is None:
         return []
-    kinds = {column["name"]: column["type"] for column in columns}
+    types = {column["name"]: column["type"] for column in columns}
     return [
-        taken.name
-        for taken in signature.inputs
-        if taken.name not in kinds
-        or (taken.type == DataType.double and kinds[taken.name] in ("string", "datetime"))
+        name
+        for name, kind in taken.items()
+        if name not in types or types[name] in KINDS[kind].not_from
     ]
 
 

@@ -17,6 +17,7 @@ from common.tags import PLATFORM, PYTHON
 from common.words import counted
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.metrics import BASELINE_PREFIX, OUTCOMES
+from modelling.kinds import KINDS
 from modelling.reporting.report import (
     Bar,
     Bars,
@@ -181,7 +182,7 @@ def _text_columns(runs: PipelineRuns) -> list[str]:
     if runs.recipe is None:
         return [ROW_KEY]
     data = runs.recipe.data
-    categories = [name for name, check in data.columns.items() if check.type == "category"]
+    categories = [name for name, check in data.columns.items() if KINDS[check.type].is_text]
     is_class = runs.recipe.task == "classification"
     return [ROW_KEY, *categories, *([data.target, PREDICTION] if is_class else [])]
 
@@ -257,12 +258,7 @@ def read_model(runs: PipelineRuns) -> ModelCard | None:
 def _ways_of_reading(columns: Mapping[str, Any]) -> str:
     """Into what the model turns the columns that are no numbers."""
     kinds = {check.get("type", "number") for check in columns.values()}
-    ways = {
-        "date": "a date becomes its day, month and day of the week",
-        "category": "a category a number for each of its values, or, of more than 20, the mean of "
-        "the target",
-    }
-    return ", ".join(words for kind, words in ways.items() if kind in kinds)
+    return ", ".join(kind.becomes for name, kind in KINDS.items() if name in kinds and kind.becomes)
 
 
 def _importance_bars(runs: PipelineRuns) -> Bars | None:

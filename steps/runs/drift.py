@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from modelling.judging.drift import DriftCounts, profiled_columns
+from modelling.judging.drift import DriftCounts, dated_columns
 from modelling.judging.plots import plot_drift
 from steps.runs.trained_model import TrainedModel
 from tracking.artifacts_logger import log_plot, log_table
@@ -14,8 +14,7 @@ from tracking.output_manager import save_local
 
 def drift_counts(trained: TrainedModel) -> DriftCounts:
     """Returns counts of no rows yet, in the bins of the model's profile."""
-    kinds = trained.pyfunc.unwrap_python_model().features["columns"]
-    dates = profiled_columns({"columns": {n: kind for n, kind in kinds.items() if kind == "date"}})
+    dates = dated_columns(trained.pyfunc.unwrap_python_model().features)
     profile = (trained.folder / "artifacts" / "profile.json").read_text(encoding="utf-8")
     return DriftCounts(json.loads(profile), dates)
 
