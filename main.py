@@ -38,7 +38,8 @@ from engine.failures import StepError
 from engine.processes.guard import process_tags
 from engine.processes.reaper import reap
 from engine.provenance.project_state import begin_provenance
-from steps.pipeline.order import UNTIL, log_origin, log_request, resolve, run_steps
+from steps.pipeline.order import UNTIL, log_origin, run_prepare, run_steps
+from steps.pipeline.request import log_request, resolve
 from steps.pipeline.summary import print_summary
 from steps.reporting.report import StepReports
 from steps.runs.provenance_write import hide_credentials
@@ -88,7 +89,7 @@ def main(
         is_warm = backend == "warm"
         chain = Chain(PROJECT, run, backend, steps, lambda step: _REPORTS.begin(step, is_warm))
         try:
-            verdict = run_steps(chain, request)
+            verdict = run_steps(chain, request, run_prepare(chain, request))
         except StepError:
             _REPORTS.wait()  # what is begun ends with this process
             raise

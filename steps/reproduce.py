@@ -55,6 +55,7 @@ from modelling.judging.comparison import (
     judge,
 )
 from modelling.tables.split import ROW_KEY
+from steps.pipeline.order import UNTIL
 from steps.runs.artifacts import download
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON
 from steps.runs.provenance_read import Recorded, find_recorded, step_of
@@ -63,7 +64,7 @@ from steps.runs.table_source import fetch_table
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
 
-_UNTIL = ("prepare", "train", "evaluate")
+_COMPARED = tuple(name for name in UNTIL if name != "register")
 _SYSTEM = "system/"
 _TEMPORARY = "t"  # the path of a socket in there must not exceed 104 characters
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -179,7 +180,7 @@ def _run_pipeline(
         "recipe": _recipe(recorded, project),
         "model": request["model"],
         "data": data,
-        "until": min(request["until"], "evaluate", key=[*_UNTIL, "register"].index),
+        "until": min(request["until"], _COMPARED[-1], key=UNTIL.index),
         "cache": "off",
         **{name: json.dumps(value) for name, value in request["hyperparameters"].items()},
     }
@@ -223,7 +224,7 @@ def _environment(python: Path, temporary: Path) -> Iterator[None]:
 
 
 def _failed_row(again: Run) -> Compared:
-    statuses = {name: again.data.tags.get(f"pipeline.step.{name}.status") for name in _UNTIL}
+    statuses = {name: again.data.tags.get(f"pipeline.step.{name}.status") for name in _COMPARED}
     failed = [name for name, status in statuses.items() if status == "failed"]
     return Compared(failed[0] if failed else "main", "status", "FINISHED", "FAILED", DIFFERENT)
 
@@ -241,7 +242,7 @@ def _left_out(recorded: Recorded) -> str:
 def _compare(recorded: Recorded, again: Run) -> list[Compared]:
     """Holds what each step left against what it left then."""
     rows: list[Compared] = []
-    then, now = ({name: step_of(run, name) for name in _UNTIL} for run in (recorded.run, again))
+    then, now = ({name: step_of(run, name) for name in _COMPARED} for run in (recorded.run, again))
     before, after = then["prepare"], now["prepare"]
     if before and after:
         for side in ("train", "test"):

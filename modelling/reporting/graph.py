@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StepState:
-    """A step of the pipeline: state is ran, reused, failed, killed, running or not reached."""
+    """A step of the pipeline: state is ran, reused, failed, killed, running or not reached.
+
+    after: the steps whose results it takes.
+    """
 
     name: str
     state: str
@@ -15,6 +18,7 @@ class StepState:
     run_id: str = ""
     figures: str = ""
     experiment_id: str = ""
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,6 @@ class Graph:
     edges: tuple[tuple[str, bool], ...]
     box_width: float
     box_height: float
-
-
-_EDGES = (
-    ("prepare", "sweep"),
-    ("prepare", "train"),
-    ("sweep", "train"),
-    ("train", "evaluate"),
-    ("evaluate", "register"),
-    ("evaluate_champion", "register"),
-    ("prepare", "evaluate_champion"),
-)
 
 
 def lay_out_graph(steps: Sequence[StepState], upright: bool) -> Graph:
@@ -72,7 +65,9 @@ def lay_out_graph(steps: Sequence[StepState], upright: bool) -> Graph:
         )
     edges = tuple(
         (_curve(boxes[start], boxes[end], width, height, upright), _is_live(boxes[end].step))
-        for start, end in _edges_between(names)
+        for end in names
+        for start in boxes[end].step.after
+        if start in boxes
     )
     lanes = 2 if branch else 1
     if upright:
@@ -80,11 +75,6 @@ def lay_out_graph(steps: Sequence[StepState], upright: bool) -> Graph:
     else:
         size = (len(columns) * (width + gap) - gap + 4, lanes * (height + gap / 2) - gap / 2 + 4)
     return Graph(*size, tuple(boxes.values()), edges, width, height)
-
-
-def _edges_between(names: Sequence[str]) -> list[tuple[str, str]]:
-    present = [(start, end) for start, end in _EDGES if start in names and end in names]
-    return [edge for edge in present if edge != ("prepare", "train") or "sweep" not in names]
 
 
 def _is_live(step: StepState) -> bool:

@@ -21,18 +21,6 @@ RESULTS_VERSION = 1
 _CARRIERS = ("common", "engine", "tracking", "modelling/reporting", "steps")
 # What decides a model only where a recipe tunes its threshold.
 _TUNING = ("modelling/models/decision.py", "modelling/judging/metrics.py")
-_PIPELINE = ("main", "steps.prepare", "steps.train", "steps.evaluate", "steps.register")
-
-
-def code_of_pipeline(project: Path, recipe: Recipe) -> list[str]:
-    """Returns the files that a pipeline runs, from the project's root, or absolute if outside."""
-    named = [class_code(project, model.estimator).code for model in recipe.models.values()]
-    return sorted(
-        {
-            *(file for module in _PIPELINE for file in code_digests(project, module)),
-            *(file for code in named for file in code),
-        }
-    )
 
 
 class StepDependencies:

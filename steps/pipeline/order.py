@@ -1,24 +1,33 @@
-"""The steps in a row. Only run ids and `models:/` URIs go from one to the next."""
+"""The steps in their order, a row each. To add a step is a row, a file, and its lines in MLproject.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+Only run ids and `models:/` URIs go from one step to the next.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
 from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 
 from common.errors import InputError
 from common.file_digests import text_sha256
 from common.tags import CACHE_KEY
-from common.values import parse_value, spell
+from common.values import spell
+from common.words import counted, show_figure
+from engine.cache.code_digests import code_digests
+from engine.cache.key import Dependencies, class_code
 from engine.chain import Chain, Step
 from engine.processes.forkserver import PROJECT
 from engine.provenance.project_state import Provenance
-from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of, threshold_metric
-from modelling.recipe import Recipe, load_recipe
-from steps.pipeline.dependencies import StepDependencies, code_of_pipeline
+from modelling.judging.metrics import BASELINE_PREFIX, metrics_of
+from modelling.recipe import Recipe
+from steps.pipeline.dependencies import StepDependencies
+from steps.pipeline.request import Request
 from steps.registry.versions import find_champion, unfit_columns
 from steps.runs.names import (
     DATA_SHA256,
@@ -28,69 +37,218 @@ from steps.runs.names import (
     VERDICT,
     VERDICT_REASON,
 )
-from steps.runs.provenance_write import record_provenance, record_request
+from steps.runs.provenance_write import record_provenance
 from steps.runs.step import freeze_recipe
-from steps.runs.table_source import check_source, fetch_table
+from steps.runs.table_source import fetch_table
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
 
-UNTIL = ("prepare", "train", "evaluate", "register")
+
+class Progress:
+    """What a pipeline was asked for, and its steps that are done, by name."""
+
+    def __init__(self, request: Request, done: Mapping[str, Step]) -> None:
+        self.request = request
+        self.recipe = request.recipe
+        self.depends = StepDependencies(PROJECT, request.recipe)
+        self.done = dict(done)
+
+    def run_id(self, name: str) -> str:
+        """Returns the run of a step; `none` if it was left out."""
+        return self.done[name].run_id if name in self.done else "none"
+
+    def digest(self, name: str) -> str:
+        """Returns the digest of what a step gave; `none` if it was left out."""
+        return self.done[name].output_digest if name in self.done else "none"
+
+    @cached_property
+    def data_sha256(self) -> str:
+        """The digest of the table; `prepare` will say what is wrong with one that has none."""
+        with TemporaryDirectory(prefix="cuvee-") as folder:
+            try:
+                return text_sha256(fetch_table(self.request.data, Path(folder)))
+            except (InputError, OSError):
+                return "unreadable"
+
+    @cached_property
+    def champion(self) -> ModelVersion | None:
+        """The champion that the model is held against on the same rows.
+
+        None if there is none, or it is this very model, or takes columns that the rows have not.
+        """
+        champion = find_champion(self.recipe.name)
+        if champion is None or champion.tags.get(MODEL_DIGEST) == self.digest("train"):
+            return None
+        # register says so of one that is unfit
+        return None if unfit_columns(champion, self.done["prepare"].run) else champion
 
 
 @dataclass(frozen=True)
-class Request:
-    """What main was asked for, with `auto` resolved."""
+class PipelineStep:
+    """A step of the pipeline.
 
-    recipe_path: str
-    recipe: Recipe
-    model: str
-    data: str
-    hyperparameters: dict[str, Any]
-    until: str
+    name: in the pipeline; entry_point: of MLproject; after: the steps whose results it takes;
+    parameters: those that it is given; depends_on: what its result depends on; figures: what is
+    said of its run, given the metric that decides; is_wanted: whether this pipeline has it; leaves:
+    what the pipeline's own run keeps of it.
+    """
 
-
-def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str]) -> Request:
-    """Reads the recipe and checks all that can be checked before any run is made."""
-    settings = load_recipe(recipe, PROJECT)
-    check_gate(settings)
-    if settings.decision.metric:
-        threshold_metric(settings)
-    name, chosen = settings.choose_model(model)
-    hyperparameters = {key: parse_value(text) for key, text in given.items()}
-    if hyperparameters:
-        # Only then, since scikit-learn takes half a second to import.
-        from modelling.models.estimators import build_pipeline
-
-        build_pipeline(chosen, hyperparameters, settings.split.seed, settings.task)
-    source = settings.data.path if data == "auto" else data
-    check_source(source)
-    return Request(recipe, settings, name, source, hyperparameters, until)
+    name: str
+    entry_point: str
+    after: tuple[str, ...]
+    parameters: Callable[[Progress], dict[str, str]]
+    depends_on: Callable[[Progress], Dependencies]
+    figures: Callable[[Run, str | None], str]
+    is_wanted: Callable[[Progress], bool] = lambda _: True
+    leaves: Callable[[Progress], None] = lambda _: None
 
 
-def log_origin(recipe: Recipe, parameters: Mapping[str, Any], provenance: Provenance) -> None:
-    """Records the parameters as they were given, the recipe, and where the code stands."""
-    log_params(parameters)
-    log_config(recipe.model_dump(mode="json"), recipe.name, None)
-    record_provenance(PROJECT, provenance, recipe.split.seed, code_of_pipeline(PROJECT, recipe))
+def _figures_of_prepare(run: Run, _primary: str | None) -> str:
+    metrics = run.data.metrics
+    if "test_rows" not in metrics:
+        return ""
+    return f"{metrics['train_rows']:,.0f} training, {metrics['test_rows']:,.0f} test rows"
 
 
-def log_request(request: Request) -> None:
-    """Records what is to be made again when this run is to be reproduced."""
-    record_request(
-        {
-            "recipe": request.recipe_path,
-            "model": request.model,
-            "data": request.data,
-            "until": request.until,
-            "hyperparameters": request.hyperparameters,
-        }
-    )
+def _figures_of_train(run: Run, _primary: str | None) -> str:
+    if "features" not in run.data.metrics:
+        return ""
+    return f"{run.data.tags['pipeline.model']}, {counted(run.data.metrics['features'], 'feature')}"
 
 
-def run_steps(chain: Chain, request: Request) -> dict[str, str]:
-    """Runs the steps that were asked for; returns the tags of the verdict, if it came to one."""
-    prepare = run_prepare(chain, request)
-    return {} if request.until == "prepare" else run_steps_after_prepare(chain, request, prepare)
+def _figures_of_evaluate(run: Run, primary: str | None) -> str:
+    if primary is None or primary not in run.data.metrics:
+        return ""
+    return f"{primary} {show_figure(run.data.metrics[primary], metric=primary)}"
+
+
+def _figures_of_register(run: Run, _primary: str | None) -> str:
+    return str(run.data.tags.get(VERDICT, ""))
+
+
+def _parameters_of_train(so_far: Progress) -> dict[str, str]:
+    hyperparameters = so_far.request.hyperparameters
+    return {
+        "recipe": so_far.request.recipe_path,
+        "prepare_run_id": so_far.run_id("prepare"),
+        "model": so_far.request.model,
+        **{name: spell(value) for name, value in hyperparameters.items()},
+    }
+
+
+def _parameters_of_evaluate(so_far: Progress, model_uri: str) -> dict[str, str]:
+    return {
+        "recipe": so_far.request.recipe_path,
+        "prepare_run_id": so_far.run_id("prepare"),
+        "model_uri": model_uri,
+    }
+
+
+def _trained_model(so_far: Progress) -> str:
+    return f"models:/{so_far.done['train'].run.outputs.model_outputs[0].model_id}"
+
+
+def _champion_of(so_far: Progress) -> ModelVersion:
+    assert so_far.champion  # noqa: S101 - the step is wanted only where there is one
+    return so_far.champion
+
+
+def _keep_table(so_far: Progress) -> None:
+    """Keeps the table's digest; a result of another table than was looked at is none."""
+    prepare = so_far.done["prepare"]
+    read = prepare.run.data.tags[DATA_SHA256]
+    mlflow.set_tag(DATA_SHA256, read)
+    if read != so_far.data_sha256:
+        mlflow.MlflowClient().delete_tag(prepare.run_id, CACHE_KEY)
+        table = so_far.request.data
+        raise InputError(f"table {table} changed while it was read; start again")
+
+
+def _keep_figures(so_far: Progress) -> None:
+    """Keeps the metrics of the recipe, and the baseline's."""
+    found = so_far.done["evaluate"].run.data.metrics
+    names = metrics_of(so_far.recipe)
+    log_metrics({prefix + name: found[prefix + name] for name in names for prefix in _SIDES})
+
+
+_SIDES = ("", BASELINE_PREFIX)
+
+ORDER = (
+    PipelineStep(
+        "prepare",
+        "prepare",
+        after=(),
+        parameters=lambda so_far: {
+            "recipe": so_far.request.recipe_path,
+            "data": so_far.request.data,
+        },
+        depends_on=lambda so_far: so_far.depends.of_prepare(
+            so_far.request.data, so_far.data_sha256
+        ),
+        figures=_figures_of_prepare,
+        leaves=_keep_table,
+    ),
+    PipelineStep(
+        "train",
+        "train",
+        after=("prepare",),
+        parameters=_parameters_of_train,
+        depends_on=lambda so_far: so_far.depends.of_train(
+            so_far.request.model, so_far.request.hyperparameters, so_far.digest("prepare")
+        ),
+        figures=_figures_of_train,
+    ),
+    PipelineStep(
+        "evaluate",
+        "evaluate",
+        after=("train",),
+        parameters=lambda so_far: _parameters_of_evaluate(so_far, _trained_model(so_far)),
+        depends_on=lambda so_far: so_far.depends.of_evaluate(
+            so_far.digest("prepare"),
+            so_far.digest("train"),
+            so_far.recipe.models[so_far.request.model].estimator,
+        ),
+        figures=_figures_of_evaluate,
+        leaves=_keep_figures,
+    ),
+    PipelineStep(
+        "evaluate_champion",
+        "evaluate",
+        after=("prepare",),
+        parameters=lambda so_far: _parameters_of_evaluate(
+            so_far, f"models:/{so_far.recipe.name}/{_champion_of(so_far).version}"
+        ),
+        depends_on=lambda so_far: so_far.depends.of_evaluate(
+            so_far.digest("prepare"),
+            _champion_of(so_far).tags[MODEL_DIGEST],
+            _champion_of(so_far).tags.get(ESTIMATOR),
+        ),
+        figures=_figures_of_evaluate,
+        is_wanted=lambda so_far: so_far.champion is not None,
+    ),
+    PipelineStep(
+        "register",
+        "register",
+        after=("evaluate", "evaluate_champion"),
+        parameters=lambda so_far: {
+            "recipe": so_far.request.recipe_path,
+            "evaluate_run_id": so_far.run_id("evaluate"),
+            "champion_run_id": so_far.run_id("evaluate_champion"),
+        },
+        depends_on=lambda so_far: so_far.depends.of_register(
+            so_far.digest("evaluate"), so_far.digest("evaluate_champion"), so_far.digest("train")
+        ),
+        figures=_figures_of_register,
+    ),
+)
+BY_NAME = {step.name: step for step in ORDER}
+UNTIL = tuple(step.name for step in ORDER if step.name == step.entry_point)
+"""Where a pipeline may end."""
+
+
+def place(name: str) -> int:
+    """Returns the place of a step in the order; the last one of what is no step."""
+    return [*BY_NAME, name].index(name)
 
 
 def run_prepare(chain: Chain, request: Request) -> Step:
@@ -100,100 +258,32 @@ def run_prepare(chain: Chain, request: Request) -> Step:
         InputError: the table changed meanwhile.
     """
     freeze_recipe(request.recipe)
-    depends = StepDependencies(PROJECT, request.recipe)
-    data_sha256 = _data_sha256(request.data)
-    prepare = chain.run(
-        "prepare",
-        {"recipe": request.recipe_path, "data": request.data},
-        lambda: depends.of_prepare(request.data, data_sha256),
-    )
-    mlflow.set_tag(DATA_SHA256, prepare.run.data.tags[DATA_SHA256])
-    if prepare.run.data.tags[DATA_SHA256] != data_sha256:
-        mlflow.MlflowClient().delete_tag(prepare.run_id, CACHE_KEY)
-        raise InputError(f"table {request.data} changed while it was read; start again")
-    return prepare
+    return _run(chain, replace(request, until="prepare"), {})["prepare"]
 
 
-def run_steps_after_prepare(chain: Chain, request: Request, prepare: Step) -> dict[str, str]:
-    """Runs the others that were asked for, as `run_steps` does."""
-    depends = StepDependencies(PROJECT, request.recipe)
-    prepared = {"recipe": request.recipe_path, "prepare_run_id": prepare.run_id}
-    hyperparameters = {name: spell(value) for name, value in request.hyperparameters.items()}
-    train = chain.run(
-        "train",
-        {**prepared, "model": request.model, **hyperparameters},
-        lambda: depends.of_train(request.model, request.hyperparameters, prepare.output_digest),
-    )
-    if request.until == "train":
-        return {}
-    evaluate = chain.run(
-        "evaluate",
-        {**prepared, "model_uri": f"models:/{train.run.outputs.model_outputs[0].model_id}"},
-        lambda: depends.of_evaluate(
-            prepare.output_digest,
-            train.output_digest,
-            request.recipe.models[request.model].estimator,
-        ),
-    )
-    log_metrics(_main_figures(evaluate.run, request.recipe))
-    if request.until == "evaluate":
-        return {}
-    champion = _evaluate_champion(chain, request, depends, prepare, train.output_digest)
-    register = chain.run(
-        "register",
-        {
-            "recipe": request.recipe_path,
-            "evaluate_run_id": evaluate.run_id,
-            "champion_run_id": champion.run_id if champion else "none",
-        },
-        lambda: depends.of_register(
-            evaluate.output_digest,
-            champion.output_digest if champion else "none",
-            train.output_digest,
-        ),
-    )
-    return _verdict(register)
+def run_steps(chain: Chain, request: Request, prepare: Step) -> dict[str, str]:
+    """Runs the other steps that were asked for.
 
-
-def _evaluate_champion(
-    chain: Chain, request: Request, depends: StepDependencies, prepare: Step, model_digest: str
-) -> Step | None:
-    """Evaluates the champion on the same rows.
-
-    None if there is none, or it is this very model, or takes columns that the rows have not.
+    Returns:
+        The tags of the verdict, if it came to one.
     """
-    champion = find_champion(request.recipe.name)
-    if champion is None or champion.tags.get(MODEL_DIGEST) == model_digest:
-        return None
-    if unfit_columns(champion, prepare.run):
-        return None  # register says so
-    return chain.run(
-        "evaluate",
-        {
-            "recipe": request.recipe_path,
-            "prepare_run_id": prepare.run_id,
-            "model_uri": f"models:/{request.recipe.name}/{champion.version}",
-        },
-        lambda: depends.of_evaluate(
-            prepare.output_digest, champion.tags[MODEL_DIGEST], champion.tags.get(ESTIMATOR)
-        ),
-        name="evaluate_champion",
-    )
+    done = _run(chain, request, {"prepare": prepare})
+    return _verdict(done["register"]) if "register" in done else {}
 
 
-def _data_sha256(source: str) -> str:
-    """The digest of the table; `prepare` will say what is wrong with one that cannot be read."""
-    with TemporaryDirectory(prefix="cuvee-") as folder:
-        try:
-            return text_sha256(fetch_table(source, Path(folder)))
-        except (InputError, OSError):
-            return "unreadable"
-
-
-def _main_figures(run: Run, recipe: Recipe) -> dict[str, float]:
-    """The metrics of the recipe, and the baseline's, of an evaluate run."""
-    wanted = [prefix + name for name in metrics_of(recipe) for prefix in ("", BASELINE_PREFIX)]
-    return {name: run.data.metrics[name] for name in wanted}
+def _run(chain: Chain, request: Request, done: Mapping[str, Step]) -> dict[str, Step]:
+    so_far = Progress(request, done)
+    for step in ORDER[: place(request.until) + 1]:
+        if step.name in so_far.done or not step.is_wanted(so_far):
+            continue
+        so_far.done[step.name] = chain.run(
+            step.entry_point,
+            step.parameters(so_far),
+            partial(step.depends_on, so_far),
+            name=step.name,
+        )
+        step.leaves(so_far)
+    return so_far.done
 
 
 def _verdict(register: Step) -> dict[str, str]:
@@ -203,3 +293,22 @@ def _verdict(register: Step) -> dict[str, str]:
         verdict[VERDICT] = "unchanged"
         verdict[VERDICT_REASON] = f"nothing has changed since version {tags[MODEL_VERSION]}"
     return verdict
+
+
+def log_origin(recipe: Recipe, parameters: Mapping[str, Any], provenance: Provenance) -> None:
+    """Records the parameters as they were given, the recipe, and where the code stands."""
+    log_params(parameters)
+    log_config(recipe.model_dump(mode="json"), recipe.name, None)
+    record_provenance(PROJECT, provenance, recipe.split.seed, code_of_pipeline(PROJECT, recipe))
+
+
+def code_of_pipeline(project: Path, recipe: Recipe) -> list[str]:
+    """Returns the files that a pipeline runs, from the project's root, or absolute if outside."""
+    modules = ["main", *(f"steps.{name}" for name in UNTIL)]
+    named = [class_code(project, model.estimator).code for model in recipe.models.values()]
+    return sorted(
+        {
+            *(file for module in modules for file in code_digests(project, module)),
+            *(file for code in named for file in code),
+        }
+    )

@@ -10,15 +10,15 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.secrets import without_credentials
-from common.words import counted, show_figure
+from common.words import show_figure
 from engine.chain import Step
 from engine.processes.forkserver import PROJECT
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.judging.metrics import BASELINE_PREFIX
-from steps.pipeline.order import Request
-from steps.reporting.advice import advise
-from steps.reporting.report import REPORT
-from steps.runs.names import MODEL_VERSION, VERDICT, VERDICT_REASON
+from steps.pipeline.advice import advise
+from steps.pipeline.order import BY_NAME
+from steps.pipeline.request import Request
+from steps.runs.names import MODEL_VERSION, REPORT, VERDICT, VERDICT_REASON
 
 _COLOURS = {"promoted": "green", "challenger": "yellow", "rejected": "red"}
 
@@ -32,9 +32,10 @@ def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], 
         verdict: its tags; empty if the steps did not go as far.
         run: the parent run.
     """
+    primary = request.recipe.metrics.primary
     say("\n" + click.style(_row("step", "run", "seconds", "figures"), bold=True))
     for step in steps:
-        say(_row(step.name, step.run_id[:8], f"{step.seconds:.1f}", _figures(step, request)))
+        say(_row(step.name, step.run_id[:8], f"{step.seconds:.1f}", _figures(step, primary)))
     say("")
     if verdict:
         word = verdict[VERDICT]
@@ -75,16 +76,9 @@ def _where_to_look(run: Run) -> str:
     return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
-def _figures(step: Step, request: Request) -> str:
-    metrics, tags = step.run.data.metrics, step.run.data.tags
-    if step.name == "prepare":
-        return f"{metrics['train_rows']:.0f} training, {metrics['test_rows']:.0f} test rows"
-    if step.name == "train":
-        return f"{tags['pipeline.model']}, {counted(metrics['features'], 'feature')}"
-    if step.name == "register":
-        return tags[VERDICT]
-    primary = request.recipe.metrics.primary
-    figure, naive = (
-        show_figure(metrics[name], metric=name) for name in (primary, BASELINE_PREFIX + primary)
-    )
-    return f"{primary} {figure} (naive {naive})"
+def _figures(step: Step, primary: str) -> str:
+    metrics = step.run.data.metrics
+    figures = BY_NAME[step.name].figures(step.run, primary)
+    if (naive := metrics.get(BASELINE_PREFIX + primary)) is not None:
+        figures += f" (naive {show_figure(naive, metric=primary)})"
+    return figures

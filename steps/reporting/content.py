@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from modelling.reporting.report import Report
-from steps.reporting.advice import advise
+from steps.pipeline.advice import advise
 from steps.reporting.parts import (
     read_confidence,
     read_data,

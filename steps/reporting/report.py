@@ -24,22 +24,23 @@ from engine.processes.forkserver import PROJECT, can_fork
 from engine.warm import start_beside
 from modelling.reporting.poster import as_png, as_svg
 from modelling.reporting.report import Report, render_report
+from steps.pipeline.order import UNTIL
 from steps.reporting.content import collect_report
 from steps.reporting.description import describe_report
 from steps.reporting.poster import draw
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PIPELINES, PipelineRuns
+from steps.runs.names import REPORT
 from tracking.artifacts_logger import log_report
 from tracking.mlflow_manager import init_mlflow
 from tracking.output_manager import temporary_folder
 
-REPORT = "report.html"
 POSTER = "poster"
 
 _MODULE = "steps.reporting.report"
 _SECONDS_TO_WAIT = 60.0
 # The others write their own description.
-_DESCRIBED = (*PIPELINES, "prepare", "train", "evaluate", "register")
+_DESCRIBED = (*PIPELINES, *UNTIL)
 
 
 class StepReports:

@@ -11,14 +11,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_
 from common.tags import TRIAL
 from modelling.judging.metrics import BASELINE_PREFIX, metrics_of
 from modelling.recipe import Recipe
+from steps.pipeline.order import place
 from steps.reporting.run_files import RunFiles
 from steps.runs.provenance_write import REQUEST_FILE
 
 PIPELINES = ("main", "sweep")
 DETAILS = "report"
 """The folder of a run's artifacts that holds what is computed for its report only."""
-
-_ORDER = ("prepare", "sweep", "train", "evaluate", "evaluate_champion", "register")
 
 
 class PipelineRuns:
@@ -116,11 +115,6 @@ class PipelineRuns:
     def metrics(self, step: str) -> Mapping[str, float]:
         """Returns the metrics of a step; none if there is no such step."""
         return self.steps[step].data.metrics if step in self.steps else {}
-
-
-def place(name: str) -> int:
-    """Returns the place of a step in the pipeline."""
-    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def _read_recipe(config: dict[str, Any]) -> Recipe | None:

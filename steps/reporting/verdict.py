@@ -8,11 +8,11 @@ from common.words import counted
 from modelling.judging.metrics import BASELINE_PREFIX
 from modelling.reporting.graph import StepState
 from modelling.reporting.report import Fact, Failure, show_metric
+from steps.pipeline.order import BY_NAME, UNTIL, place
 from steps.reporting.run_files import RunFiles
-from steps.reporting.runs import PipelineRuns, place
+from steps.reporting.runs import PipelineRuns
 from steps.runs.names import MODEL_VERSION, VERDICT, VERDICT_REASON
 
-_USUAL = ("prepare", "train", "evaluate", "register")
 _LOG_LINES = 40
 _TONES = {"promoted": "good", "challenger": "note", "unchanged": "note", "rejected": "bad"}
 
@@ -181,7 +181,7 @@ def read_steps(runs: PipelineRuns) -> list[StepState]:
     """Returns the steps that there are, and those that were not reached."""
     if not runs.steps and runs.run.info.status == "FINISHED":
         return []
-    expected = _USUAL[: _USUAL.index(runs.request.get("until", "register")) + 1]
+    expected = UNTIL[: UNTIL.index(runs.request.get("until", UNTIL[-1])) + 1]
     names = sorted({*runs.steps, *expected}, key=place)
     return [_step(runs, name) for name in names]
 
@@ -189,7 +189,7 @@ def read_steps(runs: PipelineRuns) -> list[StepState]:
 def _step(runs: PipelineRuns, name: str) -> StepState:
     run = runs.steps.get(name)
     if run is None:
-        return StepState(name, "not reached")
+        return StepState(name, "not reached", after=BY_NAME[name].after)
     fact = {
         key: runs.tags.get(f"pipeline.step.{name}.{key}") for key in ("status", "seconds", "reason")
     }
@@ -206,20 +206,10 @@ def _step(runs: PipelineRuns, name: str) -> StepState:
         seconds,
         reason,
         run.info.run_id,
-        _figures(runs, name, run),
+        BY_NAME[name].figures(run, runs.primary()) if name in BY_NAME else "",
         run.info.experiment_id,
+        BY_NAME[name].after if name in BY_NAME else (),
     )
-
-
-def _figures(runs: PipelineRuns, name: str, run: Run) -> str:
-    metrics = run.data.metrics
-    if name == "prepare" and "train_rows" in metrics:
-        return f"{metrics['train_rows']:,.0f} training, {metrics['test_rows']:,.0f} test rows"
-    if name == "train" and "features" in metrics:
-        return f"{run.data.tags.get('pipeline.model')}, {counted(metrics['features'], 'feature')}"
-    if name.startswith("evaluate") and (primary := runs.primary()) and primary in metrics:
-        return f"{primary} {show_metric(metrics[primary], primary)}"
-    return str(run.data.tags.get(VERDICT, ""))
 
 
 def _seconds(run: Run) -> float | None:

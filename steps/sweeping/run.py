@@ -43,14 +43,8 @@ from modelling.recipe import only_parts
 from modelling.search.search import Tried, best_of, choose_sampler, count_trials
 from modelling.search.space import build_space
 from steps.pipeline.dependencies import StepDependencies
-from steps.pipeline.order import (
-    Request,
-    log_origin,
-    log_request,
-    resolve,
-    run_prepare,
-    run_steps_after_prepare,
-)
+from steps.pipeline.order import log_origin, run_prepare, run_steps
+from steps.pipeline.request import Request, log_request, resolve
 from steps.pipeline.summary import print_summary
 from steps.reporting.report import StepReports
 from steps.runs.provenance_write import hide_credentials
@@ -199,7 +193,7 @@ def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None, trials: Trials) ->
     log_request(request)
     log_figures(plan, tried)
     click.echo(f"\nwinner   trial {winner.number}: {winner.point}\n")
-    verdict = run_steps_after_prepare(chain, request, prepare)
+    verdict = run_steps(chain, request, prepare)
     mlflow.set_tags(verdict)
     print_summary(chain.steps, request, verdict, run)
 

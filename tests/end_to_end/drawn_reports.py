@@ -30,6 +30,7 @@ from modelling.reporting.report import (
 )
 from modelling.tables.profile import compare_sides, table_report
 from modelling.tables.split import ROW_KEY
+from steps.pipeline.order import BY_NAME
 
 _STEPS = ("prepare", "train", "evaluate", "evaluate_champion", "register")
 _MOST = 20
@@ -66,7 +67,15 @@ def report_of(table: pd.DataFrame, name: str) -> Report:
         advice=(f"leave out {features[-1]}",),
         facts=(Fact("rmse on the test rows", f"{rmse:.4f}", "naive baseline 1.0000"),),
         steps=tuple(
-            StepState(step, "ran", 1.0, f"{target}: first run", "0123456789abcdef", "320 rows")
+            StepState(
+                step,
+                "ran",
+                1.0,
+                f"{target}: first run",
+                "0123456789abcdef",
+                "320 rows",
+                after=BY_NAME[step].after,
+            )
             for step in _STEPS
         ),
         gate=(GateRow("rmse", rmse, 1e9, None, f"at most {rmse}", True, -1e-9, 1.5),),
@@ -126,5 +135,8 @@ def failed_report(step: str) -> Report:
         sentence=f"The pipeline failed in {step}",
         reason=line,
         failure=Failure(step, line, f"Traceback (most recent call last):\n  {'raise ' * 40}\n" * 9),
-        steps=tuple(StepState(name, state) for name, state in {**states, step: "failed"}.items()),
+        steps=tuple(
+            StepState(name, state, after=BY_NAME[name].after)
+            for name, state in {**states, step: "failed"}.items()
+        ),
     )

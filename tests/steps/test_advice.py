@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelling.recipe import Decision, load_recipe
-from steps.reporting.advice import advise
+from steps.pipeline.advice import advise
 
 PROJECT = Path(__file__).parents[2]
 PATH = "recipes/customer_churn.yaml"

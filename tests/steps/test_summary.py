@@ -16,8 +16,7 @@ RUN = SimpleNamespace(data=DATA)
 
 def test_a_model_of_one_feature_has_one_feature():
     runs = SimpleNamespace(run=RUN, entry_point="train")
-    assert _figures(SimpleNamespace(name="train", run=RUN), None) == "ridge, 1 feature"
-    assert verdict._figures(runs, "train", RUN) == "ridge, 1 feature"
+    assert _figures(SimpleNamespace(name="train", run=RUN), "mae") == "ridge, 1 feature"
     assert verdict._done(runs, "ridge") == "ridge is trained on 90 rows with 1 feature"
 
 
@@ -30,10 +29,8 @@ def test_a_sweep_of_one_trial_has_one_trial(tmp_path):
 
 
 def test_figures_of_a_small_scale_are_told_apart():
-    metrics = SimpleNamespace(primary="rmse")
-    request = SimpleNamespace(recipe=SimpleNamespace(metrics=metrics))
     step = SimpleNamespace(name="evaluate", run=RUN)
-    assert _figures(step, request) == "rmse 0.00021 (naive 0.00052)"
+    assert _figures(step, "rmse") == "rmse 0.00021 (naive 0.00052)"
 
 
 def test_the_command_to_look_can_be_copied(monkeypatch):

@@ -37,6 +37,7 @@ from modelling.reporting.report import (
 )
 from modelling.tables.profile import compare_sides
 from modelling.tables.split import ROW_KEY
+from steps.pipeline.order import ORDER
 
 EVIL = '<img src=x onerror="alert(1)"> & <script>alert(2)</script>'
 REPORT = Report(
@@ -166,10 +167,11 @@ def test_numbers_of_tables_and_times_are_short():
 
 @pytest.mark.parametrize("upright", [False, True])
 def test_no_step_of_the_graph_lies_on_another_or_outside(upright):
-    names = ("prepare", "train", "evaluate", "evaluate_champion", "register")
-    graph = lay_out_graph([StepState(name, "ran") for name in names], upright)
+    steps = [StepState(step.name, "ran", after=step.after) for step in ORDER]
+    graph = lay_out_graph(steps, upright)
+    assert len(graph.edges) == 5
     places = {(box.x, box.y) for box in graph.boxes}
-    assert len(places) == len(names)
+    assert len(places) == len(steps)
     for x, y in places:
         assert 0 <= x <= graph.width - graph.box_width
         assert 0 <= y <= graph.height - graph.box_height

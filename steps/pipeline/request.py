@@ -1,0 +1,54 @@
+"""What a pipeline was asked for, checked before any run is made."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.values import parse_value
+from engine.processes.forkserver import PROJECT
+from modelling.judging.metrics import check_gate, threshold_metric
+from modelling.recipe import Recipe, load_recipe
+from steps.runs.provenance_write import record_request
+from steps.runs.table_source import check_source
+
+
+@dataclass(frozen=True)
+class Request:
+    """What main was asked for, with `auto` resolved."""
+
+    recipe_path: str
+    recipe: Recipe
+    model: str
+    data: str
+    hyperparameters: dict[str, Any]
+    until: str
+
+
+def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str]) -> Request:
+    """Reads the recipe and checks all that can be checked before any run is made."""
+    settings = load_recipe(recipe, PROJECT)
+    check_gate(settings)
+    if settings.decision.metric:
+        threshold_metric(settings)
+    name, chosen = settings.choose_model(model)
+    hyperparameters = {key: parse_value(text) for key, text in given.items()}
+    if hyperparameters:
+        # Only then, since scikit-learn takes half a second to import.
+        from modelling.models.estimators import build_pipeline
+
+        build_pipeline(chosen, hyperparameters, settings.split.seed, settings.task)
+    source = settings.data.path if data == "auto" else data
+    check_source(source)
+    return Request(recipe, settings, name, source, hyperparameters, until)
+
+
+def log_request(request: Request) -> None:
+    """Records what is to be made again when this run is to be reproduced."""
+    record_request(
+        {
+            "recipe": request.recipe_path,
+            "model": request.model,
+            "data": request.data,
+            "until": request.until,
+            "hyperparameters": request.hyperparameters,
+        }
+    )
