@@ -73,3 +73,15 @@ def test_pictures_are_small_and_used():
     assert [each.name for each in pictures if each.stat().st_size > _MOST_BYTES_OF_A_PICTURE] == []
     words = "".join((PROJECT / page).read_text(encoding="utf-8") for page in PAGES)
     assert [each.name for each in pictures if f"images/{each.name}" not in words] == []
+
+
+def test_the_files_that_pages_name_are_there():
+    """Those of the rooms, on every page; what a page makes up is somebody's own."""
+    named = re.compile(r"`((?:common|engine|modelling|steps|tracking)/[\w/]+\.py)`")
+    wrong = [
+        f"{page}: {name}"
+        for page in PAGES
+        for name in named.findall((PROJECT / page).read_text(encoding="utf-8"))
+        if not (PROJECT / name).is_file()
+    ]
+    assert wrong == []
