@@ -226,7 +226,13 @@ def test_what_is_no_pipeline_to_make_again_is_refused_before_anything(
     assert list(project.temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGKILL, id="SIGKILL"),
+        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_killed_in_the_middle_it_leaves_no_folder(project, recorded, environment, number):
     run_id = recorded.parent.info.run_id
     process = subprocess.Popen(
