@@ -23,7 +23,7 @@ from modelling.judging.answers import Answers, Values, encode_targets, find_clas
 from modelling.judging.drift import profiled_answers
 from modelling.judging.metrics import Metric, compute_metrics, metrics_of
 from modelling.judging.monitoring import (
-    Kept,
+    KeptPromise,
     check_classes,
     hold_against,
     promise_for,
@@ -51,7 +51,7 @@ _LONGEST_TAG = 5000
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What the model says of the rows whose target is known, and what became of the others.
 
     drifted: the columns that did, of all rows; grown: those that can only grow, and did.
@@ -137,7 +137,7 @@ def _load(champion: ModelVersion, recipe: Recipe) -> TrainedModel:
     return trained
 
 
-def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: str) -> Measured:
+def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: str) -> Measurement:
     model = trained.pyfunc.unwrap_python_model()
     target = recipe.data.target
     for name in (*model.features["columns"], target):
@@ -161,7 +161,7 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
     drift.add(profiled_answers(said, model.features))
     answers = read_answers(said, classes).of_rows(np.flatnonzero(known[valid]))
     first = min(problems, default=None)
-    return Measured(
+    return Measurement(
         answers,
         true,
         len(table),
@@ -173,7 +173,7 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
 
 
 def _for_as_many_rows(
-    promised: dict[str, float], measured: Measured, metrics: dict[str, Metric]
+    promised: dict[str, float], measured: Measurement, metrics: dict[str, Metric]
 ) -> dict[str, float]:
     """The promises of these metrics; those that are sums over the rows, for the rows of now."""
     rows = promised.get("example_count", len(measured.targets))  # MLflow's own
@@ -185,8 +185,8 @@ def _for_as_many_rows(
 
 
 def _hold_to_promise(
-    measured: Measured, promised: dict[str, float], metrics: dict[str, Metric], recipe: Recipe
-) -> Kept:
+    measured: Measurement, promised: dict[str, float], metrics: dict[str, Metric], recipe: Recipe
+) -> KeptPromise:
     primary = recipe.metrics.primary
     return hold_against(
         primary,
@@ -200,7 +200,7 @@ def _hold_to_promise(
     )
 
 
-def _alerts(kept: Kept, measured: Measured, recipe: Recipe) -> list[str]:
+def _alerts(kept: KeptPromise, measured: Measurement, recipe: Recipe) -> list[str]:
     alerts = []
     if kept.is_broken:
         alerts.append(
@@ -213,8 +213,8 @@ def _alerts(kept: Kept, measured: Measured, recipe: Recipe) -> list[str]:
 
 
 def _log(
-    measured: Measured,
-    kept: Kept,
+    measured: Measurement,
+    kept: KeptPromise,
     promised: dict[str, float],
     metrics: dict[str, Metric],
     recipe: Recipe,
@@ -240,7 +240,7 @@ def _log(
 
 
 def _tell(
-    measured: Measured, kept: Kept, champion: ModelVersion, alerts: list[str], data: str
+    measured: Measurement, kept: KeptPromise, champion: ModelVersion, alerts: list[str], data: str
 ) -> None:
     left_out = f"; left out: {measured.left_out}" if measured.left_out else ""
     grown = in_words(measured.grown)
@@ -265,7 +265,7 @@ def _tell(
 
 
 def _send(
-    recipe: Recipe, champion: ModelVersion, kept: Kept, alerts: list[str], run_id: str
+    recipe: Recipe, champion: ModelVersion, kept: KeptPromise, alerts: list[str], run_id: str
 ) -> None:
     content: dict[str, Any] = {
         "recipe": recipe.name,

@@ -103,7 +103,7 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """The comparisons, the verdict, and the champion that they are about.
 
     equal: the version that the model is already; version: the one that it is in the end.
@@ -126,7 +126,7 @@ class Judged:
         return self.verdict.word == "promoted" and self.equal is not None
 
 
-def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
+def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judgement:
     metrics = metrics_of(recipe)
     figures = candidate.data.metrics
     rows = [
@@ -135,30 +135,30 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
     ]
     failed = [row for row in rows if not row.passed]
     if failed:
-        return Judged(rows, Verdict("rejected", "; ".join(map(str, failed))))
+        return Judgement(rows, Verdict("rejected", "; ".join(map(str, failed))))
     equal = find_equal_version(recipe.name, candidate.data.tags[MODEL_DIGEST])
     champion = find_champion(recipe.name)
     number = str(equal.version) if equal else None
     if champion is None:
-        return Judged(rows, Verdict("promoted", _without_champion(recipe.name)), equal=number)
+        return Judgement(rows, Verdict("promoted", _without_champion(recipe.name)), equal=number)
     if equal:
         alias = f", the {equal.aliases[0]}" if equal.aliases else ""
         same = Verdict("unchanged", f"the same model as version {equal.version}{alias}")
-        return Judged(rows, same, version=number)
+        return Judgement(rows, same, version=number)
     if champion.tags.get(MODEL_DIGEST) == candidate.data.tags[MODEL_DIGEST]:
         what = f"version {champion.version}, whose files are gone"
         again = Verdict(
             "promoted", f"passed the gate, and is the same model as the champion, {what}"
         )
-        return Judged(rows, again, champion)
+        return Judgement(rows, again, champion)
     prepared = find_run(candidate.data.tags[PREPARE_RUN_ID], "prepare", recipe)
     if unfit := unfit_columns(champion, prepared):
-        return Judged(rows, _incomparable(champion, unfit), champion)
+        return Judgement(rows, _incomparable(champion, unfit), champion)
     row = _compare(recipe, candidate, champion, champion_run_id)
     primary = metrics_of(recipe)[recipe.metrics.primary]
     verdict = _compared(row, primary.greater_is_better, champion)
     flattered = describe_seen_rows(recipe, candidate, champion)
-    return Judged([*rows, row], replace(verdict, reason=verdict.reason + flattered), champion)
+    return Judgement([*rows, row], replace(verdict, reason=verdict.reason + flattered), champion)
 
 
 def _without_champion(name: str) -> str:
@@ -271,8 +271,8 @@ def _log_interval(rows: Sequence[Comparison]) -> None:
 
 
 def _register_version(
-    recipe: Recipe, candidate: Run, judged: Judged, champion_run_id: str
-) -> Judged:
+    recipe: Recipe, candidate: Run, judged: Judgement, champion_run_id: str
+) -> Judgement:
     """Registers the candidate in its turn; the alias moves last, when the version is complete."""
 
     def make(tags: dict[str, str]) -> ModelVersion:
@@ -290,7 +290,7 @@ def _register_version(
     return judged
 
 
-def _promote_again(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judged:
+def _promote_again(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judgement:
     """Makes the version that the candidate is already the champion, if still nobody is."""
     wait_for_others(recipe.name)
     judged = _judge(recipe, candidate, champion_run_id)
@@ -301,7 +301,7 @@ def _promote_again(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judg
     return replace(judged, version=judged.equal)
 
 
-def _still_holds(judged: Judged, recipe: Recipe, candidate: Run) -> bool:
+def _still_holds(judged: Judgement, recipe: Recipe, candidate: Run) -> bool:
     """Whether the registry is as it was when the candidate was judged."""
     now = find_champion(recipe.name)
     versions = [found and found.version for found in (judged.champion, now)]
@@ -309,7 +309,7 @@ def _still_holds(judged: Judged, recipe: Recipe, candidate: Run) -> bool:
     return versions[0] == versions[1] and equal is None
 
 
-def _complete_version(recipe: Recipe, candidate: Run, judged: Judged, number: str) -> None:
+def _complete_version(recipe: Recipe, candidate: Run, judged: Judgement, number: str) -> None:
     client = MlflowClient()
     verdict, champion = judged.verdict, judged.champion
     client.update_model_version(

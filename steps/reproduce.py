@@ -46,7 +46,7 @@ from modelling.judging.comparison import (
     DIFFERENT,
     IDENTICAL,
     TOLERANCE,
-    Compared,
+    ComparisonRow,
     compare_keys,
     compare_metrics,
     compare_models,
@@ -58,7 +58,7 @@ from modelling.tables.split import ROW_KEY
 from steps.pipeline.order import UNTIL
 from steps.runs.artifacts import download
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON
-from steps.runs.provenance_read import Recorded, find_recorded, step_of
+from steps.runs.provenance_read import RecordedRun, find_recorded, step_of
 from steps.runs.provenance_write import PROVENANCE_FILE, hide_credentials
 from steps.runs.table_source import fetch_table
 from tracking.artifacts_logger import log_table
@@ -89,7 +89,7 @@ def reproduce(run_id: str, environment: str) -> None:
             tempfile.tempdir = None
 
 
-def _reproduce(recorded: Recorded, environment: str, folder: Path) -> None:
+def _reproduce(recorded: RecordedRun, environment: str, folder: Path) -> None:
     tags = recorded.run.data.tags
     init_mlflow_experiment(tags["pipeline.recipe"])
     own = {MLFLOW_PROJECT_ENTRY_POINT: "reproduce", **process_tags(), **machine_tags()}
@@ -106,14 +106,14 @@ def _say(line: str) -> None:
     click.echo(f"reproduce: {line}")
 
 
-def _with_diff(recorded: Recorded) -> str:
+def _with_diff(recorded: RecordedRun) -> str:
     files = len(recorded.git.changed) + len(recorded.git.untracked)
     return f" and its diff of {files} file{'s' if files > 1 else ''}" if files else ""
 
 
 def _make_again(
-    recorded: Recorded, environment: str, folder: Path
-) -> tuple[list[Compared], str | None]:
+    recorded: RecordedRun, environment: str, folder: Path
+) -> tuple[list[ComparisonRow], str | None]:
     """Runs the recorded pipeline in a folder; returns the comparison, and why it may differ."""
     try:
         project = check_out(PROJECT, recorded.git, recorded.diff(), folder / "project")
@@ -142,7 +142,7 @@ def _current(project: Path) -> tuple[Path, str]:
     return Path(sys.executable), f"the present one, as asked, with {named}"
 
 
-def _find_table(recorded: Recorded, project: Path, folder: Path) -> tuple[str, str]:
+def _find_table(recorded: RecordedRun, project: Path, folder: Path) -> tuple[str, str]:
     """Returns where the recorded table is now, and its digest: the same one, if it is anywhere.
 
     A relative path is looked up in the recorded state of the project, then in the present one,
@@ -172,7 +172,7 @@ def _find_table(recorded: Recorded, project: Path, folder: Path) -> tuple[str, s
 
 
 def _run_pipeline(
-    recorded: Recorded, project: Path, python: Path, data: str, temporary: Path
+    recorded: RecordedRun, project: Path, python: Path, data: str, temporary: Path
 ) -> Run:
     """Runs main of the checked-out project to its end, below the active run."""
     request = recorded.request
@@ -203,7 +203,7 @@ def _run_pipeline(
     return MlflowClient().get_run(run_id)
 
 
-def _recipe(recorded: Recorded, project: Path) -> str:
+def _recipe(recorded: RecordedRun, project: Path) -> str:
     """The recipe's path in the project; one that Git does not have is written there as recorded."""
     path = str(recorded.request["recipe"])
     if not Path(path).is_absolute() and (project / path).is_file():
@@ -223,25 +223,25 @@ def _environment(python: Path, temporary: Path) -> Iterator[None]:
         yield
 
 
-def _failed_row(again: Run) -> Compared:
+def _failed_row(again: Run) -> ComparisonRow:
     statuses = {name: again.data.tags.get(f"pipeline.step.{name}.status") for name in _COMPARED}
     failed = [name for name, status in statuses.items() if status == "failed"]
-    return Compared(failed[0] if failed else "main", "status", "FINISHED", "FAILED", DIFFERENT)
+    return ComparisonRow(failed[0] if failed else "main", "status", "FINISHED", "FAILED", DIFFERENT)
 
 
-def _why_failed(recorded: Recorded, again: Run) -> str:
+def _why_failed(recorded: RecordedRun, again: Run) -> str:
     """What the run says itself, or else the last that was printed, as when an import fails."""
     line = again.data.tags.get(ERROR) or last_words() or "it failed without a word"
     return f"{line} ({_left_out(recorded)})" if recorded.left_out else line
 
 
-def _left_out(recorded: Recorded) -> str:
+def _left_out(recorded: RecordedRun) -> str:
     return f"the recorded diff leaves out {', '.join(recorded.left_out)}"
 
 
-def _compare(recorded: Recorded, again: Run) -> list[Compared]:
+def _compare(recorded: RecordedRun, again: Run) -> list[ComparisonRow]:
     """Holds what each step left against what it left then."""
-    rows: list[Compared] = []
+    rows: list[ComparisonRow] = []
     then, now = ({name: step_of(run, name) for name in _COMPARED} for run in (recorded.run, again))
     before, after = then["prepare"], now["prepare"]
     if before and after:
@@ -273,7 +273,7 @@ def _read(run: Run, artifact: str, columns: list[str] | None = None) -> pd.DataF
     return pd.read_parquet(next(path.glob("*.parquet")) if path.is_dir() else path, columns=columns)
 
 
-def _likely_reason(recorded: Recorded, again: Run, lock: str) -> str | None:
+def _likely_reason(recorded: RecordedRun, again: Run, lock: str) -> str | None:
     """Says what else is not as it was; None if nothing is known."""
     file = download(again.info.run_id, PROVENANCE_FILE)
     now = json.loads(file.read_text(encoding="utf-8"))
@@ -305,7 +305,7 @@ def _changed_versions(then: Mapping[str, str], now: Mapping[str, str], lock: str
     ]
 
 
-def _conclude(recorded: Recorded, rows: list[Compared], reason: str | None) -> None:
+def _conclude(recorded: RecordedRun, rows: list[ComparisonRow], reason: str | None) -> None:
     """Writes the table and the verdict down; a difference fails the run."""
     verdict, step, largest = judge(rows)
     details = {
@@ -332,14 +332,14 @@ def _conclude(recorded: Recorded, rows: list[Compared], reason: str | None) -> N
     click.echo(f"\nverdict  {verdict}: {words}")
 
 
-def _note(recorded: Recorded, verdict: str, words: str, rows: list[Compared]) -> str:
+def _note(recorded: RecordedRun, verdict: str, words: str, rows: list[ComparisonRow]) -> str:
     link = f"#/experiments/{recorded.run.info.experiment_id}/runs/{recorded.run_id}"
     lines = [f"| {row.step} | {row.what} | {row.outcome} |" for row in rows]
     table = "\n".join(["| step | what | |", "|---|---|---|", *lines])
     return f"[Run {recorded.run_id}]({link}) made again: **{verdict}**, {words}.\n\n{table}"
 
 
-def _print_table(rows: list[Compared]) -> None:
+def _print_table(rows: list[ComparisonRow]) -> None:
     click.echo(f"\n{'step':<9} {'what':<40} {'outcome':<23} then -> now")
     for row in rows:
         then, now = (

@@ -168,7 +168,7 @@ class Guard:
                 return self._stop(reason, 1, True)
 
     def _is_excused(self, number: int) -> bool:
-        """Whether the process may end by itself: asked to, or to be by the `mlflow run` above."""
+        """Says whether the process itself ends after a signal, when it is ready."""
         if number == signal.SIGINT and _interruptible:
             _interruptible.pop()()
             self._was_interrupted = True

@@ -14,9 +14,10 @@ from typing import Any
 
 from sqlalchemy import make_url
 
+from common.errors import InputError
 from engine.processes.forkserver import PROJECT
 from engine.trials.dask_worker import WorkerLostError, do_trial, end_processes, find_obstacle
-from engine.trials.trial import Ended, Place, Trial
+from engine.trials.trial import Place, Trial, TrialEnd
 
 _CODE = ("common", "engine", "modelling", "steps", "tracking")
 _OTHERS = ("conda.yaml", "requirements.lock")
@@ -75,7 +76,7 @@ class DaskTrials:
         self._under_way[trial.number] = future
         future.add_done_callback(lambda done: self._ended.put((trial.number, done)))
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[TrialEnd]:
         """Returns the trials that have ended."""
         done: list[tuple[int, Any]] = []
         try:
@@ -117,7 +118,7 @@ class DaskTrials:
         try:
             self._client.wait_for_workers(1, timeout=_SECONDS_TO_ANSWER)
         except TimeoutError as error:
-            raise OSError(f"scheduler {address} has no worker") from error
+            raise InputError(f"scheduler {address} has no worker") from error
         versions = {name: importlib.metadata.version(name) for name in packages}
         is_file = tracking_uri.startswith("sqlite:///")
         store = (make_url(tracking_uri).database or "") if is_file else ""
@@ -126,20 +127,20 @@ class DaskTrials:
         )
         for obstacle in checked.values():
             if obstacle:
-                raise OSError(f"scheduler {address}: worker {obstacle}")
+                raise InputError(f"scheduler {address}: worker {obstacle}")
 
 
 def _connect(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise OSError(
+        raise InputError(
             "scheduler: Dask is not installed here; use requirements-dask.lock"
         ) from error
     try:
         return Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise OSError(f"scheduler {address} does not answer") from error
+        raise InputError(f"scheduler {address} does not answer") from error
 
 
 def _pack(folder: Path) -> Path:
@@ -154,8 +155,8 @@ def _pack(folder: Path) -> Path:
     return archive
 
 
-def _lost(number: int, future: Any) -> Ended:
+def _lost(number: int, future: Any) -> TrialEnd:
     """A trial that the cluster has no result of: it may be tried again."""
     error = CancelledError("cancelled") if future.cancelled() else future.exception()
     line = str(error) if isinstance(error, WorkerLostError) else f"{type(error).__name__}: {error}"
-    return Ended(number, None, error=" ".join(line.split()), lost=True)
+    return TrialEnd(number, None, error=" ".join(line.split()), lost=True)

@@ -38,7 +38,7 @@ def do_trial(archive: str, place: bytes, trial: bytes) -> bytes:
         trial: an `engine.trials.trial.Trial`, likewise.
 
     Returns:
-        An `engine.trials.trial.Ended`, pickled.
+        An `engine.trials.trial.TrialEnd`, pickled.
 
     Raises:
         WorkerLostError: the process ended first.

@@ -10,7 +10,7 @@ from typing import cast
 
 from engine.processes.forkserver import PROJECT, can_fork
 from engine.processes.guard import parent_variable
-from engine.trials.trial import Ended, Place, Trial, serve
+from engine.trials.trial import Place, Trial, TrialEnd, serve
 from engine.warm import forget_the_parent
 
 _SECONDS_TO_END = 5
@@ -41,7 +41,7 @@ class LocalTrials:
         except OSError:
             return  # it died while it had nothing to do; `wait` finds that
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[TrialEnd]:
         """Returns the trials that have ended; a process that is gone is replaced by another."""
         busy = [worker for worker in self._workers if worker.trial is not None]
         ready = wait([worker.connection for worker in busy], timeout=seconds)
@@ -51,14 +51,14 @@ class LocalTrials:
                 ended.append(self._receive(worker))
         return ended
 
-    def _receive(self, worker: "_Worker") -> Ended:
+    def _receive(self, worker: "_Worker") -> TrialEnd:
         trial, worker.trial = worker.trial, None
         try:
-            return cast("Ended", worker.connection.recv())
+            return cast("TrialEnd", worker.connection.recv())
         except (EOFError, OSError):
             self._workers[self._workers.index(worker)] = _start(self._place)
             number = cast("Trial", trial).number
-            return Ended(number, None, error=_end_of(worker), lost=True)
+            return TrialEnd(number, None, error=_end_of(worker), lost=True)
 
     def close(self) -> None:
         """Closes the connections, which ends the processes; those at work are told to."""

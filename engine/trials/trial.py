@@ -69,7 +69,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Ended:
+class TrialEnd:
     """How a trial ended: its run, the result of its work, or the line that says why there is none.
 
     lost: its process ended first, and it may be tried again.
@@ -97,7 +97,7 @@ class Trials(Protocol):
     def submit(self, trial: Trial) -> None:
         """Takes a trial."""
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[TrialEnd]:
         """Returns the trials that have ended, as soon as there is one."""
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class _Server:
             self._log.remove()
             os._exit(exit_code)
 
-    def _do(self, trial: Trial) -> Ended:
+    def _do(self, trial: Trial) -> TrialEnd:
         self._log.begin(trial)
         run = self._client.create_run(
             self._place.experiment_id,
@@ -179,7 +179,9 @@ class _Server:
             self._work = getattr(import_module(module), name)(self._place.setting)
         return self._work
 
-    def _record(self, trial: Trial, run: Run, figures: Figures, error: Exception | None) -> Ended:
+    def _record(
+        self, trial: Trial, run: Run, figures: Figures, error: Exception | None
+    ) -> TrialEnd:
         run_id = run.info.run_id
         line = one_line(error) if error else None
         tags = {**figures.tags, **({ERROR: line[:_LONGEST_TEXT]} if line else {})}
@@ -191,16 +193,16 @@ class _Server:
         )
         self._log.write(run, "".join(traceback.format_exception(error)) if error else "")
         self._client.set_terminated(run_id, "FAILED" if error else "FINISHED")
-        return Ended(trial.number, run_id, figures.result, line)
+        return TrialEnd(trial.number, run_id, figures.result, line)
 
-    def _give_up(self, trial: Trial, line: str) -> Ended:
+    def _give_up(self, trial: Trial, line: str) -> TrialEnd:
         run, self._run = self._run, None
         if run:
             try:
                 end_run_unless_ended(run.info.run_id, "FAILED", line)
             except Exception as error:
                 line = f"{line}; its end could not be recorded: {one_line(error)}"
-        return Ended(trial.number, run.info.run_id if run else None, error=line)
+        return TrialEnd(trial.number, run.info.run_id if run else None, error=line)
 
 
 class _Log:

@@ -21,7 +21,7 @@ DIFFERENT = "different"
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonRow:
     """One row of the comparison: what a step gave then and now, in words, and the outcome.
 
     difference is the largest one of the numbers that were compared, relative to their size, where
@@ -36,21 +36,23 @@ class Compared:
     difference: float = math.nan
 
 
-def compare_texts(step: str, what: str, then: str | None, now: str | None) -> Compared:
+def compare_texts(step: str, what: str, then: str | None, now: str | None) -> ComparisonRow:
     """Compares two digests, or any other texts; one that is missing differs from any other."""
     same = then is not None and then == now
-    return Compared(step, what, str(then), str(now), IDENTICAL if same else DIFFERENT)
+    return ComparisonRow(step, what, str(then), str(now), IDENTICAL if same else DIFFERENT)
 
 
-def compare_keys(what: str, then: pd.Series, now: pd.Series) -> Compared:
+def compare_keys(what: str, then: pd.Series, now: pd.Series) -> ComparisonRow:
     """Compares the rows on one side of the split, by their keys in any order."""
     both = len(np.intersect1d(then, now))
     words = f"{len(now)} rows, {both} of them the same"
     same = len(then) == len(now) == both
-    return Compared("prepare", what, f"{len(then)} rows", words, IDENTICAL if same else DIFFERENT)
+    return ComparisonRow(
+        "prepare", what, f"{len(then)} rows", words, IDENTICAL if same else DIFFERENT
+    )
 
 
-def compare_predictions(then: pd.DataFrame, now: pd.DataFrame) -> Compared:
+def compare_predictions(then: pd.DataFrame, now: pd.DataFrame) -> ComparisonRow:
     """Compares predictions row by row.
 
     Args:
@@ -64,7 +66,7 @@ def compare_predictions(then: pd.DataFrame, now: pd.DataFrame) -> Compared:
     described = f"{len(then)} rows", f"{len(now)} rows"
     ours, theirs = (frame.set_index(ROW_KEY).sort_index() for frame in (now, then))
     if not ours.index.equals(theirs.index) or set(ours.columns) != set(theirs.columns):
-        return Compared("evaluate", what, *described, DIFFERENT)
+        return ComparisonRow("evaluate", what, *described, DIFFERENT)
     differences = [_column_difference(theirs[name], ours[name]) for name in theirs.columns]
     changed = np.zeros(len(ours), dtype=bool)
     for name in theirs.columns:
@@ -72,10 +74,10 @@ def compare_predictions(then: pd.DataFrame, now: pd.DataFrame) -> Compared:
     now_words = f"{len(now)} rows, {int(changed.sum())} of them not the same"
     largest = max(differences, default=0.0)
     outcome = _outcome(largest, bool(changed.any()))
-    return Compared("evaluate", what, described[0], now_words, outcome, largest)
+    return ComparisonRow("evaluate", what, described[0], now_words, outcome, largest)
 
 
-def compare_metrics(then: Mapping[str, float], now: Mapping[str, float]) -> list[Compared]:
+def compare_metrics(then: Mapping[str, float], now: Mapping[str, float]) -> list[ComparisonRow]:
     """Compares metrics by name; one that only one side has is different."""
     rows = []
     for name in sorted({*then, *now}):
@@ -84,19 +86,21 @@ def compare_metrics(then: Mapping[str, float], now: Mapping[str, float]) -> list
         same = before == after or (math.isnan(before) and math.isnan(after))
         largest = math.inf if one_is_missing else _difference(before, after)
         outcome = _outcome(largest, one_is_missing or not same)
-        rows.append(Compared("evaluate", name, repr(before), repr(after), outcome, largest))
+        rows.append(ComparisonRow("evaluate", name, repr(before), repr(after), outcome, largest))
     return rows
 
 
-def compare_models(then: str | None, now: str | None, predictions: Compared | None) -> Compared:
+def compare_models(
+    then: str | None, now: str | None, predictions: ComparisonRow | None
+) -> ComparisonRow:
     """Compares two models by digest; other contents are as equal as what they predict."""
     row = compare_texts("train", "model digest", then, now)
     if row.outcome == IDENTICAL or predictions is None or predictions.outcome == DIFFERENT:
         return row
-    return Compared("train", row.what, row.then, row.now, CLOSE, predictions.difference)
+    return ComparisonRow("train", row.what, row.then, row.now, CLOSE, predictions.difference)
 
 
-def judge(rows: Sequence[Compared]) -> tuple[str, str | None, float]:
+def judge(rows: Sequence[ComparisonRow]) -> tuple[str, str | None, float]:
     """Returns the verdict, the first step that differs (None if none) and the largest difference.
 
     Args:

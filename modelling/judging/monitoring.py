@@ -18,7 +18,7 @@ from modelling.tables.table import label_text, read_cells
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptPromise:
     """Whether a promise is kept: a metric now, and in the evaluation.
 
     low and high: the interval of now; limit: the worst that is allowed; resampled: the figures of
@@ -65,7 +65,7 @@ def hold_against(
     max_drop: float,
     promotion: Promotion,
     seed: int,
-) -> Kept:
+) -> KeptPromise:
     """Holds a metric of the answers for n new rows against the figure of the evaluation.
 
     Args:
@@ -90,7 +90,7 @@ def hold_against(
     worse = -1 if metric.greater_is_better else 1
     limit = promised + worse * max_drop * abs(promised)
     now = metric(answers, targets)
-    return Kept(name, now, low, high, promised, limit, metric.greater_is_better, resampled)
+    return KeptPromise(name, now, low, high, promised, limit, metric.greater_is_better, resampled)
 
 
 def promise_for(

@@ -38,7 +38,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 @dataclass(frozen=True)
-class Tried:
+class TrialResult:
     """A trial that is done.
 
     state: complete, pruned or failed; score: the mean over the folds of a complete one; folds: the
@@ -112,7 +112,7 @@ class Search:
             warnings.simplefilter("ignore")
             return _endless(self._space, QMCSampler(scramble=True, seed=self._seed))
 
-    def choose(self, number: int, tried: Sequence[Tried], pending: Sequence[Point]) -> Point:
+    def choose(self, number: int, tried: Sequence[TrialResult], pending: Sequence[Point]) -> Point:
         """Returns the point of a trial.
 
         Args:
@@ -127,7 +127,9 @@ class Search:
         skipped, self._next = number - self._next, number + 1
         return next(islice(self._points, skipped, None))
 
-    def _propose(self, number: int, tried: Sequence[Tried], pending: Sequence[Point]) -> Point:
+    def _propose(
+        self, number: int, tried: Sequence[TrialResult], pending: Sequence[Point]
+    ) -> Point:
         known = [one for one in tried if one.state != "failed"]
         good = min(math.ceil(0.1 * len(known)), _MOST_GOOD)
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
@@ -139,7 +141,7 @@ class Search:
             study.add_trials([_running(self._space, point) for point in pending])
             return _suggest(self._space, study.ask())
 
-    def _representative(self, known: Sequence[Tried], good: int) -> list[Tried]:
+    def _representative(self, known: Sequence[TrialResult], good: int) -> list[TrialResult]:
         """The good trials, and some of the others, evenly spread over the time."""
         ranked = sorted(known, key=lambda one: (one.score is None, self._loss(one)))
         best = {one.number for one in ranked[:good]}
@@ -150,10 +152,10 @@ class Search:
         kept = best | {one.number for one in others}
         return [one for one in known if one.number in kept]
 
-    def _loss(self, one: Tried) -> float:
+    def _loss(self, one: TrialResult) -> float:
         return self._sign * (one.folds[-1] if one.score is None else one.score)
 
-    def _frozen(self, one: Tried) -> FrozenTrial:
+    def _frozen(self, one: TrialResult) -> FrozenTrial:
         return as_optuna(self._space, one, self._sign)
 
 
@@ -257,7 +259,7 @@ _STATES = {
 }
 
 
-def as_optuna(space: Space, one: Tried, sign: int = 1) -> FrozenTrial:
+def as_optuna(space: Space, one: TrialResult, sign: int = 1) -> FrozenTrial:
     """Returns a trial as Optuna has it, its scores times the sign."""
     params, kinds = _params(space, one.point)
     return optuna.trial.create_trial(
@@ -270,7 +272,7 @@ def as_optuna(space: Space, one: Tried, sign: int = 1) -> FrozenTrial:
 
 
 def find_rival(
-    pruner: str, number: int, tried: Sequence[Tried], greater_is_better: bool
+    pruner: str, number: int, tried: Sequence[TrialResult], greater_is_better: bool
 ) -> list[float]:
     """Returns the fold scores that a trial is held against, none if it is not to be pruned.
 
@@ -291,7 +293,7 @@ def find_rival(
     return list(best_of(known, greater_is_better).folds)
 
 
-def best_of(tried: Sequence[Tried], greater_is_better: bool) -> Tried:
+def best_of(tried: Sequence[TrialResult], greater_is_better: bool) -> TrialResult:
     """Returns the complete trial with the best score; of equal ones, the first.
 
     Raises:
@@ -304,7 +306,7 @@ def best_of(tried: Sequence[Tried], greater_is_better: bool) -> Tried:
     return min(complete, key=lambda one: (sign * (one.score or 0.0), one.number))
 
 
-def has_stalled(tried: Sequence[Tried], patience: int, greater_is_better: bool) -> bool:
+def has_stalled(tried: Sequence[TrialResult], patience: int, greater_is_better: bool) -> bool:
     """Says whether none of the last `patience` of these trials, by number, was the best so far."""
     if len(tried) <= patience or not any(one.score is not None for one in tried):
         return False

@@ -33,7 +33,7 @@ _EVERYTHING = "everything: "
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedRun:
     """A run of main, or of a sweep whose winner is meant, and what it recorded.
 
     request: recipe, model, data, until, hyperparameters; environment: versions, as of the step
@@ -86,7 +86,7 @@ def step_of(parent: Run, name: str) -> Run | None:
     return run
 
 
-def find_recorded(run_id: str) -> Recorded:
+def find_recorded(run_id: str) -> RecordedRun:
     """Finds the run of a pipeline that is meant.
 
     Args:
@@ -171,7 +171,7 @@ def _check_is_pipeline(run: Run) -> None:
         raise InputError(f"run_id: run {run_id} is {run.info.status}, not FINISHED{line}")
 
 
-def _read(run: Run) -> Recorded:
+def _read(run: Run) -> RecordedRun:
     run_id = run.info.run_id
     try:
         content, request = (
@@ -183,7 +183,7 @@ def _read(run: Run) -> Recorded:
         state = TypeAdapter(GitState).validate_python(git)
         if not _COMMIT.fullmatch(state.commit):
             raise ValueError(f"{state.commit!r} is no commit")
-        recorded = Recorded(
+        recorded = RecordedRun(
             run, request, state, content["environment"], content["machine"], left_out
         )
     except (InputError, ValueError, KeyError, TypeError) as error:

@@ -17,9 +17,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from common.tags import CACHE_KEY, ERROR, TRIAL
 from common.values import as_value
 from engine.failures import end_run_unless_ended
-from engine.trials.trial import Ended, Trial, Trials
+from engine.trials.trial import Trial, TrialEnd, Trials
 from modelling.recipe import Recipe
-from modelling.search.search import Search, Tried, find_rival, has_stalled
+from modelling.search.search import Search, TrialResult, find_rival, has_stalled
 from modelling.search.space import Point, Space
 from steps.sweeping.trial import PRUNED, STATE
 
@@ -100,19 +100,19 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownTrials:
     """Trials that were made before.
 
     by_number: of the sweep that is continued; by_key: of any, that answer the same question.
     """
 
-    by_number: Mapping[int, Tried]
-    by_key: Mapping[str, Tried]
+    by_number: Mapping[int, TrialResult]
+    by_key: Mapping[str, TrialResult]
 
 
 def find_known(
     plan: Plan, experiments: Sequence[str], continued: Sequence[str], any_sweep: bool
-) -> Known:
+) -> KnownTrials:
     """Finds the trials of earlier sweeps that count in this one.
 
     Args:
@@ -121,8 +121,8 @@ def find_known(
         continued: the sweeps that this one continues: their trials keep their numbers.
         any_sweep: whether the trials of others answer for equal points.
     """
-    by_number: dict[int, Tried] = {}
-    by_key: dict[str, Tried] = {}
+    by_number: dict[int, TrialResult] = {}
+    by_key: dict[str, TrialResult] = {}
     for run in _ended_trials(plan.trials_key, experiments):
         tried = _read(run, plan)
         if tried is None:
@@ -133,7 +133,7 @@ def find_known(
             continue
         if tried.state == "complete":
             by_key.setdefault(run.data.tags[CACHE_KEY], tried)
-    return Known(by_number, by_key)
+    return KnownTrials(by_number, by_key)
 
 
 def _ended_trials(trials_key: str, experiments: Sequence[str]) -> Iterator[Run]:
@@ -152,13 +152,13 @@ def _ended_trials(trials_key: str, experiments: Sequence[str]) -> Iterator[Run]:
             return
 
 
-def _read(run: Run, plan: Plan) -> Tried | None:
+def _read(run: Run, plan: Plan) -> TrialResult | None:
     """A trial as its run tells of it; None if it was cut off."""
     tags, run_id = run.data.tags, run.info.run_id
     metric = plan.recipe.metrics.primary
     number, point = int(tags[TRIAL]), Point.from_key(tags[POINT])
     if run.info.status == "FAILED":
-        return Tried(number, point, "failed", run_id=run_id, reason=tags.get(ERROR, "failed"))
+        return TrialResult(number, point, "failed", run_id=run_id, reason=tags.get(ERROR, "failed"))
     if run.info.status != "FINISHED":
         return None
     folds: tuple[float, ...] = ()
@@ -166,15 +166,17 @@ def _read(run: Run, plan: Plan) -> Tried | None:
         history = MlflowClient().get_metric_history(run_id, f"{metric}_fold")
         folds = tuple(one.value for one in sorted(history, key=lambda one: one.step))
     if tags.get(STATE) == PRUNED:
-        return Tried(number, point, "pruned", folds=folds, run_id=run_id)
+        return TrialResult(number, point, "pruned", folds=folds, run_id=run_id)
     score = run.data.metrics.get(metric)
-    return None if score is None else Tried(number, point, "complete", score, folds, run_id)
+    return None if score is None else TrialResult(number, point, "complete", score, folds, run_id)
 
 
 class Watcher(Protocol):
     """Is told what becomes of a sweep while it runs."""
 
-    def show(self, tried: Sequence[Tried], running: Mapping[int, Point], newest: bool) -> None:
+    def show(
+        self, tried: Sequence[TrialResult], running: Mapping[int, Point], newest: bool
+    ) -> None:
         """Shows the trials that are done and those that are not; newest: whether any is new."""
 
 
@@ -185,7 +187,7 @@ class SweepLoop:
         self,
         plan: Plan,
         trials: Trials,
-        known: Known,
+        known: KnownTrials,
         given: Mapping[str, str],
         watcher: Watcher,
         is_interrupted: Callable[[], bool],
@@ -207,13 +209,13 @@ class SweepLoop:
             [one.point for number, one in known.by_number.items() if number < plan.trials],
         )
         self._next = 0
-        self._tried: list[Tried] = []
+        self._tried: list[TrialResult] = []
         self._running: dict[int, Point] = {}
         self._equal: dict[str, list[int]] = {}  # numbers by the key of the trial they wait for
         self._attempts: Counter[int] = Counter()
         self._checked = 0
 
-    def run(self) -> list[Tried]:
+    def run(self) -> list[TrialResult]:
         """Makes the trials, and returns those that count, by number."""
         while not (self._is_interrupted() or self._is_done()):
             self._fill()
@@ -236,7 +238,7 @@ class SweepLoop:
             self._checked = len(whole)
         return self._next >= self._plan.trials and not self._running
 
-    def _whole(self) -> list[Tried]:
+    def _whole(self) -> list[TrialResult]:
         """The trials that are done, up to the first one that is not."""
         pairs = takewhile(lambda pair: pair[0] == pair[1].number, enumerate(self._tried))
         return [one for _, one in pairs]
@@ -269,7 +271,7 @@ class SweepLoop:
         rival = find_rival(self._plan.pruner, number, self._tried, self._plan.greater_is_better)
         self._trials.submit(self._plan.trial(number, point, rival, self._given))
 
-    def _take(self, ended: Ended) -> None:
+    def _take(self, ended: TrialEnd) -> None:
         point = self._running.pop(ended.number)
         if ended.lost:
             self._end_lost(ended)
@@ -278,11 +280,13 @@ class SweepLoop:
                 self._submit(ended.number, point)
                 return
         if ended.error is not None:
-            tried = Tried(ended.number, point, "failed", run_id=ended.run_id, reason=ended.error)
+            tried = TrialResult(
+                ended.number, point, "failed", run_id=ended.run_id, reason=ended.error
+            )
         else:
             folds = tuple(ended.result["folds"])
             state, score = ended.result["state"], ended.result["score"]
-            tried = Tried(ended.number, point, state, score, folds, ended.run_id)
+            tried = TrialResult(ended.number, point, state, score, folds, ended.run_id)
         self._note(tried)
         key = self._plan.key(point)
         # Whatever it is: an equal point that comes while this one runs gets the same answer.
@@ -290,10 +294,10 @@ class SweepLoop:
         for number in self._equal.pop(key, []):
             self._note(_as(tried, number, point))
 
-    def _note(self, tried: Tried) -> None:
+    def _note(self, tried: TrialResult) -> None:
         insort(self._tried, tried, key=lambda one: one.number)
 
-    def _end_lost(self, ended: Ended) -> None:
+    def _end_lost(self, ended: TrialEnd) -> None:
         own = mlflow.active_run()
         for run in MlflowClient().search_runs(
             [own.info.experiment_id],
@@ -303,7 +307,7 @@ class SweepLoop:
             end_run_unless_ended(run.info.run_id, "KILLED", str(ended.error))
 
 
-def _as(tried: Tried, number: int, point: Point) -> Tried:
+def _as(tried: TrialResult, number: int, point: Point) -> TrialResult:
     """What a trial of an equal point gave, for another number."""
     reason = tried.reason or f"the cache: run {tried.run_id}"
     return replace(tried, number=number, point=point, reason=reason)

@@ -40,7 +40,7 @@ from engine.trials.local_trials import LocalTrials
 from engine.trials.trial import Place, Trials
 from modelling.judging.metrics import metrics_of
 from modelling.recipe import only_parts
-from modelling.search.search import Tried, best_of, choose_sampler, count_trials
+from modelling.search.search import TrialResult, best_of, choose_sampler, count_trials
 from modelling.search.space import build_space
 from steps.pipeline.dependencies import StepDependencies
 from steps.pipeline.order import log_origin, run_prepare, run_steps
@@ -63,7 +63,7 @@ _UNFINISHED = ("FAILED", "KILLED")
 
 
 @dataclass(frozen=True)
-class Asked:
+class SweepRequest:
     """What a sweep was asked for, checked; its plan lacks the key, which the rows decide too."""
 
     request: Request
@@ -104,7 +104,7 @@ def _open_trials(options: Mapping[str, Any], count: int) -> Trials:
     return DaskTrials(options["scheduler"], _SAME_ON_WORKERS, mlflow.get_tracking_uri())
 
 
-def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> Asked:
+def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> SweepRequest:
     """Checks all that can be checked before any run is made."""
     request = resolve(options["recipe"], "auto", options["data"], "register", {})
     recipe = request.recipe
@@ -128,7 +128,7 @@ def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> Asked:
         patience=_whole_number("patience", options["patience"], "none"),
         greater_is_better=metric.greater_is_better,
     )
-    return Asked(request, plan, options["cache"])
+    return SweepRequest(request, plan, options["cache"])
 
 
 def _whole_number(name: str, text: str, nothing: str) -> int | None:
@@ -167,7 +167,7 @@ def _find_resumed(run_id: str, own: Run) -> Run | None:
     return run
 
 
-def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None, trials: Trials) -> None:
+def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Trials) -> None:
     recipe = asked.request.recipe
     cache = StepCache(run.info.experiment_id, recipe.name, asked.cache)
     chain = Chain(PROJECT, run, "warm", cache, lambda step: REPORTS.begin(step, beside=True))
@@ -199,13 +199,13 @@ def _sweep(asked: Asked, run: ActiveRun, resumed: Run | None, trials: Trials) ->
 
 
 def _try_all(
-    asked: Asked,
+    asked: SweepRequest,
     plan: Plan,
     prepare: Step,
     run: ActiveRun,
     resumed: Run | None,
     trials: Trials,
-) -> tuple[list[Tried], bool]:
+) -> tuple[list[TrialResult], bool]:
     """Makes all trials that are not known yet; returns them, and whether it was cut short."""
     facts = json.dumps(plan.facts, sort_keys=True)
     mlflow.set_tag(SWEEP, facts)
@@ -226,7 +226,7 @@ def _try_all(
     progress = Progress(plan)
     interrupted = threading.Event()
     loop = SweepLoop(plan, trials, known, given, progress, interrupted.is_set)
-    tried: Sequence[Tried] = []
+    tried: Sequence[TrialResult] = []
     try:
         trials.begin(_place(plan, prepare, run))
         with when_interrupted(interrupted.set):
@@ -302,7 +302,7 @@ def _place(plan: Plan, prepare: Step, run: ActiveRun) -> Place:
     )
 
 
-def _winner(plan: Plan, tried: Sequence[Tried]) -> Tried:
+def _winner(plan: Plan, tried: Sequence[TrialResult]) -> TrialResult:
     states = [one.state for one in tried]
     log_metrics({"trials": len(tried), **{f"trials_{s}": states.count(s) for s in set(states)}})
     if "complete" not in states:
@@ -313,7 +313,7 @@ def _winner(plan: Plan, tried: Sequence[Tried]) -> Tried:
     return winner
 
 
-def _end_interrupted(plan: Plan, tried: Sequence[Tried], run: ActiveRun) -> None:
+def _end_interrupted(plan: Plan, tried: Sequence[TrialResult], run: ActiveRun) -> None:
     """Ends the run with what is known so far; nothing is trained that nobody has asked for."""
     done = [one for one in tried if one.state == "complete"]
     if len(done) > 1:

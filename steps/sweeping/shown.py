@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from common.words import show_figure
 from engine.step_log import open_terminal
-from modelling.search.search import Tried, as_optuna, best_of
+from modelling.search.search import TrialResult, as_optuna, best_of
 from modelling.search.space import Point
 from steps.sweeping.loop import Plan
 from tracking.artifacts_logger import log_plot, log_report, log_table
@@ -44,7 +44,9 @@ class Progress:
                 tqdm(total=0, bar_format="{desc}", position=1, **common),
             ]
 
-    def show(self, tried: Sequence[Tried], running: Mapping[int, Point], _newest: bool) -> None:
+    def show(
+        self, tried: Sequence[TrialResult], running: Mapping[int, Point], _newest: bool
+    ) -> None:
         """Shows what is done, what failed, what runs, and the best trial."""
         if self._bars:
             bar, below = self._bars
@@ -58,7 +60,7 @@ class Progress:
             done = f"{len(tried)}/{self._plan.trials} trials{_counts(tried, len(running))}"
             click.echo(f"{done}; {self._best(tried)}")
 
-    def close(self, tried: Sequence[Tried]) -> None:
+    def close(self, tried: Sequence[TrialResult]) -> None:
         """Shows the last state, and leaves the terminal."""
         if self._bars:
             self.show(tried, {}, True)
@@ -69,7 +71,7 @@ class Progress:
         if self._terminal:
             self._terminal.close()
 
-    def _best(self, tried: Sequence[Tried]) -> str:
+    def _best(self, tried: Sequence[TrialResult]) -> str:
         if not any(one.score is not None for one in tried):
             return "no score yet"
         best = best_of(tried, self._plan.greater_is_better)
@@ -77,7 +79,7 @@ class Progress:
         return f"best {metric} {show_figure(cast(float, best.score), metric=metric)}: {best.point}"
 
 
-def _counts(tried: Sequence[Tried], running: int) -> str:
+def _counts(tried: Sequence[TrialResult], running: int) -> str:
     states = [one.state for one in tried]
     counts = {
         "failed": states.count("failed"),
@@ -87,7 +89,7 @@ def _counts(tried: Sequence[Tried], running: int) -> str:
     return "".join(f", {count} {word}" for word, count in counts.items() if count)
 
 
-def leaderboard(plan: Plan, tried: Sequence[Tried]) -> pd.DataFrame:
+def leaderboard(plan: Plan, tried: Sequence[TrialResult]) -> pd.DataFrame:
     """Returns the trials, the best first: one row each, with a column for each hyperparameter."""
     sign = -1 if plan.greater_is_better else 1
     missing = (float("inf"), "")
@@ -119,7 +121,7 @@ def leaderboard(plan: Plan, tried: Sequence[Tried]) -> pd.DataFrame:
     return table[[name for name in table if name not in last] + last]
 
 
-def print_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
+def print_leaderboard(plan: Plan, tried: Sequence[TrialResult]) -> None:
     """Prints the best trials in 80 columns."""
     metric = plan.recipe.metrics.primary
     table = leaderboard(plan, tried)
@@ -142,13 +144,13 @@ def print_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
         click.echo(shorten(f"failed: {reasons[0]}", _WIDTH, placeholder=" …"))
 
 
-def log_leaderboard(plan: Plan, tried: Sequence[Tried]) -> None:
+def log_leaderboard(plan: Plan, tried: Sequence[TrialResult]) -> None:
     """Logs the whole table as leaderboard.json."""
     table = leaderboard(plan, tried)
     log_table(table.astype(object).where(table.notna(), None), "leaderboard")
 
 
-def log_figures(plan: Plan, tried: Sequence[Tried]) -> None:
+def log_figures(plan: Plan, tried: Sequence[TrialResult]) -> None:
     """Logs Optuna's figures: sweep.html, to be explored without a network, and one PNG each."""
     study = optuna.create_study(
         direction="maximize" if plan.greater_is_better else "minimize",

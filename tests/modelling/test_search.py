@@ -8,7 +8,7 @@ from common.errors import InputError
 from modelling.search.pruning import is_hopeless
 from modelling.search.search import (
     Search,
-    Tried,
+    TrialResult,
     best_of,
     choose_sampler,
     count_trials,
@@ -37,7 +37,7 @@ def _sweep(space, sampler, trials, seed=42, score=_score, before=()):
     for number in range(len(tried), trials):
         point = search.choose(number, tried, [])
         value = score(point)
-        tried.append(Tried(number, point, "complete", value, (value,) * 3))
+        tried.append(TrialResult(number, point, "complete", value, (value,) * 3))
     return tried
 
 
@@ -123,9 +123,9 @@ def test_choices_that_are_one_to_python_are_tried_each(sampler):
 def test_tpe_takes_failed_and_pruned_trials():
     point = Point("m", {"x": 0.1, "y": 0.5})
     before = [
-        Tried(0, point, "failed"),
-        Tried(1, point, "pruned", None, (1.0, 2.0)),
-        *(Tried(n, point, "complete", 1.0, (1.0,)) for n in range(2, 14)),
+        TrialResult(0, point, "failed"),
+        TrialResult(1, point, "pruned", None, (1.0, 2.0)),
+        *(TrialResult(n, point, "complete", 1.0, (1.0,)) for n in range(2, 14)),
     ]
     assert len(_sweep(REALS, "tpe", 16, before=before)) == 16
 
@@ -133,7 +133,7 @@ def test_tpe_takes_failed_and_pruned_trials():
 def _all(*scores):
     point = Point("m", {"x": 0.1, "y": 0.5})
     return [
-        Tried(n, point, "failed" if math.isnan(score) else "complete",
+        TrialResult(n, point, "failed" if math.isnan(score) else "complete",
               None if math.isnan(score) else score, (score,) * 5)
         for n, score in enumerate(scores)
     ]  # fmt: skip

@@ -12,9 +12,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from common.errors import InputError
 from modelling.judging.answers import Answers
-from modelling.judging.monitoring import Kept
+from modelling.judging.monitoring import KeptPromise
 from modelling.recipe import load_recipe
-from steps.monitor import Measured, _measure, _tell
+from steps.monitor import Measurement, _measure, _tell
 
 PROJECT = Path(__file__).parents[2]
 CHURN = load_recipe("recipes/customer_churn.yaml", PROJECT)
@@ -44,8 +44,8 @@ def test_the_data_means_nothing_in_the_description(monkeypatch):
     monkeypatch.setattr(mlflow, "set_tags", tags.update)
     none = np.zeros(1)
     drifted = pd.DataFrame({"column": ["<b>[a](b)*_"], "psi": [1.0]})
-    measured = Measured(Answers(none), none, 2, 0, "row 1: '<i>'", drifted, drifted)
-    kept = Kept("within_half_point", 0.5, 0.4, 0.6, 0.7, 0.63, True, none)
+    measured = Measurement(Answers(none), none, 2, 0, "row 1: '<i>'", drifted, drifted)
+    kept = KeptPromise("within_half_point", 0.5, 0.4, 0.6, 0.7, 0.63, True, none)
     champion = SimpleNamespace(version="1", name="wine_quality")
     _tell(measured, kept, champion, ["drift above 0.25: <b>[a](b)*_ 1.00"], "new_rows.csv")
     assert not set(tags[MLFLOW_RUN_NOTE].replace("**ALERT**", "")) & set("*[]<>_`")

@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from common.errors import InputError
-from steps.runs.provenance_read import Recorded
+from steps.runs.provenance_read import RecordedRun
 from steps.runs.provenance_write import DIFF_FILE
 
 
@@ -20,7 +20,7 @@ def recorded(tmp_path, make_database):
         run = MlflowClient().create_run("0")
         if diff:
             MlflowClient().log_text(run.info.run_id, diff, DIFF_FILE)
-        return Recorded(run, {}, SimpleNamespace(is_dirty=is_dirty), {}, {}, left_out)
+        return RecordedRun(run, {}, SimpleNamespace(is_dirty=is_dirty), {}, {}, left_out)
 
     yield record
     mlflow.set_tracking_uri(None)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from engine.trials.trial import Ended
+from engine.trials.trial import TrialEnd
 from modelling.recipe import load_recipe
 from modelling.search.pruning import is_hopeless
-from modelling.search.search import Tried, has_stalled
+from modelling.search.search import TrialResult, has_stalled
 from modelling.search.space import Choices, Point, Reals, Space
-from steps.sweeping.loop import Known, Plan, SweepLoop
+from steps.sweeping.loop import KnownTrials, Plan, SweepLoop
 from steps.sweeping.run import _winner
 
 PROJECT = Path(__file__).parents[2]
@@ -63,12 +63,12 @@ class Executor:
     def end(self, number):
         trial = self.running.pop(number)
         if self._is_lost(self.submitted[number]):
-            return Ended(number, None, error="it was killed", lost=True)
+            return TrialEnd(number, None, error="it was killed", lost=True)
         tried = self.written[number] = _result(trial, self._plan)
         if tried.state == "failed":
-            return Ended(number, tried.run_id, error=tried.reason)
+            return TrialEnd(number, tried.run_id, error=tried.reason)
         result = {"state": tried.state, "score": tried.score, "folds": tried.folds}
-        return Ended(number, tried.run_id, result)
+        return TrialEnd(number, tried.run_id, result)
 
 
 def _result(trial, plan):
@@ -78,12 +78,12 @@ def _result(trial, plan):
     run_id, chance = f"run {trial.number}", Random(point.key)  # noqa: S311
     scores = tuple(chance.random() for _ in range(FOLDS))
     if chance.random() < 0.2:
-        return Tried(*known, "failed", run_id=run_id, reason=f"no {point}")
+        return TrialResult(*known, "failed", run_id=run_id, reason=f"no {point}")
     for done in range(1, FOLDS):
         folds = scores[:done]
         if rival and is_hopeless(plan.pruner, rival, list(folds), plan.greater_is_better):
-            return Tried(*known, "pruned", folds=folds, run_id=run_id)
-    return Tried(*known, "complete", sum(scores) / FOLDS, scores, run_id)
+            return TrialResult(*known, "pruned", folds=folds, run_id=run_id)
+    return TrialResult(*known, "complete", sum(scores) / FOLDS, scores, run_id)
 
 
 class Nobody:
@@ -94,7 +94,7 @@ class Nobody:
 
 
 def _run(plan, executor, known=None, is_interrupted=lambda: False):
-    known = known or Known({}, {})
+    known = known or KnownTrials({}, {})
     return SweepLoop(plan, executor, known, {}, Nobody(), is_interrupted).run()
 
 
@@ -186,7 +186,7 @@ def test_what_was_cut_off_goes_on_as_if_it_had_not_been(plan, course, looks, end
     tried = cut_off.written
     answers = {plan.key(one.point): one for one in tried.values() if one.state == "complete"}
     again = course(plan)
-    assert _run(plan, again, Known(tried, answers)) == _one_after_the_other(plan)
+    assert _run(plan, again, KnownTrials(tried, answers)) == _one_after_the_other(plan)
     assert not again.submitted.keys() & tried.keys()
 
 
@@ -207,6 +207,6 @@ def test_a_trial_that_is_lost_three_times_has_failed():
 
 
 def test_a_sweep_in_which_all_fail_says_why():
-    tried = [Tried(n, Point("ridge", {"alpha": n}), "failed", reason="no") for n in range(2)]
+    tried = [TrialResult(n, Point("ridge", {"alpha": n}), "failed", reason="no") for n in range(2)]
     with pytest.raises(InputError, match=r"all 2 trials failed: no"):
         _winner(PLAN, tried)

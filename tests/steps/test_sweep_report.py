@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from modelling.search.search import Tried
+from modelling.search.search import TrialResult
 from modelling.search.space import Point
 from steps.sweeping import shown as sweep_report
 from steps.sweeping.shown import Progress
@@ -30,7 +30,7 @@ def _sweep():
     for number in range(3):
         point = Point("ridge", {"alpha": 0.1 * number})
         progress.show(tried, {number: point}, True)
-        tried.append(Tried(number, point, "complete", 0.65 - 0.01 * number, (0.6,), "run"))
+        tried.append(TrialResult(number, point, "complete", 0.65 - 0.01 * number, (0.6,), "run"))
         progress.show(tried, {}, True)
     progress.close(tried)
 
