@@ -170,16 +170,32 @@ class Data(Section):
 class Split(Section):
     """How rows go to train and test."""
 
-    method: Literal["hash", "random", "stratified", "time"] = "hash"
+    method: Literal["hash", "random", "stratified", "time", "group"] = "hash"
     """hash: by a seeded hash of a row's feature values, so that it stays where it is when the table
     grows and equal rows stay together; random; stratified: as many of each class on both sides;
-    time: the latest rows are the test rows."""
+    time: the latest rows are the test rows; group: all rows of one `column` value are on one side,
+    by a seeded hash of it. Folds, a tuned threshold and the comparison with the champion keep to
+    the method."""
     test_size: float = Field(default=0.2, gt=0, lt=1)
     """The share of the rows that are test rows."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Of everything that is random, the estimators included."""
     time_column: str | None = None
     """The column of `method: time`: numbers, or dates such as 2026-11-21."""
+
+    column: str | None = None
+    """The column of `method: group`, such as a customer's number. It need not be trained on."""
+
+    @property
+    def given_by(self) -> str | None:
+        """The column that says where a row goes."""
+        return self.time_column or self.column
+
+    @model_validator(mode="after")
+    def _group_has_a_column(self) -> Self:
+        if (self.method == "group") != (self.column is not None):
+            raise ValueError("column goes with method: group, and only with it")
+        return self
 
     @model_validator(mode="after")
     def _time_has_a_column(self) -> Self:
@@ -485,6 +501,12 @@ class Recipe(Section):
             for name in names:
                 if name not in self.models:
                     raise ValueError(f"sweep.{part}: " + unknown_name("model", name, self.models))
+        return self
+
+    @model_validator(mode="after")
+    def _target_does_not_split(self) -> Self:
+        if self.split.given_by == self.data.target:
+            raise ValueError(f"split: the target {self.data.target!r} cannot say where a row goes")
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from common.file_digests import text_sha256
 from common.tags import OUTPUT_DIGEST
 from common.words import counted
 from modelling.kinds import KINDS
+from modelling.models.sklearn_wrapper import read_column
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY, split_table
@@ -27,7 +28,7 @@ from modelling.tables.table import (
     read_table,
     read_time,
 )
-from steps.runs.names import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_TIMES
+from steps.runs.names import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_GROUPS, TRAIN_TIMES
 from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.table_source import fetch_table
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
@@ -74,21 +75,25 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
             click.echo(f"prepare: {counted(count, 'row')} left out, as data.{key} says")
     for words in checked.outside:
         click.echo(f"prepare: outside its limits: {words}")
-    time_column = recipe.split.time_column
-    time = _read_time(table, time_column, checked, recipe, source) if time_column else None
-    split = split_table(checked.frame, recipe.data.target, recipe.split, time)
+    given = _read_given(table, checked, recipe, source)
+    split = split_table(checked.frame, recipe.data.target, recipe.split, given)
     digests = [
         _write_side(getattr(split, name), name, source, recipe.data.target)
         for name in ("train", "test")
     ]
-    if time is not None:
-        # By their rank: what orders the folds of a sweep need not be a column to train on.
-        ranks = time.iloc[split.train_rows].rank(method="dense").to_frame("time")
-        _log_parquet(ranks, TRAIN_TIMES)
     # Beside the rows, whose digest is the same in whatever order the table has them.
     keys = split.rows[ROW_KEY].to_numpy()[split.test_rows]
     numbers = checked.frame.index.to_numpy()[split.test_rows] + 1
-    _log_parquet(pd.DataFrame({ROW_KEY: keys, "row": numbers}), TEST_ROW_NUMBERS)
+    places = pd.DataFrame({ROW_KEY: keys, "row": numbers})
+    if given is not None:
+        # By their rank: what orders or groups the folds need not be a column to train on.
+        name, file = _RANKS[recipe.split.method]
+        ranks = given.rank(method="dense")
+        of_train = ranks.iloc[split.train_rows].to_frame(name)
+        _log_parquet(of_train, file)
+        digests.append(table_digest(of_train))
+        places[name] = ranks.to_numpy()[split.test_rows]
+    _log_parquet(places, TEST_ROW_NUMBERS)
     log_table(profile_table(checked.frame), "profile")
     log_metrics(
         {
@@ -106,12 +111,20 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256("".join(digests).encode()).hexdigest())
 
 
-def _read_time(
-    table: pd.DataFrame, name: str, checked: CheckedTable, recipe: Recipe, source: str
-) -> pd.Series:
-    """What orders the rows that are trained on or tested."""
-    check = recipe.data.columns.get(name)
+_RANKS = {"time": ("time", TRAIN_TIMES), "group": ("group", TRAIN_GROUPS)}
+
+
+def _read_given(
+    table: pd.DataFrame, checked: CheckedTable, recipe: Recipe, source: str
+) -> pd.Series | None:
+    """What orders the rows that are trained on or tested, or groups them."""
+    name = recipe.split.given_by
+    if name is None:
+        return None
     rows = table[name].reset_index(drop=True)[checked.frame.index]
+    if recipe.split.method == "group":
+        return read_column(rows, "category")
+    check = recipe.data.columns.get(name)
     return read_time(rows, source, check, has_decimal_comma(table))
 
 

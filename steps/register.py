@@ -46,7 +46,7 @@ from steps.registry.versions import (
     find_equal_version,
     unfit_columns,
 )
-from steps.runs.artifacts import download, find_run
+from steps.runs.artifacts import download, find_run, read_rows
 from steps.runs.model_digests import download_checked
 from steps.runs.names import (
     DATA_SHA256,
@@ -55,6 +55,7 @@ from steps.runs.names import (
     MODEL_ID,
     MODEL_VERSION,
     PREPARE_RUN_ID,
+    TEST_ROW_NUMBERS,
     VERDICT,
     VERDICT_REASON,
 )
@@ -192,7 +193,13 @@ def _compare(
         read_answers(theirs, classes),
         recipe.promotion,
         recipe.split.seed,
+        _groups_of(candidate) if recipe.split.method == "group" else None,
     )
+
+
+def _groups_of(candidate: Run) -> np.ndarray:
+    """Of the test rows, in the order of their predictions, the groups that they were split by."""
+    return read_rows(candidate.data.tags[PREPARE_RUN_ID], TEST_ROW_NUMBERS)["group"].to_numpy()
 
 
 def _champion_evaluation(

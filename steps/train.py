@@ -33,17 +33,18 @@ from modelling.judging.drift import (
 from modelling.judging.metrics import threshold_metric
 from modelling.kinds import KINDS
 from modelling.models import sklearn_wrapper
-from modelling.models.decision import fit_with_threshold
+from modelling.models.decision import FOLDS, fit_with_threshold
 from modelling.models.environment import model_environment
 from modelling.models.estimators import estimator_parameters, fit_pipeline
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features
-from modelling.models.training import fit_inputs, unfitted_pipeline, unseen_inputs
+from modelling.models.training import fit_inputs, predictable_inputs, unfitted_pipeline
 from modelling.recipe import Model, Recipe
+from modelling.tables.folds import split_folds
 from modelling.tables.split import ROW_KEY
-from steps.runs.artifacts import find_run, read_rows
+from steps.runs.artifacts import find_run, read_rows, read_split
 from steps.runs.model_digests import record_digests
-from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID, TRAIN_TIMES
+from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID
 from steps.runs.step import load_parts, run_step, step_run
 from steps.sweeping.trial import score_on_folds
 from tracking.artifacts_logger import log_config, log_model
@@ -80,7 +81,8 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         pyarrow.default_memory_pool().release_unused()
         pipeline = unfitted_pipeline(settings, name, hyperparameters, fitting)
         configure_autologging(settings.autologging)
-        pipeline, decision = _fit(settings, pipeline, inputs, targets)
+        given = read_split(prepare_run_id, settings.split)
+        pipeline, decision = _fit(settings, pipeline, inputs, targets, given)
         features["decision"] = decision
         _log_parameters(settings, chosen, pipeline)
         log_metrics({"train_rows": len(inputs), "features": inputs.shape[1]})
@@ -102,9 +104,11 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         if decision:
             facts |= decision
         unseen = sample_rows(read_rows(prepare_run_id, "test.parquet"))
-        answers = answer(pipeline, unseen_inputs(unseen, features), features)
+        answers = answer(pipeline, predictable_inputs(unseen, features), features)
         watched = sample_rows(inputs)[profiled_columns(features)]
-        times = _times(settings, prepare_run_id, features, watched)
+        times = [watched[name] for name in dated_columns(features)]
+        if "times" in given:
+            times.append(sample_rows(given["times"].to_frame())["time"])
         profile = profile_rows(watched, growing_columns(watched, times, len(inputs)))
         # Of rows that it was not fitted on: it is too sure of those that it was.
         profile |= profile_rows(profiled_answers(answers, features))
@@ -113,16 +117,6 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         mlflow.set_tags(
             {MODEL_DIGEST: digest, OUTPUT_DIGEST: digest, PREPARE_RUN_ID: prepare_run_id}
         )
-
-
-def _times(
-    recipe: Recipe, prepare_run_id: str, features: dict[str, Any], rows: pd.DataFrame
-) -> list[pd.Series]:
-    """What is known of when each row of a sample was: its dates, its rank in a split by time."""
-    times = [rows[name] for name in dated_columns(features)]
-    if recipe.split.method == "time":
-        times.append(sample_rows(read_rows(prepare_run_id, TRAIN_TIMES))["time"])
-    return times
 
 
 def _log_parameters(recipe: Recipe, model: Model, pipeline: Pipeline) -> None:
@@ -137,7 +131,11 @@ def _log_parameters(recipe: Recipe, model: Model, pipeline: Pipeline) -> None:
 
 
 def _fit(
-    recipe: Recipe, pipeline: Pipeline, inputs: pd.DataFrame, targets: pd.Series
+    recipe: Recipe,
+    pipeline: Pipeline,
+    inputs: pd.DataFrame,
+    targets: pd.Series,
+    given: dict[str, pd.Series],
 ) -> tuple[Pipeline, dict[str, Any] | None]:
     """Fits the Pipeline; returns it, and from when on a row is of the positive class."""
     seed = recipe.split.seed
@@ -147,8 +145,9 @@ def _fit(
         threshold = recipe.decision.threshold
     else:
         metric = threshold_metric(recipe)
+        folds = split_folds(inputs, targets, FOLDS, seed, True, **given) if given else []
         pipeline, threshold = fit_with_threshold(
-            pipeline, inputs, targets, classes, metric, recipe.sampling, seed
+            pipeline, inputs, targets, classes, metric, recipe.sampling, seed, folds
         )
         click.echo(f"train: threshold {threshold:.4f}, tuned for {recipe.decision.metric}")
     if classes is None or classes.positive is None:

@@ -55,6 +55,7 @@ _SMALL = 1000
 _MIDDLE = 10_000
 _MOST_NAMED = 3
 _FEWEST_GROUPS = 20
+_MOST_SEEDS = 10  # that are tried until a split by group has each class on both sides
 _SAME_IN_A_GROUP = 0.01
 _MANY_VALUES = 20
 _RARE = 0.1
@@ -157,14 +158,15 @@ def draft_recipe(
     findings = _find_suspects(frame, looks, first, progress)
     suspects, notes = findings.suspects, findings.notes
     chosen = [name for name in checks if name not in suspects]
-    split, split_reason = _find_split(frame[[*chosen, target]], target, found.task)
+    groups = frame[findings.groups[0]] if findings.groups else None
+    split, split_reason = _find_split(frame[[*chosen, target]], target, found.task, groups)
     left = {
         "drop": [name for name in looks if name not in chosen],
         "columns": {name: checks[name] for name in chosen},
     }
     data = Data.model_validate({**dict(data), **left})
     return Draft(
-        recipe=_finish(first, data, split, frame[target]),
+        recipe=_finish(first, data, split, frame[target], groups),
         rows=len(frame),
         seen={name: "; ".join([looks[name].seen, *notes.get(name, [])]) for name in chosen},
         dropped={name: looks[name].useless or suspects[name] for name in data.drop},
@@ -373,12 +375,13 @@ def _plain_label(label: Any) -> bool | int | str:
 class _Findings:
     """What there is to say of columns: why some had better be left out, and what to know of others.
 
-    doubts: what is to be said on the terminal too.
+    doubts: what is to be said on the terminal too. groups: the columns whose rows belong together.
     """
 
     suspects: dict[str, str]
     notes: dict[str, list[str]] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
 
     def note(self, names: Sequence[str], words: str) -> None:
         """Notes something of these columns together."""
@@ -429,9 +432,13 @@ def _find_groups(rest: pd.DataFrame, frame: pd.DataFrame, target: str, found: _F
                 f"{counted(count, 'value')} in {counted(rows, 'row')}, and the rows of one have "
                 "one target: an identifier of what has several rows"
             )
+            if rest[name].isna().any():
+                where = "stand on both sides of the split, so that the figures promise too much"
+            else:
+                where = "are kept on one side of the split (group), so that the figures hold"
+                found.groups.append(name)
             found.doubts.append(
-                f"{show(name)} repeats: rows of one {show(name)} stand on both sides of the split, "
-                "so that the figures promise too much for a new one; train on one row of each"
+                f"{show(name)} repeats: rows of one {show(name)} {where} for a new one"
             )
 
 
@@ -480,10 +487,19 @@ def _in_words(score: Score, task: str) -> str:
     return f"{SCORE[task]} {score.value:.3f}{of_class}"
 
 
-def _find_split(frame: pd.DataFrame, target: str, task: str) -> tuple[Split, str]:
+def _find_split(
+    frame: pd.DataFrame, target: str, task: str, groups: pd.Series | None
+) -> tuple[Split, str]:
     """How to split, and why: by content, unless a class or the table is too small for that."""
-    rows = len(frame)
+    rows = len(frame) if groups is None else groups.nunique()
     size = 0.3 if rows < _TINY else 0.25 if rows < _SMALL else 0.2
+    if groups is not None:
+        for seed in range(_MOST_SEEDS):
+            settings = {"method": "group", "column": str(groups.name)}
+            split = Split.model_validate({**settings, "test_size": size, "seed": seed})
+            with suppress(InputError):
+                split_table(frame, target, split, groups)
+                return split, f"all rows of one {show(groups.name)} on one side"
     reasons = {
         "hash": "by content: a row stays on its side when the table grows",
         "random": "by content, one side would be too small",
@@ -509,7 +525,9 @@ def _try_split(frame: pd.DataFrame, target: str, method: str, size: float) -> Sp
     return split
 
 
-def _finish(first: Recipe, data: Data, split: Split, targets: pd.Series) -> Recipe:
+def _finish(
+    first: Recipe, data: Data, split: Split, targets: pd.Series, groups: pd.Series | None
+) -> Recipe:
     """Chooses models, metrics, decision and gate."""
     models = _models(len(targets), first.task)
     primary, decision = "rmse", Decision()
@@ -517,7 +535,9 @@ def _finish(first: Recipe, data: Data, split: Split, targets: pd.Series) -> Reci
     if first.task == "classification":
         counts = targets.value_counts()
         primary = "roc_auc"
-        gate = {"roc_auc": Threshold(min_absolute_change=_beyond_chance(counts, split))}
+        # Many rows of a group tell no more of chance than one.
+        alone = counts if groups is None else targets[~groups.duplicated()].value_counts()
+        gate = {"roc_auc": Threshold(min_absolute_change=_beyond_chance(alone, split))}
         if first.is_binary and counts.min() < _RARE * len(targets):
             primary = "average_precision"
             if counts.min() >= _FEWEST_TO_TUNE:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -116,10 +117,11 @@ def compare_with_champion(
     champion: Answers,
     promotion: Promotion,
     seed: int,
+    groups: npt.NDArray[Any] | None = None,
 ) -> Comparison:
     """Compares the candidate with the champion on the same test rows.
 
-    The interval of the difference is that of a paired bootstrap over the rows.
+    The interval of the difference is that of a paired bootstrap over the rows, or over groups.
 
     Args:
         name: of the primary metric.
@@ -129,6 +131,7 @@ def compare_with_champion(
         champion: the champion's for the same rows.
         promotion: rule, confidence and number of resamples.
         seed: of the resampling.
+        groups: (n,) whose rows are drawn together.
 
     Returns:
         A row that passed if the candidate is better in the sense of the rule.
@@ -144,8 +147,11 @@ def compare_with_champion(
     gap = low = high = figures[0] - figures[1]
     if not candidate.equals(champion):
         is_sum = any(adds_up(score, given, targets) for given in (candidate, champion))
-        drawn = rows_to_draw(targets, is_classes=candidate.probabilities is not None)
-        low, high, _ = resample(difference, len(targets), promotion, seed, drawn)
+        if groups is not None:
+            low, high, _ = resample_groups(difference, groups, promotion, seed)
+        else:
+            drawn = rows_to_draw(targets, is_classes=candidate.probabilities is not None)
+            low, high, _ = resample(difference, len(targets), promotion, seed, drawn)
     # Sums in another order differ in their last digits, and nobody is better by those.
     digits = _LAST_DIGITS * max(map(abs, figures))
     gap, low, high = (0.0 if abs(end) <= digits else end for end in (gap, low, high))
@@ -183,6 +189,21 @@ def _no_warnings() -> Iterator[None]:
     with warnings.catch_warnings(), config_context(assume_finite=True):
         warnings.simplefilter("ignore")
         yield
+
+
+def resample_groups(
+    statistic: Callable[[Rows], float], groups: npt.NDArray[Any], promotion: Promotion, seed: int
+) -> tuple[float, float, Values]:
+    """Resamples as `resample` does, but draws whole groups (n,): their rows are no news each."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=np.nan))
+    rows_of = np.split(order, starts[1:])
+    return resample(
+        lambda drawn: statistic(np.concatenate([rows_of[number] for number in drawn])),
+        len(rows_of),
+        promotion,
+        seed,
+    )
 
 
 def resample(

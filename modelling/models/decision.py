@@ -1,5 +1,6 @@
 """The threshold from which on a row is of the positive class, tuned on the training rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,8 +14,9 @@ from modelling.judging.metrics import Metric
 from modelling.models.estimators import sampling_pipeline, without_sampling
 from modelling.models.threads import threads_for
 from modelling.recipe import Sampling
+from modelling.tables.folds import Rows
 
-_FOLDS = 5
+FOLDS = 5
 
 
 def fit_with_threshold(
@@ -25,11 +27,12 @@ def fit_with_threshold(
     metric: Metric,
     sampling: Sampling,
     seed: int,
+    folds: Sequence[tuple[Rows, Rows]] = (),
 ) -> tuple[Pipeline, float]:
-    """Fits a Pipeline, and finds the threshold that is best for a metric on five folds.
+    """Fits a Pipeline, and finds the threshold that is best for a metric on folds.
 
-    The folds are stratified, equal rows stay together, and no fold's threshold is measured on rows
-    that its Pipeline was fitted on (scikit-learn's TunedThresholdClassifierCV).
+    If not given, there are five, stratified, and equal rows stay together. No fold's threshold is
+    measured on rows that its Pipeline was fitted on (scikit-learn's TunedThresholdClassifierCV).
 
     Args:
         pipeline: as `build_pipeline` gives it.
@@ -39,6 +42,8 @@ def fit_with_threshold(
         metric: one of predictions, not of probabilities.
         sampling: what to do about classes of different sizes, in each fold by itself.
         seed: of the folds and the sampling.
+        folds: the places of the rows to fit and of those to score, of a split that the folds must
+            respect.
 
     Returns:
         The Pipeline, fitted on all rows, and the threshold.
@@ -52,14 +57,14 @@ def fit_with_threshold(
         return value if metric.greater_is_better else -value
 
     groups = pd.util.hash_pandas_object(features, index=False)
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
+    usual = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     try:
         with threads_for(features):
             tuned = TunedThresholdClassifierCV(
                 sampling_pipeline(pipeline, sampling, seed, targets),
                 scoring=make_scorer(score, pos_label=classes.positive),
                 response_method="predict_proba",
-                cv=list(folds.split(features, targets, groups)),
+                cv=list(folds or usual.split(features, targets, groups)),
             ).fit(features, targets)
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error

@@ -48,6 +48,12 @@ def unseen_inputs(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:
     return inputs
 
 
+def predictable_inputs(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:
+    """Applies features to (n, raw columns) rows, and returns those that can be predicted."""
+    inputs = apply_features(raw, features)
+    return inputs.drop(inputs.index[list(find_problems(raw, inputs, features))])
+
+
 def unfitted_pipeline(
     recipe: Recipe, model: str, hyperparameters: Mapping[str, Any], fitting: Fitting
 ) -> Pipeline:

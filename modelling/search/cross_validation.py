@@ -1,15 +1,12 @@
 """The score of a model on folds of the training rows, by which the trials of a sweep compete."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
 
-from common.errors import InputError
 from modelling.judging.answers import (
     Answers,
     Classes,
@@ -23,74 +20,10 @@ from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Recipe
-
-Rows = npt.NDArray[np.intp]
+from modelling.tables.folds import split_folds
 
 _MOST_BYTES_KEPT = 256e6
 _UNDECIDED: dict[str, Any] = {"decision": None}
-
-
-def split_folds(
-    raw: pd.DataFrame,
-    targets: pd.Series,
-    folds: int,
-    seed: int,
-    stratify: bool = False,
-    times: pd.Series | None = None,
-) -> list[tuple[Rows, Rows]]:
-    """Splits training rows into folds, as the table was split into training and test rows.
-
-    Args:
-        raw: (n, columns) the rows without the target.
-        targets: (n,) numbers or labels.
-        folds: how many; each is scored by a model of the others or, given times, of those before.
-        seed: of the shuffling.
-        stratify: whether each fold is to have as much of each label; given times, some of each.
-        times: (n,) what to order the rows by.
-
-    Returns:
-        For each fold the places of the rows to fit and of those to score. Equal rows stay together.
-
-    Raises:
-        InputError: there are too few rows, or too few of a class, or none yet before a fold.
-    """
-    if times is not None:
-        order = np.argsort(times.to_numpy(), kind="stable")
-        _check_count(len(order) - 1, folds, "rows")
-        rows = [(order[fit], order[score]) for fit, score in TimeSeriesSplit(folds).split(order)]
-        if stratify:
-            _check_all_classes(rows, targets)
-        return rows
-    hashes = pd.util.hash_pandas_object(raw, index=False).to_numpy()
-    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
-    _check_count(len(first), folds, "different rows")
-    labels = targets.iloc[first]
-    if stratify:
-        fewest = labels.value_counts()
-        _check_count(int(fewest.iloc[-1]), folds, f"different rows of class {fewest.index[-1]}")
-    kind = StratifiedKFold if stratify else KFold
-    splits = kind(folds, shuffle=True, random_state=seed).split(first, labels)
-    place = np.empty(len(first), dtype=np.intp)
-    for number, (_, chosen) in enumerate(splits):
-        place[chosen] = number
-    fold = place[group]
-    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
-
-
-def _check_count(count: int, folds: int, what: str) -> None:
-    if count < folds:
-        raise InputError(f"{folds} folds need as many {what} among the training rows, got {count}")
-
-
-def _check_all_classes(rows: Sequence[tuple[Rows, Rows]], targets: pd.Series) -> None:
-    """In the order of time, a class may begin late."""
-    for number, (fit, _) in enumerate(rows):
-        absent = sorted(set(targets) - set(targets.iloc[fit]))
-        if absent:
-            raise InputError(
-                f"fold {number + 1} of {len(rows)} is trained on rows without the class "
-                f"{absent[0]!r}: take fewer folds, or another split.method"
-            )
 
 
 @dataclass(frozen=True)
@@ -111,8 +44,11 @@ class CrossValidation:
         targets: pd.Series,
         folds: int,
         times: pd.Series | None = None,
+        groups: pd.Series | None = None,
     ) -> None:
-        """Takes (n, raw columns) training rows, (n,) targets and, to order them by, (n,) times.
+        """Takes (n, raw columns) training rows and (n,) targets.
+
+        Their (n,) times put them in order, or their (n,) groups stay together.
 
         Raises:
             InputError: as `split_folds`; or the recipe names a metric that does not exist.
@@ -123,7 +59,8 @@ class CrossValidation:
         self._classes: Classes | None = find_classes(recipe, targets)
         self._metric: Metric = metrics_of(recipe)[recipe.metrics.primary]
         stratify = self._classes is not None
-        self._rows = split_folds(raw, targets, folds, recipe.split.seed, stratify, times)
+        seed = recipe.split.seed
+        self._rows = split_folds(raw, targets, folds, seed, stratify, times, groups)
         is_small = raw.memory_usage(deep=True).sum() * folds < _MOST_BYTES_KEPT
         self._kept: dict[int, _Fold] | None = {} if is_small else None
 

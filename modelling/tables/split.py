@@ -40,7 +40,7 @@ class SplitTable:
 
 
 def split_table(
-    frame: pd.DataFrame, target: str, split: Split, time: pd.Series | None = None
+    frame: pd.DataFrame, target: str, split: Split, given: pd.Series | None = None
 ) -> SplitTable:
     """Splits a checked table.
 
@@ -48,7 +48,7 @@ def split_table(
         frame: (n, features + 1), with the target among the columns.
         target: the target's name.
         split: method, test size, seed.
-        time: (n,) what to order by, for the method `time`.
+        given: (n,) what to order by, for the method `time`; text of groups, for `group`.
 
     Returns:
         Both sides. `row_key` is an unsigned 64-bit hash of the row's values, and of its number
@@ -73,11 +73,11 @@ def split_table(
         split,
         feature_hash[order],
         frame[target].to_numpy()[order],
-        None if time is None else time.iloc[order].reset_index(drop=True),
+        None if given is None else given.iloc[order].reset_index(drop=True),
     )
     _check_sizes(in_test, split)
     if frame[target].dtype.kind != "f":
-        _check_sides_have_all_classes(frame[target], in_test)
+        _check_sides_have_all_classes(frame[target], in_test, split)
     keyed = pd.DataFrame({ROW_KEY: keys, **frame}, index=frame.index, copy=False)
     train_rows, test_rows = order[~in_test[order]], order[in_test[order]]
     crossing = pd.Series(feature_hash[test_rows]).isin(feature_hash[train_rows])
@@ -129,18 +129,25 @@ def _mix(values: np.ndarray) -> np.ndarray:
 
 
 def _choose_test_rows(
-    split: Split, feature_hash: np.ndarray, targets: np.ndarray, time: pd.Series | None
+    split: Split, feature_hash: np.ndarray, targets: np.ndarray, given: pd.Series | None
 ) -> np.ndarray:
     """Which rows, given in the order of their keys, are test rows: (n,) booleans."""
     rows = len(targets)
+    if split.given_by and (given is None or given.isna().any()):
+        key = "time_column" if split.method == "time" else "column"
+        raise InputError(f"split.{key} {split.given_by!r} has missing values")
     if split.method == "hash":
-        seed = _mix(np.array([split.seed], dtype=np.uint64))
-        return _mix(feature_hash ^ seed) < np.uint64(split.test_size * 2**64)
+        return _by_hash(feature_hash, split)
+    if split.method == "group" and given is not None:
+        if given.nunique() == 1:
+            raise InputError(
+                f"split.column {split.column!r} is {given.iloc[0]!r} in all rows; at least two "
+                "groups are needed"
+            )
+        return _by_hash(pd.util.hash_pandas_object(given, index=False).to_numpy(), split)
     in_test = np.zeros(rows, dtype=bool)
-    if split.method == "time":
-        if time is None or time.isna().any():
-            raise InputError(f"split.time_column {split.time_column!r} has missing values")
-        latest = time.sort_values(kind="stable").index[-round(rows * split.test_size) or rows :]
+    if split.method == "time" and given is not None:
+        latest = given.sort_values(kind="stable").index[-round(rows * split.test_size) or rows :]
         in_test[latest] = True
         return in_test
     # Main asks this module for a name only, and must not wait for scikit-learn.
@@ -161,6 +168,11 @@ def _choose_test_rows(
     return in_test
 
 
+def _by_hash(hashes: np.ndarray, split: Split) -> np.ndarray:
+    seed = _mix(np.array([split.seed], dtype=np.uint64))
+    return _mix(hashes ^ seed) < np.uint64(split.test_size * 2**64)
+
+
 def _check_sizes(in_test: np.ndarray, split: Split) -> None:
     test_rows = int(in_test.sum())
     train_rows = len(in_test) - test_rows
@@ -172,12 +184,16 @@ def _check_sizes(in_test: np.ndarray, split: Split) -> None:
         )
 
 
-def _check_sides_have_all_classes(labels: pd.Series, in_test: np.ndarray) -> None:
+def _check_sides_have_all_classes(labels: pd.Series, in_test: np.ndarray, split: Split) -> None:
     for rows, name in ((in_test, "test"), (~in_test, "training")):
         absent = sorted(set(labels) - set(labels[rows]))
         if absent:
             count = int((labels == absent[0]).sum())
             raise InputError(
                 f"class {absent[0]!r} ({count} rows in all) has no row among the {name} rows; "
-                "use split.method: stratified"
+                + (
+                    "use another split.seed"
+                    if split.method == "group"
+                    else "use split.method: stratified"
+                )
             )

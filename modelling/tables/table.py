@@ -189,11 +189,11 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     table = table.reset_index(drop=True)
     target = recipe.data.target
     checks = _column_checks(table, recipe, source)
-    time_column = recipe.split.time_column
-    for name in [*checks, *([time_column] if time_column else [])]:
+    given_by = recipe.split.given_by
+    for name in [*checks, *([given_by] if given_by else [])]:
         if name not in table.columns:
             raise InputError(f"table {source}: " + unknown_name("column", name, table.columns))
-    known = {*checks, *recipe.data.drop, target, time_column}
+    known = {*checks, *recipe.data.drop, target, given_by}
     left_out = [name for name in table.columns if name not in known]
     table, without_target = _with_target(table, recipe, source)
     decimal_comma = has_decimal_comma(table)
@@ -300,7 +300,7 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
     declared = data.columns or {
         str(name): ColumnCheck(type=shown_type(table[name], has_decimal_comma(table)), missing=1.0)
         for name in table.columns
-        if name not in (*data.drop, data.target, recipe.split.time_column)
+        if name not in (*data.drop, data.target, recipe.split.given_by)
     }
     if not declared:
         raise InputError(f"table {source} has no column but the target and the dropped ones")

@@ -13,7 +13,8 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.errors import InputError
-from modelling.recipe import Recipe
+from modelling.recipe import Recipe, Split
+from steps.runs.names import TRAIN_GROUPS, TRAIN_TIMES
 from tracking.output_manager import temporary_folder
 
 
@@ -61,6 +62,23 @@ def read_rows(run_id: str, artifact: str, columns: list[str] | None = None) -> p
     rows = pd.read_parquet(download(run_id, artifact), columns=columns, pre_buffer=False)
     pyarrow.default_memory_pool().release_unused()
     return rows
+
+
+def read_split(run_id: str, split: Split) -> dict[str, pd.Series]:
+    """Returns what folds of a prepare run's training rows must respect, as `split_folds` takes it.
+
+    Args:
+        run_id: of prepare.
+        split: the recipe's; its method is read.
+
+    Returns:
+        (n,) `times` or `groups` of the training rows, as ranks; nothing of the other methods.
+    """
+    if split.method == "time":
+        return {"times": read_rows(run_id, TRAIN_TIMES)["time"]}
+    if split.method == "group":
+        return {"groups": read_rows(run_id, TRAIN_GROUPS)["group"]}
+    return {}
 
 
 def download(run_id: str, artifact: str) -> Path:

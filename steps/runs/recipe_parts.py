@@ -25,7 +25,7 @@ READS = {
     "train": (*_FITTED, "split.method", "autologging"),
     "trial": (*_FITTED, "split.method"),
     "evaluate": _MEASURED,
-    "register": (*_MEASURED, "gate", "promotion"),
+    "register": (*_MEASURED, "split.method", "gate", "promotion"),
     "rollback": ("name", "promotion.stage"),
     "score": ("name", "task", "data.drop", "drift"),
     "monitor": (*_MEASURED, "data.target_format", "promotion", "monitor"),

@@ -18,8 +18,7 @@ from engine.trials.trial import Figures, Work
 from modelling.recipe import Recipe, only_parts
 from modelling.search.cross_validation import CrossValidation
 from modelling.tables.split import ROW_KEY
-from steps.runs.artifacts import find_run, read_rows
-from steps.runs.names import TRAIN_TIMES
+from steps.runs.artifacts import find_run, read_rows, read_split
 from steps.runs.recipe_parts import READS
 from steps.runs.step import load_parts, step_run
 from tracking.mlflow_manager import log_metrics
@@ -100,12 +99,9 @@ def read_folds(recipe: Recipe, prepare_run_id: str, folds: int) -> CrossValidati
     """
     find_run(prepare_run_id, "prepare", recipe)
     rows = read_rows(prepare_run_id, "train.parquet")
-    times = None
-    if recipe.split.method == "time":
-        times = read_rows(prepare_run_id, TRAIN_TIMES)["time"]
     targets = rows[recipe.data.target]
     raw = rows.drop(columns=[ROW_KEY, recipe.data.target])
-    return CrossValidation(recipe, raw, targets, folds, times)
+    return CrossValidation(recipe, raw, targets, folds, **read_split(prepare_run_id, recipe.split))
 
 
 def score_figures(metric: str, scores: list[float]) -> list[tuple[str, float, int]]:

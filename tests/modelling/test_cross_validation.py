@@ -31,6 +31,23 @@ def test_every_row_is_scored_once_by_a_model_that_did_not_see_its_equals():
         assert len(fit) + len(score) == 120
 
 
+@pytest.mark.parametrize("stratify", [False, True])
+def test_groups_stay_together_and_each_row_is_scored_once(stratify):
+    groups = pd.Series(np.arange(120) % 24)
+    labels = pd.Series(np.where(groups < 12, "a", "b"))
+    folds = split_folds(_rows(120), labels, 4, 0, stratify, groups=groups)
+    assert sorted(np.concatenate([score for _, score in folds])) == list(range(120))
+    for fit, score in folds:
+        assert not {*groups[fit]} & {*groups[score]}
+        assert not stratify or {*labels[score]} == {"a", "b"}
+
+
+def test_too_few_groups_for_the_folds_are_told(refusal):
+    groups = pd.Series([0] * 50 + [1] * 50)
+    says = "5 folds need as many groups among the training rows, got 2"
+    assert refusal(split_folds, _rows(100), pd.Series(np.zeros(100)), 5, 0, groups=groups) == says
+
+
 def test_classes_are_spread_evenly():
     labels = pd.Series([0] * 90 + [1] * 10)
     for _, score in split_folds(_rows(100), labels, 5, seed=0, stratify=True):

@@ -94,6 +94,21 @@ def test_equal_rows_stay_in_one_fold():
     assert all(size % 6 == 0 for size in seen)
 
 
+def test_folds_that_are_given_are_the_ones_that_it_is_tuned_on():
+    seen = []
+
+    def remember(said, true):
+        seen.append(len(true))
+        return float(np.mean(said == true))
+
+    folds = [(np.arange(300), np.arange(300, 420)), (np.arange(420), np.arange(420, 600))]
+    model = Model(estimator="sklearn.linear_model.LogisticRegression")
+    pipeline = build_pipeline(model, {}, 0, "classification", Inputs(numbers=["a", "b"]))
+    given = pipeline, FEATURES, LABELS, CLASSES, Metric(remember, True), Sampling(), 0, folds
+    assert fit_with_threshold(*given)
+    assert {*seen} == {120, 180}
+
+
 def test_too_few_rows_of_a_class_are_said_in_a_line(refusal):
     labels = pd.Series(["active"] * 599 + ["churned"])
     assert refusal(fit, BINARY_METRICS["f1"], labels=labels)

@@ -313,6 +313,7 @@ def test_an_identifier_that_repeats_with_its_target_is_named(is_number):
     made = draft(NOISE.assign(patient=[f"P{number:03}" for number in patient], y=target))
     assert "patient" in made.dropped
     assert any(line.startswith("patient repeats: rows of one patient") for line in made.doubts)
+    assert (made.recipe.split.method, made.recipe.split.column) == ("group", "patient")
 
 
 def test_rows_without_a_target_and_classes_of_one_row_are_left_out_and_counted(tmp_path):

@@ -203,6 +203,19 @@ def test_the_bootstrap_is_paired():
     assert row.high - row.low < 1e-9
 
 
+def test_rows_of_one_group_are_no_news_each():
+    targets, good, nearly = (np.repeat(values, 10) for values in (TARGETS, GOOD, NEARLY_GOOD))
+    given = "rmse", METRICS["rmse"], targets, Answers(good), Answers(nearly)
+    promotion = Promotion(resamples=300)
+    groups = np.repeat(np.arange(300.0), 10)
+    alone, together = (
+        compare_with_champion(*given, promotion, 0, names) for names in (None, groups)
+    )
+    few = compare(GOOD, NEARLY_GOOD)
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+    assert together.high - together.low == pytest.approx(few.high - few.low, rel=0.2)
+
+
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
 def test_classifiers_are_compared_by_labels_or_by_probabilities(metric):
     targets = (TARGETS > 0).astype(float)

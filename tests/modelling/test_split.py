@@ -182,3 +182,29 @@ def test_a_wide_table_is_split_without_a_warning():
             pd.DataFrame(columns, copy=False), "c0", Split(method="random", test_size=0.5)
         )
     assert list(split.rows) == [ROW_KEY, *columns]
+
+
+GROUPED = Split(method="group", column="who", test_size=0.3)
+
+
+def test_all_rows_of_a_group_are_on_one_side_and_stay_there_when_the_table_grows():
+    frame = many(300)
+    who = pd.Series([f"P{number % 60:02}" for number in range(300)])
+    split = split_table(frame, "y", GROUPED, who)
+    tested = {*who[split.test_rows]}
+    assert not tested & {*who[split.train_rows]}
+    assert 9 <= len(tested) <= 27
+    shorter = split_table(frame.head(150), "y", GROUPED, who.head(150))
+    assert {*who[shorter.test_rows]} <= tested
+    assert set(shorter.test[ROW_KEY]) <= set(split.test[ROW_KEY])
+
+
+@pytest.mark.parametrize(
+    ("who", "says"),
+    [
+        (["a"] * 100, "split.column 'who' is 'a' in all rows; at least two groups are needed"),
+        (["a", None] * 50, "split.column 'who' has missing values"),
+    ],
+)
+def test_no_groups_are_refused(who, says, refusal):
+    assert refusal(split_table, many(100), "y", GROUPED, pd.Series(who, dtype="str")) == says

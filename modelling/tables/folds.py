@@ -1,0 +1,102 @@
+"""Folds of the training rows, made as the table was split into training and test rows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
+
+from common.errors import InputError
+
+Rows = npt.NDArray[np.intp]
+
+
+def split_folds(
+    raw: pd.DataFrame,
+    targets: pd.Series,
+    folds: int,
+    seed: int,
+    stratify: bool = False,
+    times: pd.Series | None = None,
+    groups: pd.Series | None = None,
+) -> list[tuple[Rows, Rows]]:
+    """Splits training rows into folds, as the table was split into training and test rows.
+
+    Args:
+        raw: (n, columns) the rows without the target.
+        targets: (n,) numbers or labels.
+        folds: how many; each is scored by a model of the others or, given times, of those before.
+        seed: of the shuffling.
+        stratify: whether each fold is to have as much of each label; given times, some of each.
+        times: (n,) what to order the rows by.
+        groups: (n,) whose rows stay together.
+
+    Returns:
+        For each fold the places of the rows to fit and of those to score. Equal rows stay together,
+        unless there are groups that do.
+
+    Raises:
+        InputError: there are too few rows or groups, or too few of a class, or none yet before a
+            fold.
+    """
+    if times is not None:
+        order = np.argsort(times.to_numpy(), kind="stable")
+        _check_count(len(order) - 1, folds, "rows")
+        rows = [(order[fit], order[score]) for fit, score in TimeSeriesSplit(folds).split(order)]
+        if stratify:
+            _check_all_classes(rows, targets)
+        return rows
+    if groups is not None:
+        return _split_groups(targets, folds, seed, stratify, groups)
+    hashes = pd.util.hash_pandas_object(raw, index=False).to_numpy()
+    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    _check_count(len(first), folds, "different rows")
+    labels = targets.iloc[first]
+    if stratify:
+        fewest = labels.value_counts()
+        _check_count(int(fewest.iloc[-1]), folds, f"different rows of class {fewest.index[-1]}")
+    kind = StratifiedKFold if stratify else KFold
+    splits = kind(folds, shuffle=True, random_state=seed).split(first, labels)
+    place = np.empty(len(first), dtype=np.intp)
+    for number, (_, chosen) in enumerate(splits):
+        place[chosen] = number
+    fold = place[group]
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
+
+
+def _split_groups(
+    targets: pd.Series, folds: int, seed: int, stratify: bool, groups: pd.Series
+) -> list[tuple[Rows, Rows]]:
+    _check_count(groups.nunique(), folds, "groups")
+    if not stratify:
+        kind = GroupKFold(folds, shuffle=True, random_state=seed)
+        return list(kind.split(targets, groups=groups))
+    fewest = groups.groupby(targets.to_numpy()).nunique()
+    _check_count(int(fewest.min()), folds, f"groups with rows of class {fewest.idxmin()}")
+    kind = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    rows = list(kind.split(targets, targets, groups))
+    _check_all_classes(rows, targets)
+    return rows
+
+
+def _check_count(count: int, folds: int, what: str) -> None:
+    if count < folds:
+        raise InputError(f"{folds} folds need as many {what} among the training rows, got {count}")
+
+
+def _check_all_classes(rows: Sequence[tuple[Rows, Rows]], targets: pd.Series) -> None:
+    """In the order of time, a class may begin late; the groups with it may be few."""
+    for number, (fit, _) in enumerate(rows):
+        absent = sorted(set(targets) - set(targets.iloc[fit]))
+        if absent:
+            raise InputError(
+                f"fold {number + 1} of {len(rows)} is trained on rows without the class "
+                f"{absent[0]!r}: take fewer folds, or another split.method"
+            )
