@@ -14,6 +14,8 @@ _FRENCH = {
     "docs/fr/README.md": "README.md",
     "docs/fr/guide_ui.md": "docs/ui_guide.md",
     "docs/fr/aide_memoire.md": "docs/cheat_sheet.md",
+    "docs/fr/aide_memoire_python.md": "docs/python_cheat_sheet.md",
+    "docs/fr/cours.md": "docs/course.md",
 }
 
 
