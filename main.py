@@ -8,11 +8,13 @@ import gc
 import os
 import sys
 
+from engine.cache.done_commands import Command
 from engine.chatter import silence_mlflow
-from engine.processes.forkserver import PROJECT, start_forkserver
+from engine.processes.forkserver import PROJECT, start_forkserver, start_forkserver_later
 from engine.processes.half_built import wait_until_installed
 
 _STEPS = ("steps.prepare", "steps.train", "steps.evaluate", "steps.register")
+_COMMAND = Command(PROJECT, _STEPS)
 
 if __name__ == "__main__":
     gc.disable()  # until the imports are done: what they make is kept
@@ -20,7 +22,8 @@ if __name__ == "__main__":
     wait_until_installed(PROJECT / "requirements.lock")
     if "local" not in sys.argv:
         # First of all: it imports what the steps need while this process does its own imports.
-        start_forkserver(_STEPS)
+        start = start_forkserver_later if _COMMAND.was_done() else start_forkserver
+        start(_STEPS)
     import engine.processes.guard  # it notes who started this process, who may be gone soon
 
 import logging
@@ -94,6 +97,8 @@ def main(
             _REPORTS.wait()  # what is begun ends with this process
             raise
         mlflow.set_tags(verdict)
+    if cache == "use":
+        _COMMAND.remember([recipe, request.data, "requirements.lock"])
     print_summary(chain.steps, request, verdict, run)
 
 

@@ -19,6 +19,7 @@ from engine.cache.code_digests import edited_files
 from engine.cache.key import Dependencies, in_words
 from engine.cache.step_cache import StepCache
 from engine.failures import StepError, end_run_unless_ended
+from engine.processes.forkserver import start_awaited_forkserver
 from engine.processes.guard import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE, read_log
 from engine.terminal import STEP_WIDTH, LiveLine, cut, say
@@ -115,6 +116,7 @@ class Chain:
     def _run(
         self, entry_point: str, parameters: Mapping[str, object], name: str, reason: str
     ) -> Run:
+        start_awaited_forkserver()
         with TemporaryDirectory(prefix="cuvee-") as folder:
             log = Path(folder, "step.log")
             with _environment(log, Path(folder)), LiveLine(log):

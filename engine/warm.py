@@ -35,7 +35,7 @@ from mlflow.projects.utils import (
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from engine.failures import end_run_unless_ended, making_a_run, one_line
-from engine.processes.forkserver import PROJECT, can_fork
+from engine.processes.forkserver import PROJECT, can_fork, start_awaited_forkserver
 from engine.processes.guard import parent_variable
 
 PARENT_RUN_ID = "parent_run_id"
@@ -156,6 +156,7 @@ class WarmSubmittedRun(SubmittedRun):
 
 def start_beside(words: Sequence[str]) -> BaseProcess:
     """Starts `python …` in a forked process beside the steps; it has no run of its own."""
+    start_awaited_forkserver()
     process: BaseProcess = multiprocessing.get_context("forkserver").Process(
         target=_run_forked, args=(["python", *words], str(PROJECT), dict(os.environ))
     )

@@ -16,10 +16,24 @@ from engine.processes.preload import MODULES_VARIABLE
 
 PROJECT = Path(__file__).resolve().parents[2]
 
+_awaited: list[str] = []
+
 
 def can_fork() -> bool:
     """Says whether this platform can fork steps."""
     return "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def start_forkserver_later(modules: Sequence[str]) -> None:
+    """Lets `start_awaited_forkserver` start that process, where it is not known to be needed."""
+    _awaited[:] = modules
+
+
+def start_awaited_forkserver() -> None:
+    """Starts the process that was put off, if one was."""
+    if _awaited:
+        start_forkserver(_awaited)
+        _awaited.clear()
 
 
 def start_forkserver(modules: Sequence[str]) -> None:

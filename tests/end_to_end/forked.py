@@ -126,12 +126,15 @@ def _become(
         sys.path[:] = [str(project), str(project), *others]  # a script replaces the first one
     forkserver._forkserver.ensure_running = _fork_server
     forkserver.ensure_running = _fork_server
+    # At once too: later it would hold what this process waits to see closed.
+    own = import_module("engine.processes.forkserver")  # the copy's
+    own.start_forkserver_later = own.start_forkserver
     # As `import steps` and MLflow read and set them, which was before.
     quiet = {"MLFLOW_LOGGING_LEVEL": "WARNING", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     environment = {**quiet, **environment}
     logging.getLogger("mlflow").setLevel(environment["MLFLOW_LOGGING_LEVEL"])
     if isinstance(local._run_entry_point, partial):
-        _fork_server()  # at once: later it would hold what this process waits to see closed
+        _fork_server()  # at once, for the same reason
     import_module("engine.warm")._run_forked(words, folder, environment)  # the copy's own
 
 
