@@ -28,7 +28,7 @@ from pydantic import (
 from common.errors import InputError, unknown_name
 from common.secrets import holds_secret
 from modelling.kinds import KINDS, ColumnType, check_number_format
-from modelling.models.formulas import columns_of
+from modelling.models.formulas import columns_of, parse_condition
 
 
 class Section(BaseModel):
@@ -131,6 +131,14 @@ class Data(Section):
     missing_target: Literal["refuse", "drop"] = "refuse"
     """What is done about rows whose target is missing: the table is refused, or they are left out
     and counted."""
+    where: str = ""
+    """Which rows count: a condition such as `fare > 0 and distance < 400`, of what formulas allow
+    and `< <= > >= == !=`, and, or, not; text and dates stand in quotes. Rows of which it does not
+    hold, or is not known, are left out and counted."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """What is done about rows that are equal in all columns in use: drop leaves one of each."""
+    sample: int | None = Field(default=None, gt=0)
+    """At most so many rows, chosen by their content: the same ones in whatever order they stand."""
     rare_classes: Literal["refuse", "drop"] = "refuse"
     """The same for the rows of a class that has one row only."""
     outside_limits: Literal["refuse", "drop", "keep"] = "refuse"
@@ -145,6 +153,13 @@ class Data(Section):
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
     """The columns to train on, by name; others are left out. Without any, all but the target and
     the dropped ones are trained on, each with the type that it shows."""
+
+    @field_validator("where")
+    @classmethod
+    def _where_is_a_condition(cls, where: str) -> str:
+        if where:
+            parse_condition(where)
+        return where
 
     @field_validator("target_format")
     @classmethod
@@ -217,8 +232,10 @@ class Features(Section):
     """Columns that the model computes from others, fitted on the training rows only."""
 
     formulas: dict[str, str] = Field(default_factory=dict)
-    """By the feature's name, arithmetic on columns: + - * / ** and numbers. A column's name with a
-    space in it stands in backticks."""
+    """By the feature's name, arithmetic on columns: + - * / ** and numbers; `log log1p exp sqrt abs
+    floor min max`; of dates `hour(a) weekday(a) month(a) year(a) days(a) days(a - b)`;
+    and `if(condition, then, else)`, such as `if(city == "Lyon" and fare > 0, 1, 0)`. A column's
+    name with a space in it stands in backticks."""
     quantile_scores: dict[str, QuantileScore] = Field(default_factory=dict)
     """By the feature's name."""
 

@@ -103,6 +103,7 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
             "train_rows": len(split.train_rows),
             "test_rows": len(split.test_rows),
             "rows_left_out": sum(checked.rows_left_out.values()),
+            **{f"rows_left_out_{key}": n for key, n in checked.rows_left_out.items() if n},
             "duplicate_rows": split.duplicate_rows,
             "duplicates_across_split": split.duplicates_across_split,
         }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from common.errors import InputError, unknown_name
 from modelling.kinds import KINDS, kind_of_values
-from modelling.models.formulas import parse_formula
+from modelling.models.formulas import check_kinds, parse_formula
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import ColumnCheck, Features, QuantileScore
 
@@ -47,12 +47,13 @@ def fit_features(
             raise InputError(f"feature {name!r} has the name of a column")
         for column in sorted(inputs - set(frame.columns)):
             raise InputError(f"feature {name!r}: " + unknown_name("column", column, frame.columns))
-        for column in sorted(inputs):
-            if not KINDS[kinds[column]].is_number:
-                raise InputError(
-                    f"feature {name!r}: column {column!r} is a {kinds[column]}; arithmetic needs "
-                    "numbers"
-                )
+        try:
+            if name in features.formulas:
+                check_kinds(parse_formula(features.formulas[name]), kinds)
+            for column in sorted(inputs) if name in features.quantile_scores else ():
+                check_kinds({"column": column}, kinds)
+        except ValueError as error:
+            raise InputError(f"feature {name!r}: {error}") from error
     gaps = list(frame.columns) if may_miss is True else list(may_miss or ())
     fitted = {
         "columns": {name: kinds[name] for name in frame.columns},

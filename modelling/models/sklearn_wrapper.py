@@ -6,13 +6,14 @@ It must not import anything of this project, so that a model of last year still 
 
 import hashlib
 import json
+import operator
 import re
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import lru_cache
+from functools import lru_cache, reduce
 from numbers import Number
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,63 @@ TRUSTED_TYPES = (
     "sklearn.tree._tree.Tree",
 )
 
-_OPERATORS = {
+
+def _compare(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Makes 1 or 0 of two arrays or constants, and missing where one is."""
+
+    def compare(one: Any, other: Any) -> Any:
+        one, other = _as_date_beside(one, other), _as_date_beside(other, one)
+        return np.where(pd.isna(one) | pd.isna(other), np.nan, operator(one, other))
+
+    return compare
+
+
+def _as_date_beside(value: Any, other: Any) -> Any:
+    is_text = isinstance(value, str) and np.asarray(other).dtype.kind == "M"
+    return np.datetime64(value, "us") if is_text else value
+
+
+def _choose(condition: Any, then: Any, other: Any) -> Any:
+    return np.where(np.isnan(condition), np.nan, np.where(condition, then, other))
+
+
+def _date_part(name: str) -> Callable[[Any], Any]:
+    return lambda dates: np.asarray(getattr(pd.DatetimeIndex(dates), name), dtype=float)
+
+
+def _days(end: Any, start: Any = None) -> Any:
+    return (end - (np.datetime64(0, "D") if start is None else start)) / np.timedelta64(1, "D")
+
+
+_OPERATORS: dict[str, Callable[..., Any]] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
     "/": np.divide,
     "**": np.power,
+    "<": _compare(operator.lt),
+    "<=": _compare(operator.le),
+    ">": _compare(operator.gt),
+    ">=": _compare(operator.ge),
+    "==": _compare(operator.eq),
+    "!=": _compare(operator.ne),
+    "and": lambda *values: reduce(np.minimum, values),
+    "or": lambda *values: reduce(np.maximum, values),
+    "not": lambda value: 1 - value,
+    "if": _choose,
+    "log": np.log,
+    "log1p": np.log1p,
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "floor": np.floor,
+    "min": lambda *values: reduce(np.minimum, values),
+    "max": lambda *values: reduce(np.maximum, values),
+    "hour": _date_part("hour"),
+    "weekday": _date_part("day_of_week"),
+    "month": _date_part("month"),
+    "year": _date_part("year"),
+    "days": _days,
 }
 
 
@@ -662,11 +714,13 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
     numbers = {
         name: read[name].to_numpy() for name, kind in kinds.items() if kind in ("number", "boolean")
     }
-    with np.errstate(all="ignore"):
-        computed: dict[str, Any] = {
-            name: _finite(np.broadcast_to(_evaluate(tree, numbers), len(frame)))
-            for name, tree in fitted["formulas"].items()
-        }
+    cells = numbers
+    if fitted["formulas"]:
+        cells = {name: values.to_numpy() for name, values in read.items()}
+    computed: dict[str, Any] = {
+        name: _finite(evaluate(tree, cells, len(frame)))
+        for name, tree in fitted["formulas"].items()
+    }
     for name, score in fitted["quantile_scores"].items():
         parts = [_quantile_score(numbers[part["column"]], part) for part in score]
         computed[name] = np.sum(parts, axis=0)
@@ -705,11 +759,19 @@ def _date_parts(name: str, dates: pd.Series) -> dict[str, pd.Series]:
     }
 
 
-def _evaluate(tree: Any, columns: dict[str, np.ndarray]) -> Any:
+def evaluate(tree: Any, columns: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
+    """Evaluates a parsed formula or condition on (rows,) values of each column."""
+    with np.errstate(all="ignore"):
+        return np.broadcast_to(_evaluate(tree, columns), rows)
+
+
+def _evaluate(tree: Any, columns: Mapping[str, np.ndarray]) -> Any:
     if isinstance(tree, list):
-        operator, *operands = tree
-        return _OPERATORS[operator](*(_evaluate(operand, columns) for operand in operands))
-    return columns[tree["column"]] if isinstance(tree, dict) else tree
+        name, *operands = tree
+        return _OPERATORS[name](*(_evaluate(operand, columns) for operand in operands))
+    if isinstance(tree, dict):
+        return columns[tree["column"]] if "column" in tree else tree["text"]
+    return tree
 
 
 def _quantile_score(values: np.ndarray, part: dict[str, Any]) -> np.ndarray:

@@ -27,6 +27,7 @@ _PSI_LIMIT = 0.25
 _GIVES_AWAY = 0.95
 _FEW_ROWS = 50
 _MOST_NAMED = 3
+_LEFT_OUT = "rows_left_out_"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def compare_sides(
         for name in names
     ]
     checks = [
+        _check_left_out(counts),
         _check_duplicates(counts, sum(totals.values())),
         _check_across(counts),
         _check_leaks(explained, target),
@@ -238,6 +240,17 @@ def _frequencies(sides: Mapping[str, pd.Series]) -> tuple[list[str], dict[str, l
         shares[side] = [float(share) for share in counts]
         shares[side].append(max(0.0, 1 - sum(shares[side])) if column.notna().any() else 0.0)
     return [*map(_shown, values), "others"], shares
+
+
+def _check_left_out(counts: Mapping[str, float]) -> Check:
+    """Rows of the file that are on neither side, by the key of the recipe that says so."""
+    kinds = {
+        name.removeprefix(_LEFT_OUT): int(count)
+        for name, count in counts.items()
+        if name.startswith(_LEFT_OUT) and count
+    }
+    text = ", ".join(f"{count:,} by data.{key}" for key, count in kinds.items())
+    return Check("Rows of the table that are left out", "note" if text else "good", text or "none")
 
 
 def _check_duplicates(counts: Mapping[str, float], total: int) -> Check:

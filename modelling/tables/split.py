@@ -64,9 +64,7 @@ def split_table(
         )
     features = frame.drop(columns=target)
     feature_hash = _hash_rows(features)
-    row_hash = _hash_rows(frame)
-    occurrence = _count_occurrences(row_hash)
-    keys = np.where(occurrence == 0, row_hash, _mix(row_hash ^ _mix(occurrence)))
+    keys, occurrence = _row_keys(frame)
     order = np.argsort(keys, kind="stable")
     in_test = np.zeros(len(frame), dtype=bool)
     in_test[order] = _choose_test_rows(
@@ -88,6 +86,22 @@ def split_table(
         duplicate_rows=int(np.count_nonzero(occurrence)),
         duplicates_across_split=int(crossing.sum()),
     )
+
+
+def sample_by_content(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Returns at most so many rows in their order, the same ones in whatever order they stand."""
+    if len(frame) <= rows:
+        return frame
+    chosen = np.argsort(_mix(_row_keys(frame)[0]), kind="stable")[:rows]
+    return frame.iloc[np.sort(chosen)]
+
+
+def _row_keys(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's key, and how many equal rows stand before it."""
+    row_hash = _hash_rows(frame)
+    occurrence = _count_occurrences(row_hash)
+    keys = np.where(occurrence == 0, row_hash, _mix(row_hash ^ _mix(occurrence)))
+    return keys, occurrence
 
 
 def _hash_rows(frame: pd.DataFrame) -> np.ndarray:

@@ -22,9 +22,11 @@ from pandera.errors import SchemaErrors
 from common.errors import InputError, unknown_name
 from modelling.judging.answers import find_class
 from modelling.kinds import KINDS, ColumnType
-from modelling.models.sklearn_wrapper import LARGEST_EXACT, is_missing, read_column
+from modelling.models.formulas import check_kinds, columns_in, parse_condition
+from modelling.models.sklearn_wrapper import LARGEST_EXACT, evaluate, is_missing, read_column
 from modelling.recipe import ColumnCheck, Recipe, limit_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
+from modelling.tables.split import sample_by_content
 
 _MOST_CLASSES = 100
 _FEWEST_OF_A_CLASS = 2
@@ -195,6 +197,7 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
             raise InputError(f"table {source}: " + unknown_name("column", name, table.columns))
     known = {*checks, *recipe.data.drop, target, given_by}
     left_out = [name for name in table.columns if name not in known]
+    table, elsewhere = _where(table, recipe, source)
     table, without_target = _with_target(table, recipe, source)
     decimal_comma = has_decimal_comma(table)
     columns = {
@@ -209,13 +212,62 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     if frame.empty:
         raise InputError(f"table {source}: no row is left; {', '.join(outside) or 'all are rare'}")
     _check_values(frame, checks, recipe, source)
-    left = {"missing_target": without_target, "outside_limits": beyond, "rare_classes": rare}
+    checked = len(frame)
+    if recipe.data.duplicates == "drop":
+        frame = frame.drop_duplicates()
+    different = len(frame)
+    if recipe.data.sample:
+        frame = sample_by_content(frame, recipe.data.sample)
+    left = {
+        "where": elsewhere,
+        "missing_target": without_target,
+        "outside_limits": beyond,
+        "rare_classes": rare,
+        "duplicates": checked - different,
+        "sample": different - len(frame),
+    }
     return CheckedTable(frame, left_out, left, outside)
 
 
 def has_decimal_comma(table: pd.DataFrame) -> bool:
     """Says whether 1,5 may be a number in a table, as `read_table` gives it."""
     return bool(table.attrs.get("decimal_comma", False))
+
+
+def _where(table: pd.DataFrame, recipe: Recipe, source: str) -> tuple[pd.DataFrame, int]:
+    """The rows of which the recipe's condition holds, and how many others there are."""
+    data = recipe.data
+    if not data.where:
+        return table, 0
+    tree = parse_condition(data.where)
+    decimal_comma = has_decimal_comma(table)
+    cells, kinds = {}, {}
+    for name in sorted(columns_in(tree)):
+        if name not in table.columns:
+            raise InputError(
+                f"table {source}: data.where: " + unknown_name("column", name, table.columns)
+            )
+        check = _check_of(table[name], recipe, decimal_comma)
+        kinds[name] = check.type
+        cells[name] = read_cells(table[name], check.type, check.format, decimal_comma).to_numpy()
+    try:
+        check_kinds(tree, kinds)
+    except ValueError as error:
+        raise InputError(f"data.where: {error}") from error
+    kept = evaluate(tree, cells, len(table)) == 1
+    if not kept.any():
+        raise InputError(f"table {source}: data.where: {data.where} leaves no row")
+    return table[kept], int((~kept).sum())
+
+
+def _check_of(column: pd.Series, recipe: Recipe, decimal_comma: bool) -> ColumnCheck:
+    """How any column of the table is read: as declared, or as it shows."""
+    name = str(column.name)
+    if name in recipe.data.columns:
+        return recipe.data.columns[name]
+    if name == recipe.data.target and recipe.task == "regression":
+        return ColumnCheck(format=recipe.data.target_format)
+    return ColumnCheck(type=shown_type(column, decimal_comma))
 
 
 def _with_target(table: pd.DataFrame, recipe: Recipe, source: str) -> tuple[pd.DataFrame, int]:
@@ -228,7 +280,7 @@ def _with_target(table: pd.DataFrame, recipe: Recipe, source: str) -> tuple[pd.D
     if recipe.data.missing_target == "refuse":
         row = int(np.flatnonzero(missing)[0])
         raise InputError(
-            f"table {source}: column {column.name!r}, row {row + 1} is missing"
+            f"table {source}: column {column.name!r}, row {column.index[row] + 1} is missing"
             f"{_and_more(count - 1)}; the target must be known, or data.missing_target: drop"
         )
     if count == len(table):

@@ -1,14 +1,17 @@
 """Formulas are arithmetic on columns, and nothing else."""
 
 import json
+import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from modelling.models.formulas import columns_of, parse_formula
-from modelling.models.sklearn_wrapper import apply_features
+from modelling.models.formulas import check_kinds, columns_of, parse_condition, parse_formula
+from modelling.models.sklearn_wrapper import apply_features, read_column
+from modelling.models.sklearn_wrapper import evaluate as evaluate_tree
 
 
 def evaluate(formula, **columns):
@@ -173,3 +176,86 @@ def test_a_sum_of_a_hundred_columns_is_a_formula():
 )
 def test_columns_of_a_formula(formula, columns):
     assert columns_of(formula) == columns
+
+
+MIXED = pd.DataFrame(
+    {
+        "x": [4.0, -1.0, np.nan],
+        "city": ["Lyon", "if (x)", None],
+        "start": ["2026-11-21 08:30", "2026-01-05", "2026-11-21"],
+        "end": ["2026-11-22 20:30", "2026-01-05", None],
+    }
+)
+KINDS_OF_MIXED = {"x": "number", "city": "category", "start": "date", "end": "date"}
+
+
+def of_mixed(formula, parse=parse_formula):
+    tree = json.loads(json.dumps(parse(formula)))
+    check_kinds(tree, KINDS_OF_MIXED)
+    cells = {
+        name: read_column(MIXED[name], kind).to_numpy() for name, kind in KINDS_OF_MIXED.items()
+    }
+    return [None if np.isnan(value) else value for value in evaluate_tree(tree, cells, 3).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("formula", "values"),
+    [
+        ("abs(x) + max(x, 0, 2) - min(x, 3)", [5, 4, None]),
+        ("sqrt(x)", [2, None, None]),
+        ("exp(log(x)) - log1p(0) + floor(2.7)", [pytest.approx(6), None, None]),
+        ("hour(start)", [8, 0, 0]),
+        ("weekday(start) * 100 + month(start) + year(start)", [2537, 2027, 2537]),
+        ("days(end - start)", [1.5, 0, None]),
+        ("floor(days(start))", [20778, 20458, 20778]),
+        ("if(x > 0, x, 0 - x)", [4, 1, None]),
+        ("if(city == 'Lyon' or x < 0, 1, 0)", [1, 1, None]),
+        ('if(not city == "if (x)", 1, 2)', [1, 2, None]),
+        ("if(start >= '2026-11-01', 1, 0)", [1, 0, 1]),
+    ],
+)
+def test_functions_and_conditions(formula, values):
+    assert of_mixed(formula) == values
+
+
+@pytest.mark.parametrize(
+    ("condition", "values"),
+    [
+        ("x > 0 and city != 'Paris'", [1, 0, None]),
+        ("0 < x <= 4", [1, 0, None]),
+        ("end > start", [1, 0, None]),
+        ("days(end - start) == 0", [0, 1, None]),
+    ],
+)
+def test_conditions_tell_rows(condition, values):
+    assert of_mixed(condition, parse_condition) == values
+
+
+@pytest.mark.parametrize(
+    ("formula", "says"),
+    [
+        ("logg(x)", "formula 'logg(x)' holds an unknown function 'logg'; allowed are columns"),
+        ("log(x, 2)", "holds a function log of 2 in place of 1"),
+        ("min(x)", "holds a function min of 1 in place of 2"),
+        ("if(x, 1, 2)", "holds a name where a comparison should be"),
+        ("if(x > 1, 2)", "holds a function if of 2 in place of 3"),
+        ("if(x in y, 1, 2)", "holds the word 'in'"),
+        ("hour(x + 1)", "holds a hour of what is no column of dates"),
+        ("log(x=1)", "holds a call"),
+        ("x.log(1)", "holds a call"),
+        ("hour(x)", "column 'x' is a number; hour needs a date"),
+        ("start + 1", "column 'start' is a date; arithmetic needs numbers"),
+        ("if(city < 'b', 1, 2)", "'city': category and text cannot be compared by <"),
+        ("if(city == x, 1, 2)", "'city', 'x': category and number cannot be compared by =="),
+        ("if(start > 'soon', 1, 2)", "'soon' is no date such as '2026-11-21'"),
+    ],
+)
+def test_what_has_no_meaning_is_refused_in_a_line(formula, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        of_mixed(formula)
+
+
+@pytest.mark.parametrize("condition", ["x", "x + 1", "log(x)", "x > 0 and y", "x > 0 if y else z"])
+def test_what_is_no_condition_is_refused(condition):
+    with pytest.raises(ValueError, match=r"condition .* holds .*comparison should be; allowed are"):
+        parse_condition(condition)

@@ -608,3 +608,54 @@ def test_a_time_that_would_be_sorted_by_the_alphabet_is_refused(refusal):
         "table t.csv: column 'day', row 1: '3/14/2021' is not a date (and 1 more row); "
         "a date is written 2026-11-21"
     )
+
+
+TRIPS = pd.DataFrame(
+    {
+        "y": ["1.5", "-2", "7", "7", "9", ""],
+        "a": ["1", "2", "3", "3", "x", "5"],
+        "zone": ["01", "01", "1", "1", "01", "01"],
+    },
+    dtype="str",
+)
+
+
+def trips(**data):
+    own = {"path": "p", "target": "y", "columns": {"a": {}}, **data}
+    return {"data": own, "task": "regression"}
+
+
+def test_where_tells_which_rows_count_by_any_column_and_they_keep_their_numbers(recipe_with):
+    recipe = recipe_with(**trips(where="y > 0 and zone != '07' and a < 9"))
+    checked = check_table(TRIPS, recipe, "t")
+    assert checked.frame.index.tolist() == [0, 2, 3]
+    assert checked.rows_left_out["where"] == 3
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        (
+            "zones == '1'",
+            "table t: data.where: unknown column 'zones', did you mean 'zone'? allowed: y, a, zone",
+        ),
+        ("zone > 1", "data.where: 'zone': category and number cannot be compared by >"),
+        ("a > 100", "table t: data.where: a > 100 leaves no row"),
+    ],
+)
+def test_a_where_that_cannot_be_is_told_in_a_line(where, says, recipe_with, refusal):
+    assert refusal(check_table, TRIPS, recipe_with(**trips(where=where)), "t") == says
+
+
+def test_equal_rows_are_left_out_and_a_sample_is_by_content(recipe_with):
+    recipe = recipe_with(**trips(where="a > 0 and y > -9", duplicates="drop"))
+    checked = check_table(TRIPS, recipe, "t")
+    assert (checked.frame.index.tolist(), checked.rows_left_out["duplicates"]) == ([0, 1, 2], 1)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(500, 2)), columns=["a", "y"])
+    recipe = recipe_with(**trips(sample=100))
+    first = check_table(table, recipe, "t")
+    shuffled = check_table(table.sample(frac=1, random_state=1), recipe, "t")
+    assert (len(first.frame), first.rows_left_out["sample"]) == (100, 400)
+    assert {*first.frame["a"]} == {*shuffled.frame["a"]}
+    assert len(check_table(table.head(50), recipe, "t").frame) == 50

@@ -133,7 +133,9 @@ def test_a_column_that_gives_the_target_away_is_found():
 def test_sides_that_differ_and_rows_on_both_are_found():
     rows = sides(2)
     rows["test"]["c0"] += 5
-    found = states(compare(rows, {"duplicates_across_split": 3}))
+    profile = compare(rows, {"duplicates_across_split": 3, "rows_left_out_where": 2})
+    assert "2 by data.where" in [check["text"] for check in profile["checks"]]
+    found = states(profile)
     assert found["Columns that differ between the sides"] == "note"
     assert found["Rows on both sides of the split"] == "bad"
 
