@@ -9,14 +9,17 @@ time, and a step that is reused keeps the one that it has.
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 
 import click
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NOTE
 
+from common.tags import REPORT_ERROR
 from common.user_cache import writable_cache
 from engine.chain import Step
 from engine.failures import one_line
@@ -86,9 +89,28 @@ class StepReports:
                 write_report(step.run_id)
 
 
+@contextmanager
+def _told_on(run_id: str) -> Iterator[None]:
+    """Lets a run say, until it is drawn, why its report cannot be."""
+    try:
+        yield
+    except Exception as error:
+        MlflowClient().set_tag(run_id, REPORT_ERROR, one_line(error))
+        raise
+
+
 def write_report(run_id: str) -> Report:
     """Writes the report of a run and, unless its step has done so, its description."""
-    run = MlflowClient().get_run(run_id)
+    with _told_on(run_id):
+        run = MlflowClient().get_run(run_id)
+        report = _draw_report(run)
+        if REPORT_ERROR in run.data.tags:
+            MlflowClient().delete_tag(run_id, REPORT_ERROR)
+        return report
+
+
+def _draw_report(run: Run) -> Report:
+    run_id = run.info.run_id
     runs = PipelineRuns(run)
     report = collect_report(runs)
     path = temporary_folder(run_id) / REPORT
@@ -114,7 +136,9 @@ def _write_poster(runs: PipelineRuns, report: Report) -> None:
 def report_step(run_id: str) -> None:
     """Writes the report of a run, with what is computed for it only."""
     # By its name, since it imports what main must not wait for.
-    import_module("steps.reporting.details").write_details(MlflowClient().get_run(run_id))
+    details = import_module("steps.reporting.details")
+    with _told_on(run_id):
+        details.write_details(MlflowClient().get_run(run_id))
     write_report(run_id)
 
 
