@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-ColumnType = Literal["number", "integer", "boolean", "category", "date"]
+ColumnType = Literal["number", "integer", "boolean", "category", "ordinal", "text", "date"]
 
 _A_DAY = datetime(2026, 11, 21)
 _A_NUMBER = re.compile(r"\D*?1([.,' ]?)234([.,])56\D*")
@@ -56,8 +56,8 @@ class Kind:
     float64, of which formulas and limits make sense. is_whole: whether a fraction is outside its
     limits. limit: the type of min and max, if it has them. check_format: refuses a format with a
     ValueError, where it has one. not_from: MLflow's types of a checked column that it cannot be
-    read from. watched: the name of what the model makes of it in a profile. becomes: what that is,
-    in words, if it is something else.
+    read from. watched: the name in a profile of what the model makes of it, if it is watched.
+    becomes: what that is, in words, if it is something else.
     """
 
     read_as: str
@@ -95,6 +95,15 @@ KINDS: Mapping[str, Kind] = {
         "categories",
         becomes="a category a number for each of its values, or, of more than 20, the mean of the "
         "target",
+    ),
+    "ordinal": Kind(
+        "ordinal", "numbers", becomes="an ordinal the place of its value in the order, from 0"
+    ),
+    "text": Kind(
+        "text",
+        "texts",
+        watched="",
+        becomes="a text some numbers for its words (tf-idf, and its singular value decomposition)",
     ),
     "date": Kind(
         "date",

@@ -73,7 +73,10 @@ class ColumnCheck(Section):
     """What a column must hold. A table that does not is refused."""
 
     type: ColumnType = "number"
-    """What is in the cells; a category is text."""
+    """What is in the cells. A category is one of some texts, an ordinal one that has its place in
+    an `order`; a text is words."""
+    order: tuple[str, ...] = ()
+    """The values of an ordinal, the lowest first, such as `[S, M, L]`; no other may stand there."""
     format: str = ""
     """How text writes it, where it is not the usual way: the number 1234.56 as it would stand there
     (`1.234,56`, `1 234,56`, `$1,234.56`, `1234.56%`, which reads 26% as 26); or a date as Python's
@@ -84,6 +87,24 @@ class ColumnCheck(Section):
     """The highest allowed value."""
     missing: float = Field(default=0.0, ge=0, le=1)
     """The share of empty cells that is allowed."""
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _order_is_text(cls, order: Any) -> Any:
+        """Cells are compared as text; YAML reads 1 and yes as something else."""
+        if isinstance(order, list | tuple):
+            if any(isinstance(value, bool) for value in order):
+                raise ValueError("write yes, no, true and false in quotes")
+            return tuple(str(value) for value in order)
+        return order
+
+    @model_validator(mode="after")
+    def _ordinals_have_an_order(self) -> Self:
+        if (self.type == "ordinal") != bool(self.order):
+            raise ValueError("order goes with type: ordinal, and only with it")
+        if self.order and (len(self.order) < 2 or len(set(self.order)) < len(self.order)):
+            raise ValueError("an order has at least two values, each once")
+        return self
 
     @model_validator(mode="after")
     def _format_and_range_are_of_the_type(self) -> Self:

@@ -93,7 +93,9 @@ def _look_at_category(column: _Column, _: Written) -> Look:
     almost = _almost(column.values)
     useless = _identifier_or_text(column.values, column.distinct)
     if useless:
-        return Look(None, useless=almost or useless, doubt=almost)
+        as_text = ColumnCheck(type="text", missing=column.allowed)
+        check = as_text if is_free_text(column.values) and not almost else None
+        return Look(check, useless=almost or useless, doubt=almost)
     seen = _most_often(column.values, column.distinct) + column.gaps
     check = ColumnCheck(type="category", missing=column.allowed)
     return Look(check, f"{seen}; {almost}" if almost else seen, doubt=almost)
@@ -137,6 +139,8 @@ _LOOKS: Mapping[ColumnType, Callable[[_Column, Written], Look]] = {
     "integer": _look_at_number,
     "boolean": _look_at_boolean,
     "category": _look_at_category,
+    "ordinal": _look_at_category,
+    "text": _look_at_category,
     "date": _look_at_date,
 }
 

@@ -36,7 +36,8 @@ def sample_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 def profiled_columns(fitted: Mapping[str, Any]) -> list[str]:
     """Returns the raw columns, under the names that `apply_features` gives to numbers and text."""
-    return [KINDS[kind].watched.format(name) for name, kind in fitted["columns"].items()]
+    kinds = ((name, KINDS[kind]) for name, kind in fitted["columns"].items())
+    return [kind.watched.format(name) for name, kind in kinds if kind.watched]
 
 
 def dated_columns(fitted: Mapping[str, Any]) -> list[str]:

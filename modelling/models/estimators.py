@@ -22,7 +22,11 @@ from modelling.models.find_estimator import check_parameter, find_estimator, pac
 from modelling.models.threads import threads_for
 from modelling.recipe import Model, Sampling
 
+TEXT = "text "  # before the name of a text, the name of its part of the ColumnTransformer
 _MOST_ONE_HOT = 20
+_FEWEST_WORDS = 4
+_MOST_WORDS = 5000
+_MOST_PARTS = 30
 _FEWEST_OF_A_CATEGORY = 5
 
 
@@ -31,13 +35,15 @@ class Inputs:
     """The columns that a Pipeline takes, by what is done with them.
 
     numbers; flags (0 or 1); few: categories with few values, one-hot encoded; many: those with
-    more, encoded by the mean of the target; may_miss: whether a value may be missing.
+    more, encoded by the mean of the target; texts: by name, of how many numbers for its words;
+    may_miss: whether a value may be missing.
     """
 
     numbers: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     few: list[str] = field(default_factory=list)
     many: list[str] = field(default_factory=list)
+    texts: dict[str, int] = field(default_factory=dict)
     may_miss: bool = False
 
 
@@ -51,10 +57,30 @@ def describe_inputs(frame: pd.DataFrame, fitted: Mapping[str, Any]) -> Inputs:
     inputs = Inputs(may_miss=fitted["imputes"])
     for name in frame.columns:
         encoded = KINDS[fitted["columns"].get(name, "number")].encoded
+        if encoded == "texts":
+            inputs.texts[name] = _count_parts(frame[name])
+            continue
         if encoded == "categories":
             encoded = "few" if frame[name].nunique() <= _MOST_ONE_HOT else "many"
         getattr(inputs, encoded).append(name)
     return inputs
+
+
+def _count_parts(texts: pd.Series) -> int:
+    """Of how many numbers (n,) texts are made: of few words, of fewer.
+
+    Raises:
+        InputError: there are next to no words.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = {word for found in map(TfidfVectorizer().build_analyzer(), texts) for word in found}
+    if len(words) < _FEWEST_WORDS:
+        raise InputError(
+            f"column {texts.name!r} is a text of {len(words)} different words, at least "
+            f"{_FEWEST_WORDS} are needed; declare it as a category, or drop it"
+        )
+    return min(_MOST_PARTS, len(words) // 2)
 
 
 def build_pipeline(
@@ -122,7 +148,7 @@ def _preprocessing(
         *([("impute", _imputer("median"))] if inputs.may_miss else []),
         *([("scale", StandardScaler())] if scale else []),
     ]
-    if not (inputs.flags or inputs.few or inputs.many):
+    if not (inputs.flags or inputs.few or inputs.many or inputs.texts):
         return numbers
     # A regression's target may be whole numbers, which the encoder would take for classes: a column
     # for each of them.
@@ -141,8 +167,24 @@ def _preprocessing(
             inputs.few,
         ),
         ("many", Pipeline([("mean", means), ("scale", StandardScaler())]), inputs.many),
+        *((f"{TEXT}{name}", _words(parts, seed), name) for name, parts in inputs.texts.items()),
     ]
     return [("columns", ColumnTransformer([part for part in transformers if part[2]]))]
+
+
+def _words(parts: int, seed: int) -> Pipeline:
+    """Latent semantic analysis of one text (Deerwester et al. 1990): dense, and fit for trees."""
+    # Imported here, since it takes a while and most recipes need none.
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return Pipeline(
+        [
+            ("words", TfidfVectorizer(max_features=_MOST_WORDS, sublinear_tf=True)),
+            ("parts", TruncatedSVD(parts, random_state=seed)),
+            ("scale", StandardScaler()),
+        ]
+    )
 
 
 def _imputer(strategy: str) -> SimpleImputer:

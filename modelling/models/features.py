@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ def fit_features(
     kinds: Mapping[str, str] | None = None,
     may_miss: Collection[str] | bool = False,
     formats: Mapping[str, str] | None = None,
+    orders: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Fits the declared features: quantiles are taken from these rows, formulas need no fit.
 
@@ -33,6 +34,7 @@ def fit_features(
         may_miss: the columns in which a value may be missing when it is to be predicted, or whether
             all are; the Pipeline imputes if there is one.
         formats: how text writes a column's numbers or dates, where it is not the usual way.
+        orders: of ordinals, their values, the lowest first.
 
     Returns:
         What `apply_features` of the logged model needs, as plain JSON values.
@@ -66,6 +68,8 @@ def fit_features(
             name: _fit_quantiles(frame, score) for name, score in features.quantile_scores.items()
         },
     }
+    if orders:
+        fitted["orders"] = {name: list(order) for name, order in orders.items()}
     _check_finite(frame, features, fitted)
     return fitted
 

@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache, reduce
 from numbers import Number
@@ -461,12 +461,13 @@ def find_problems(
         The first reason of each such row, by its number from 0.
     """
     problems: dict[int, str] = {}
-    if "category" not in fitted["columns"].values() and np.isfinite(inputs.to_numpy()).all():
+    if not {*_TEXTS} & {*fitted["columns"].values()} and np.isfinite(inputs.to_numpy()).all():
         return problems  # as nearly always: one look at all numbers
     gaps = fitted.get("gaps", fitted["columns"] if fitted["imputes"] else ())
     for name, kind in fitted["columns"].items():
         read = inputs[f"{name} (days)" if kind == "date" else name]
-        for row, reason in _find_unread(frame[name], read, kind, name in gaps):
+        allowed = fitted["orders"][name] if kind == "ordinal" else ()
+        for row, reason in _find_unread(frame[name], read, kind, name in gaps, allowed):
             problems.setdefault(row, f"column {name!r}{reason}")
     for name in [] if fitted["imputes"] else [*fitted["formulas"], *fitted["quantile_scores"]]:
         for row in np.flatnonzero(~np.isfinite(inputs[name].to_numpy())).tolist():
@@ -475,16 +476,20 @@ def find_problems(
 
 
 def _find_unread(
-    column: pd.Series, read: pd.Series, kind: str, may_miss: bool
+    column: pd.Series, read: pd.Series, kind: str, may_miss: bool, allowed: Sequence[str]
 ) -> Iterator[tuple[int, str]]:
-    wrong = read.isna() if kind == "category" else ~np.isfinite(read)
+    if kind == "text":  # in which a gap is the text of no words
+        wrong = is_missing(column)
+    else:
+        wrong = read.isna() if kind == "category" else ~np.isfinite(read)
     if not wrong.any():
         return
     missing = is_missing(column).to_numpy()
     for row in np.flatnonzero(wrong.to_numpy() & ~missing).tolist():
         value = column.iloc[row]
         lost = ": a float has lost its last digits" if _has_lost_digits(value, kind) else ""
-        yield row, f": {str(value)[:60]!r} is no {kind}{lost}"
+        what = f"none of {', '.join(allowed)}" if allowed else f"no {kind}{lost}"
+        yield row, f": {str(value)[:60]!r} is {what}"
     if not may_miss:
         for row in np.flatnonzero(missing).tolist():
             yield row, " is missing"
@@ -502,6 +507,7 @@ TRUE = ("true", "t", "yes", "y", "1", "oui", "vrai", "ja", "wahr", "si", "sí", 
 FALSE = ("false", "f", "no", "n", "0", "non", "faux", "nein", "falsch", "nee", "não", "nao")
 """Text of a boolean, in small letters."""
 
+_TEXTS = ("category", "ordinal", "text")
 LARGEST_EXACT = 2**53
 """From here on a float does not hold every whole number."""
 
@@ -534,7 +540,7 @@ def read_column(
 
     Args:
         column: text, as a CSV file and a request have it, or typed values, or both.
-        kind: number, boolean, category or date.
+        kind: number, boolean, date, or a kind of text: category, ordinal, text.
         form: how text writes them: the number 1234.56, such as `1.234,56` or `$1,234.56`; or a date
             as `strptime` does, such as %d/%m/%Y. Plain numbers and ISO dates, if not said.
         spellings: how training wrote a category that is given as a number: 02139 for 2139.
@@ -564,7 +570,7 @@ def read_column(
 
 def _read_values(column: pd.Series, kind: str, spellings: Mapping[str, str]) -> pd.Series:
     """Reads values that are no text."""
-    if kind == "category":
+    if kind in _TEXTS:
         return column.map(lambda value: _text(value, spellings), na_action="ignore").astype("str")
     is_number = pd.api.types.is_numeric_dtype(column)
     is_time = column.dtype.kind in "Mm"
@@ -578,7 +584,7 @@ def _read_values(column: pd.Series, kind: str, spellings: Mapping[str, str]) -> 
 
 def _has_lost_digits(value: Any, kind: str) -> bool:
     is_float = isinstance(value, float | np.floating)
-    return kind == "category" and is_float and abs(float(value)) >= LARGEST_EXACT
+    return kind in _TEXTS and is_float and abs(float(value)) >= LARGEST_EXACT
 
 
 def _text(value: Any, spellings: Mapping[str, str]) -> str | None:
@@ -602,7 +608,7 @@ def _read_text(column: pd.Series, kind: str, form: str) -> pd.Series:
     if kind == "boolean":
         return pd.Series(_read_booleans(text), index=column.index, name=column.name)
     read = text.to_pandas().astype("str").set_axis(column.index).rename(column.name)
-    return read if kind == "category" else _read_dates(read, form)
+    return read if kind in _TEXTS else _read_dates(read, form)
 
 
 def _read_numbers(text: pyarrow.Array) -> np.ndarray:
@@ -701,8 +707,9 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         fitted: as `modelling.models.features.fit_features` returns it.
 
     Returns:
-        n rows in a fixed order of columns: the raw ones (float64, or text for a category), with
-        three numbers (days since 1970-01-01, month, day of the week from 0) in place of each date;
+        n rows in a fixed order of columns: the raw ones (float64; text for a category and a text;
+        for an ordinal its place in the order), with three numbers (days since 1970-01-01, month,
+        day of the week from 0) in place of each date;
         then the declared features, float64, missing where they have no finite value.
     """
     kinds = fitted["columns"]
@@ -728,6 +735,12 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
     for name, values in read.items():
         if kinds[name] == "date":
             columns |= _date_parts(name, values)
+        elif kinds[name] == "ordinal":
+            order = fitted["orders"][name]
+            columns[name] = values.map({value: float(at) for at, value in enumerate(order)})
+            columns[name] = columns[name].astype("float64")
+        elif kinds[name] == "text":
+            columns[name] = values.fillna("")
         else:
             columns[name] = numbers.get(name, values)
     return _as_frame(columns | computed, frame.index)

@@ -28,7 +28,8 @@ def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
     checks = recipe.data.columns
     gaps = [name for name in raw.columns if not checks or checks[name].missing]
     formats = {name: check.format for name, check in checks.items() if check.format}
-    features = fit_features(raw, recipe.features, kinds, gaps, formats)
+    orders = {name: check.order for name, check in checks.items() if check.order}
+    features = fit_features(raw, recipe.features, kinds, gaps, formats, orders)
     return Fitting(features, apply_features(raw, features))
 
 

@@ -8,6 +8,8 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from modelling.models.estimators import TEXT
+
 _OF_LOG_ODDS = ("LinearDiscriminantAnalysis", "LogisticRegression", "LogisticRegressionCV")
 # By what is done with the inputs, the step that a coefficient is of.
 _STEPS = {
@@ -102,9 +104,16 @@ def _names(pipeline: Pipeline) -> list[str]:
             encoder.feature_name_combiner = _category
         names = before.get_feature_names_out()
         if "columns" in pipeline.named_steps:  # which puts the name of the part in front
-            names = [name.split("__", 1)[1] for name in names]
+            names = [_without_part(name) for name in names]
         return [_readable(name) for name in names]
     return list(getattr(pipeline["estimator"], "feature_names_in_", []))
+
+
+def _without_part(name: str) -> str:
+    part, own = name.split("__", 1)
+    if not part.startswith(TEXT):
+        return own
+    return f"{part.removeprefix(TEXT)} (words, part {int(own.removeprefix('truncatedsvd')) + 1})"
 
 
 def _encoders(pipeline: Pipeline) -> list[OneHotEncoder]:

@@ -218,14 +218,13 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     different = len(frame)
     if recipe.data.sample:
         frame = sample_by_content(frame, recipe.data.sample)
-    left = {
+    left = {"missing_target": without_target, "outside_limits": beyond, "rare_classes": rare}
+    chosen = {
         "where": elsewhere,
-        "missing_target": without_target,
-        "outside_limits": beyond,
-        "rare_classes": rare,
         "duplicates": checked - different,
         "sample": different - len(frame),
     }
+    left |= {key: count for key, count in chosen.items() if count}
     return CheckedTable(frame, left_out, left, outside)
 
 
@@ -302,8 +301,8 @@ def _within_limits(
             if count:
                 row = int(frame.index[wrong][0]) + 1
                 words.append(f"{name!r} is {what} in row {row}{_and_more(count - 1)}")
-            # A model that knows no gaps refuses them as well.
-            if outside == "drop" or what == _GAP:
+            # A model refuses them as well, if it knows no gaps, or an order without that value.
+            if outside == "drop" or what == _GAP or check.order:
                 left_out |= wrong
     return frame[~left_out], int(left_out.sum()), words
 
@@ -316,6 +315,9 @@ def _outside(values: pd.Series, check: ColumnCheck) -> Iterator[tuple[str, npt.N
         yield f"above max {limit_text(check.max)}", values.gt(_limit(check.max)).to_numpy()
     if KINDS[check.type].is_whole:
         yield "no integer", (values % 1 > 0).to_numpy()
+    if check.order:
+        unknown = values.notna() & ~values.isin(check.order)
+        yield f"none of {', '.join(check.order)}", unknown.to_numpy()
     if not check.missing:
         yield _GAP, values.isna().to_numpy()
 
@@ -551,6 +553,9 @@ def _pandera_column(check: ColumnCheck, limits: bool) -> pa.Column:
     if limits and check.max is not None:
         most = f"at most {limit_text(check.max)}"
         rules.append(pa.Check.le(_limit(check.max), error=most))
+    if limits and check.order:
+        known = list(check.order)
+        rules.append(pa.Check.isin(known, error=f"one of {', '.join(known)}", ignore_na=True))
     if limits and check.missing:
         rules.append(
             pa.Check(
