@@ -450,7 +450,7 @@ found = mlflow.search_runs(
 predicted = mlflow.sklearn.load_model(f"runs:/{found.run_id[0]}/model").predict(X_test.head())
 
 # %%
-print("3.3 :", "à faire" if predicted is None else f"{list(predicted)}")
+print("3.3 :", "à faire" if predicted is None else [int(label) for label in predicted])
 
 # %% [markdown]
 # Quand c'est fait, on voit cinq zéros et uns.

@@ -444,7 +444,7 @@ found = mlflow.search_runs(
 predicted = mlflow.sklearn.load_model(f"runs:/{found.run_id[0]}/model").predict(X_test.head())
 
 # %%
-print("3.3 :", "to do" if predicted is None else f"{list(predicted)}")
+print("3.3 :", "to do" if predicted is None else [int(label) for label in predicted])
 
 # %% [markdown]
 # When it is done, you see five zeros and ones.

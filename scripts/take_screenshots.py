@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -33,6 +34,7 @@ _RUNS = [
     ["-P", "recipe=recipes/customer_churn.yaml"],
     ["-e", "sweep", "-P", "alpha=log(1e-4,1)", "-P", "trials=8"],
 ]
+_PIPELINES = quote("tags.`pipeline.recipe` = 'wine_quality' and metrics.rmse > 0")
 _LONGEST_MILLISECONDS = 300_000
 
 
@@ -52,6 +54,9 @@ def main(folder: Path) -> None:
         page.get_by_role("button", name="Close").click()  # the assistant
         _expand(page, "main wine_quality random_forest")
         _take(page, "runs")
+        page.goto(f"{url}/#/experiments/0/runs?compareRunsMode=CHART&searchFilter={_PIPELINES}")
+        page.get_by_placeholder("Search metric charts").fill("^(rmse|mae|r2)$")
+        _take(page, "charts")
         page.goto(f"{url}/#/experiments/0/runs/{pipeline}")
         page.get_by_text("Show more").click()
         _take(page, "pipeline")

@@ -16,7 +16,16 @@ _FRENCH = {
     "docs/fr/aide_memoire.md": "docs/cheat_sheet.md",
     "docs/fr/aide_memoire_python.md": "docs/python_cheat_sheet.md",
     "docs/fr/cours.md": "docs/course.md",
+    "docs/fr/depannage.md": "docs/troubleshooting.md",
+    "docs/fr/liste_de_controle.md": "docs/checklist.md",
+    "docs/fr/securite.md": "docs/security.md",
+    "docs/fr/servir.md": "docs/serving.md",
+    "docs/fr/surveillance.md": "docs/monitoring.md",
 }
+
+
+def _read(page):
+    return (PROJECT / page).read_text(encoding="utf-8")
 
 
 def test_the_recipe_reference_is_what_the_models_say():
@@ -50,7 +59,16 @@ def test_the_french_page_has_the_commands_of_the_english_one(french, english):
         return [re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()]
 
     assert commands(french) == commands(english)
-    assert len(commands(french)) > 0
+
+
+@pytest.mark.parametrize(("french", "english"), _FRENCH.items())
+def test_the_french_page_has_the_sections_and_the_rows_of_the_english_one(french, english):
+    def outline(page):
+        text = re.sub(r"^```.*?^```$", "", _read(page), flags=re.MULTILINE | re.DOTALL)
+        return [line.split(" ")[0] for line in text.splitlines() if line.startswith(("#", "|"))]
+
+    assert outline(french) == outline(english)
+    assert len(outline(french)) > 0
 
 
 def test_the_readme_says_where_everything_is():

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -240,6 +241,18 @@ def test_a_server_that_is_not_there_is_told_in_one_line(python, tmp_path):
     assert done.returncode == 1
     assert "scripts/launch_mlflow.sh" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", sorted(NOTEBOOKS.glob("0[23]*.py")), ids=lambda path: path.stem)
+def test_a_kernel_without_the_packages_is_told_in_one_line(script):
+    first = script.read_text(encoding="utf-8").split("# %%\n")[1].partition("\n# %%")[0]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", first], stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "mlflow, sklearn" in line
+    assert "requirements-notebooks.lock" in line
 
 
 @pytest.mark.slow
