@@ -267,11 +267,18 @@ def test_the_notebooks_are_what_their_scripts_say(python):
 
 
 class _Unsaid(ast.NodeTransformer):
-    """Leaves out what is for a reader: docstrings, and text with a blank in it."""
+    """Leaves out what is for a reader: docstrings, and texts that are printed."""
 
-    def visit_Constant(self, node):
-        is_said = isinstance(node.value, str) and " " in node.value.strip("\n")
-        return ast.Constant("") if is_said else node
+    def visit_FunctionDef(self, node):
+        node.body = node.body[bool(ast.get_docstring(node)) :]
+        return self.generic_visit(node)
+
+    def visit_Call(self, node):
+        if isinstance(node.func, ast.Name) and node.func.id in ("print", "SystemExit"):
+            for part in ast.walk(node):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    part.value = ""
+        return self.generic_visit(node)
 
 
 def _code(script):
