@@ -98,7 +98,7 @@ def main(
             raise
         mlflow.set_tags(verdict)
     if cache == "use":
-        _COMMAND.remember([recipe, request.data, "requirements.lock"])
+        _COMMAND.remember([recipe, request.data, "requirements.lock", *request.code_files()])
     print_summary(chain.steps, request, verdict, run)
 
 

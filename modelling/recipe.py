@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,6 +22,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -29,6 +31,7 @@ from common.errors import InputError, unknown_name
 from common.secrets import holds_secret
 from modelling.kinds import KINDS, ColumnType, check_number_format
 from modelling.models.formulas import columns_of, parse_condition
+from modelling.own_code import read_files
 
 
 class Section(BaseModel):
@@ -137,6 +140,9 @@ def _without_secret(uri: str) -> str:
     return uri
 
 
+# Of one's own code, such as taxi.trip_minutes, or of an installed package.
+DottedName = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$")]
+
 _RESULTS = ("row_key", "prediction", "error")
 
 
@@ -144,7 +150,8 @@ class Data(Section):
     """The table: where it is, which column to predict, which to drop, what the others hold."""
 
     path: Annotated[str, AfterValidator(_without_secret)]
-    """CSV, CSV.gz or Parquet: a path from the project's root, an absolute one, or a URI."""
+    """CSV, CSV.gz or Parquet: a path from the project's root, an absolute one, or a URI; with a
+    `loader`, whatever that reads, a folder too."""
     target: str
     """The column to predict."""
     target_format: str = ""
@@ -174,6 +181,11 @@ class Data(Section):
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
     """The columns to train on, by name; others are left out. Without any, all but the target and
     the dropped ones are trained on, each with the type that it shows."""
+    loader: DottedName | None = None
+    """A function of one's own that is given the path and gives the table, a DataFrame."""
+    checks: tuple[DottedName, ...] = ()
+    """Functions of one's own that are given the checked table, and give nothing, or a sentence that
+    says why it is refused."""
 
     @field_validator("where")
     @classmethod
@@ -249,6 +261,17 @@ class QuantileScore(Section):
     """Into how many parts of equal size the training rows are cut."""
 
 
+class Transformer(Section):
+    """A transformer of some columns, fitted on the training rows, in the place of what is usual."""
+
+    transformer: DottedName
+    """A class with fit and transform, such as sklearn.preprocessing.OneHotEncoder or one's own."""
+    columns: tuple[str, ...] = Field(min_length=1)
+    """The columns and features that it takes; no dates, of which a function makes numbers."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Of the transformer."""
+
+
 class Features(Section):
     """Columns that the model computes from others, fitted on the training rows only."""
 
@@ -259,6 +282,13 @@ class Features(Section):
     name with a space in it stands in backticks."""
     quantile_scores: dict[str, QuantileScore] = Field(default_factory=dict)
     """By the feature's name."""
+    functions: dict[str, DottedName] = Field(default_factory=dict)
+    """By the feature's name, a function of one's own that is given a table of the columns and gives
+    a number for each row, looking at that row only."""
+    transformers: dict[str, Transformer] = Field(default_factory=dict)
+    """By any name, what is done with some columns and features."""
+    drop: tuple[str, ...] = ()
+    """Columns that only formulas, scores and functions read: the estimator does not get them."""
 
     @field_validator("formulas")
     @classmethod
@@ -269,16 +299,26 @@ class Features(Section):
 
     @model_validator(mode="after")
     def _names_are_used_once(self) -> Self:
-        both = sorted(set(self.formulas) & set(self.quantile_scores))
-        if both:
-            raise ValueError(f"{both[0]!r} is both a formula and a quantile score")
+        kinds: dict[str, dict[str, Any]] = {
+            "a formula": self.formulas,
+            "a quantile score": self.quantile_scores,
+            "a function": self.functions,
+        }
+        for (kind, first), (other, second) in combinations(kinds.items(), 2):
+            for name in sorted(first.keys() & second.keys()):
+                raise ValueError(f"{name!r} is both {kind} and {other}")
+        taken = [name for each in self.transformers.values() for name in each.columns]
+        for name in taken:
+            if taken.count(name) > 1 or name in self.drop:
+                raise ValueError(f"{name!r} stands twice under transformers and drop")
         return self
 
     def inputs(self) -> dict[str, set[str]]:
-        """Returns the columns that each declared feature reads."""
+        """Returns the columns that each declared feature reads; a function may read any."""
         formulas = {name: columns_of(formula) for name, formula in self.formulas.items()}
         scores = {name: set(score.columns) for name, score in self.quantile_scores.items()}
-        return formulas | scores
+        functions: dict[str, set[str]] = {name: set() for name in self.functions}
+        return formulas | scores | functions
 
 
 class Sampling(Section):
@@ -325,10 +365,10 @@ class Decision(Section):
 
 
 class Model(Section):
-    """An estimator of scikit-learn, LightGBM or another installed package, and its parameters."""
+    """An estimator of scikit-learn, another installed package or one's own, and its parameters."""
 
     estimator: str
-    """Such as sklearn.linear_model.Ridge or lightgbm.LGBMRegressor."""
+    """Such as sklearn.linear_model.Ridge or lightgbm.LGBMRegressor; or a class of `code`."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Of the estimator; `-P name=value` sets one for a run."""
     scale: bool = False
@@ -351,6 +391,22 @@ class BusinessScore(Section):
     """Said not to be, and is."""
 
 
+def _path_alone(value: Any) -> Any:
+    return {"function": value} if isinstance(value, str) else value
+
+
+class OwnMetric(Section):
+    """A metric of one's own: the name of the function alone, or with what there is to say of it."""
+
+    function: DottedName
+    """Of (n,) predictions and targets, that gives a number; in a binary classification both are 1
+    for the positive class and else 0. Or what mlflow.models.make_metric makes of one."""
+    greater_is_better: bool | None = None
+    """Has to be said, unless make_metric was told."""
+    takes_probabilities: bool = False
+    """Whether it takes the probabilities of a classification in place of the predictions."""
+
+
 class Metrics(Section):
     """The metric that decides, and those that are computed besides."""
 
@@ -360,6 +416,10 @@ class Metrics(Section):
     custom: tuple[str, ...] = ()
     """Functions of modelling/judging/metrics.py that are computed besides, such as
     `within_half_point`."""
+    functions: dict[
+        str, Annotated[OwnMetric, BeforeValidator(_path_alone, json_schema_input_type=OwnMetric)]
+    ] = Field(default_factory=dict)
+    """By name, functions of one's own that are computed besides."""
     business_score: BusinessScore | None = None
     """Makes the metric of this name: the mean worth of a row."""
 
@@ -437,8 +497,19 @@ def _off_is_none(value: Any) -> Any:
     return None if is_disabled or value in (False, "off", "none") else value
 
 
+def _read_code(value: Any, info: ValidationInfo) -> Any:
+    """The files of the code that is named; a recipe that was read before has them."""
+    if isinstance(value, str):
+        folder = (info.context or {}).get("folder", Path())
+        return read_files(folder, value) if value else {}
+    return value
+
+
 # A model's name becomes part of the names of files and of what MLflow logs.
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=100)]
+
+
+PlotName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$", max_length=60)]
 
 
 class Recipe(Section):
@@ -450,6 +521,11 @@ class Recipe(Section):
     """Whether numbers are predicted, or classes."""
     data: Data
     """The table."""
+    code: Annotated[dict[str, str], BeforeValidator(_read_code, json_schema_input_type=str)] = (
+        Field(default_factory=dict)
+    )
+    """A Python file of one's own, or the folder of a package, beside the recipe, such as `taxi.py`:
+    its functions and classes are named below as `taxi.trip_minutes`."""
     split: Split = Split()
     """Which rows are for training, which for the test."""
     features: Features = Features()
@@ -475,6 +551,9 @@ class Recipe(Section):
     """When `monitor` gives the alarm."""
     sweep: Sweep = Sweep()
     """What a sweep searches."""
+    plots: dict[PlotName, DottedName] = Field(default_factory=dict)
+    """By title, such as error_by_hour, functions of one's own that are given the test rows with the
+    predictions, and give a matplotlib Figure."""
     autologging: Annotated[
         dict[str, Any] | None,
         BeforeValidator(_off_is_none, json_schema_input_type=dict[str, Any] | Literal["off"]),
@@ -559,6 +638,11 @@ class Recipe(Section):
                     raise ValueError(
                         f"feature {feature!r}: " + unknown_name("column", column, self.data.columns)
                     )
+        for column in self.features.drop if self.data.columns else ():
+            if column not in self.data.columns:
+                raise ValueError(
+                    f"features.drop: {unknown_name('column', column, self.data.columns)}"
+                )
         return self
 
     def choose_model(self, name: str) -> tuple[str, Model]:
@@ -626,7 +710,7 @@ def load_recipe(path: str | Path, root: Path = Path()) -> Recipe:
     if not isinstance(content, dict):
         raise InputError(f"recipe {path} is not a mapping of keys to values")
     try:
-        return Recipe.model_validate(content)
+        return Recipe.model_validate(content, context={"folder": Path(root, path).parent})
     except ValidationError as error:
         raise InputError(f"recipe {path}: {_first_problem(error)}") from error
 

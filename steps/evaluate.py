@@ -41,6 +41,7 @@ from modelling.judging.answers import (
 from modelling.judging.importance import compute_importance
 from modelling.judging.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
 from modelling.models.sklearn_wrapper import answer
+from modelling.own_code import call, find_named
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY
@@ -155,7 +156,9 @@ def _evaluate_by_mlflow(
             evaluators=["default"],
             evaluator_config={"default": config},
             extra_metrics=[
-                _mlflow_metric(name, metrics[name], classes) for name in recipe.metrics.custom
+                _mlflow_metric(name, metrics[name], classes)
+                for name in (*recipe.metrics.custom, *recipe.metrics.functions)
+                if not metrics[name].takes_probabilities
             ],
             custom_artifacts=[
                 _artifacts(evaluation),
@@ -204,12 +207,20 @@ def _artifacts(evaluation: Evaluation) -> Artifacts:
             figures = _plots_of_values(evaluation)
         else:
             figures = _plots_of_classes(evaluation, classes)
+        figures |= _own_plots(evaluation)
         worst = plots.worst_predictions(
             evaluation.test, evaluation.table, _errors(evaluation), target
         )
         return _save(figures, folder) | {"worst_predictions": worst}
 
     return draw
+
+
+def _own_plots(evaluation: Evaluation) -> dict[str, Figure]:
+    rows = evaluation.test.drop(columns=ROW_KEY).join(evaluation.table)
+    code = evaluation.recipe.code
+    named = evaluation.recipe.plots.items()
+    return {name: call(find_named(path, code), rows.copy()) for name, path in named}
 
 
 def _errors(evaluation: Evaluation) -> Values:

@@ -17,7 +17,6 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from common.errors import InputError, unknown_name
-from common.file_digests import text_sha256
 from engine.failures import FindingError
 from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.judging.drift import profiled_answers
@@ -32,13 +31,14 @@ from modelling.judging.monitoring import (
 from modelling.judging.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
-from modelling.tables.table import has_decimal_comma, read_numbers, read_table
+from modelling.tables.table import has_decimal_comma, read_numbers
 from steps.registry.versions import get_champion
 from steps.runs.artifacts import find_run
 from steps.runs.drift import drift_counts, in_words, log_drift
 from steps.runs.names import ALERT, DATA_SHA256, DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION
+from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, run_step, step_run
-from steps.runs.table_source import fetch_table
+from steps.runs.table_source import fetch_table, source_sha256
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.webhook import post
 from tracking.artifacts_logger import log_plot, log_table
@@ -85,8 +85,8 @@ def monitor(recipe: str, data: str) -> None:
     metrics = metrics_of(settings)
     with step_run("monitor", settings) as run:
         path = fetch_table(data, temporary_folder("download"))
-        table = read_table(path)
-        mlflow.set_tag(DATA_SHA256, text_sha256(path))
+        table = read_source(path, settings)
+        mlflow.set_tag(DATA_SHA256, source_sha256(path))
         champion = get_champion(settings.name)
         promised = _promised(champion, settings)
         trained = _load(champion, settings)

@@ -12,11 +12,12 @@ import click
 import mlflow
 import pandas as pd
 
-from common.file_digests import text_sha256
+from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from common.words import counted
 from modelling.kinds import KINDS
 from modelling.models.sklearn_wrapper import read_column
+from modelling.own_code import call, find_named, where
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY, split_table
@@ -25,12 +26,12 @@ from modelling.tables.table import (
     check_table,
     has_decimal_comma,
     profile_table,
-    read_table,
     read_time,
 )
 from steps.runs.names import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_GROUPS, TRAIN_TIMES
+from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, run_step, step_run
-from steps.runs.table_source import fetch_table
+from steps.runs.table_source import fetch_table, source_sha256
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder, temporary_path
@@ -47,8 +48,8 @@ def prepare(recipe: str, data: str) -> None:
     with step_run("prepare", settings):
         source = settings.data.path if data == "auto" else data
         path = fetch_table(source, temporary_folder("download"))
-        table = read_table(path, _plain_numbers(settings))
-        mlflow.set_tag(DATA_SHA256, text_sha256(path))
+        table = read_source(path, settings, _plain_numbers(settings))
+        mlflow.set_tag(DATA_SHA256, source_sha256(path))
         log_config(settings.model_dump(mode="json"), settings.name, None)
         _write_split(settings, table, source)
 
@@ -68,6 +69,8 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     if table.attrs.get("encoding") == "cp1252":
         click.echo("prepare: the table is read as Windows-1252, since it is not UTF-8 text")
     checked = check_table(table, recipe, source)
+    for path in recipe.data.checks:
+        _check_by_own(path, checked.frame, recipe, source)
     if checked.left_out:
         click.echo(f"prepare: left out, not in the recipe: {', '.join(map(str, checked.left_out))}")
     for key, count in checked.rows_left_out.items():
@@ -127,6 +130,17 @@ def _read_given(
         return read_column(rows, "category")
     check = recipe.data.columns.get(name)
     return read_time(rows, source, check, has_decimal_comma(table))
+
+
+def _check_by_own(path: str, frame: pd.DataFrame, recipe: Recipe, source: str) -> None:
+    function = find_named(path, recipe.code)
+    said = call(function, frame.copy())
+    if said is not None and not isinstance(said, str):
+        raise InputError(
+            f"{where(function)}{path} gave {said!r}; a check gives nothing, or a sentence"[:300]
+        )
+    if said:
+        raise InputError(f"table {source}: {' '.join(said.split())} ({path})")
 
 
 def _log_parquet(frame: pd.DataFrame, name: str) -> None:

@@ -22,13 +22,14 @@ from typing import Any
 import click
 import mlflow
 import pandas as pd
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import ExecutionException
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.errors import InputError
-from common.file_digests import file_sha256, text_sha256
+from common.file_digests import file_sha256
 from common.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
 from engine.cache.key import environment_versions, locked_requirements
 from engine.chain import newest_failed_child
@@ -60,7 +61,7 @@ from steps.runs.artifacts import download
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON
 from steps.runs.provenance_read import RecordedRun, find_recorded, step_of
 from steps.runs.provenance_write import PROVENANCE_FILE, hide_credentials
-from steps.runs.table_source import fetch_table
+from steps.runs.table_source import fetch_table, source_sha256
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
 
@@ -154,10 +155,10 @@ def _find_table(recorded: RecordedRun, project: Path, folder: Path) -> tuple[str
         path = fetch_table(source, folder)
         is_relative = str(path) == source and not path.is_absolute()
         path = root / path if is_relative else path
-        if path.is_file():
+        if path.exists():
             where = str(path) if is_relative and root == PROJECT else source
             # Once, a table with CRLFs was recorded by its bytes.
-            digests = [text_sha256(path), file_sha256(path)]
+            digests = [source_sha256(path), *([file_sha256(path)] if path.is_file() else [])]
             is_same = recorded.data_sha256 in digests
             found.setdefault(where, recorded.data_sha256 if is_same else digests[0])
         if not is_relative:
@@ -204,12 +205,14 @@ def _run_pipeline(
 
 
 def _recipe(recorded: RecordedRun, project: Path) -> str:
-    """The recipe's path in the project; one that Git does not have is written there as recorded."""
+    """The recipe's path in the project; as recorded, if Git does not have it or it has own code."""
     path = str(recorded.request["recipe"])
-    if not Path(path).is_absolute() and (project / path).is_file():
-        return path
     folder = download(recorded.run_id, "config")
-    shutil.copyfile(next(folder.glob("*.yaml")), project / "recorded_recipe.yaml")
+    file = next(folder.glob("*.yaml"))
+    has_code = bool(yaml.safe_load(file.read_text(encoding="utf-8")).get("code"))
+    if not has_code and not Path(path).is_absolute() and (project / path).is_file():
+        return path
+    shutil.copyfile(file, project / "recorded_recipe.yaml")
     return "recorded_recipe.yaml"
 
 

@@ -37,8 +37,9 @@ from modelling.models.decision import FOLDS, fit_with_threshold
 from modelling.models.environment import model_environment
 from modelling.models.estimators import estimator_parameters, fit_pipeline
 from modelling.models.model_files import check_trusted, model_digest
-from modelling.models.sklearn_wrapper import answer, apply_features
+from modelling.models.sklearn_wrapper import answer, apply_features, code_files
 from modelling.models.training import fit_inputs, predictable_inputs, unfitted_pipeline
+from modelling.own_code import own_file, own_name, own_packages
 from modelling.recipe import Model, Recipe
 from modelling.tables.folds import split_folds
 from modelling.tables.split import ROW_KEY
@@ -178,7 +179,7 @@ def _write_model(
         pipeline, "model", recipe.name, name, {"serialization": chosen.serialization}
     )
     if chosen.serialization == "skops":
-        check_trusted(pipeline_path)
+        check_trusted(pipeline_path, own_name(recipe.code))
     else:
         click.echo(
             "train: serialization cloudpickle runs what the file says when it is loaded", err=True
@@ -188,11 +189,12 @@ def _write_model(
     profile_path = temporary_path("profile.json")
     profile_path.write_text(json.dumps(profile, ensure_ascii=False), encoding="utf-8")
     answers = answer(pipeline, apply_features(sample, features), features)
+    own = own_file(recipe.code)
     sample_path, answers_path = temporary_path("sample.parquet"), temporary_path("answers.parquet")
     sample.to_parquet(sample_path, index=False)
     answers.to_parquet(answers_path, index=False)
     digest = model_digest(pipeline_path, features)
-    loaded = pipeline_path, features_path
+    loaded = (pipeline_path, features_path, *(code_files(own) if own else ()))
     logged = log_model(
         Path(sklearn_wrapper.__file__),
         name=f"{recipe.name}-{name}".replace(".", "-"),
@@ -202,6 +204,7 @@ def _write_model(
             "profile": profile_path,
             "sample": sample_path,
             "answers": answers_path,
+            **({"own_code": own} if own else {}),
         },
         signature=ModelSignature(
             inputs=taken,
@@ -209,7 +212,9 @@ def _write_model(
             params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
         ),
         input_example=sample.head(_EXAMPLE_ROWS),
-        conda_env=model_environment(Path("conda.yaml"), chosen.estimator),
+        conda_env=model_environment(
+            Path("conda.yaml"), chosen.estimator, own_packages(recipe.code)
+        ),
         metadata={**facts, "model_digest": digest, "columns": features["columns"]},
         model_config={"sha256": {path.name: file_sha256(path) for path in loaded}},
     )

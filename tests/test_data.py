@@ -13,7 +13,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 DATA = Path(__file__).parent.parent / "data"
-TABLES = ["red-wine-quality.csv", "customer_data.csv"]
+TABLES = [
+    "red-wine-quality.csv",
+    "white-wine-quality.csv",
+    "taxi-trips.parquet",
+    "customer_data.csv",
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,8 @@ def _section(name: str) -> str:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_readme_states_the_file(name: str) -> None:
-    table, section = pd.read_csv(DATA / name), _section(name)
+    read_table = pd.read_parquet if name.endswith(".parquet") else pd.read_csv
+    table, section = read_table(DATA / name), _section(name)
     assert f"`{hashlib.sha256((DATA / name).read_bytes()).hexdigest()}`" in section
     assert f"{len(table):,} " in section
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in section.splitlines()]
@@ -36,6 +42,7 @@ def test_readme_states_the_file(name: str) -> None:
     for column, values in table.items():
         lowest, highest, missing = [*documented[column], "0 %"][:3]
         read = str if column == "customer_id" else float
+        read = pd.Timestamp if values.dtype.kind == "M" else read
         assert (read(lowest), read(highest)) == (values.min(), values.max()), column
         assert float(missing.removesuffix("%")) == pytest.approx(100 * values.isna().mean()), column
 

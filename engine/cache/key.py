@@ -125,7 +125,7 @@ def class_code(project: Path, path: str) -> ClassCode:
     if folder is None or path.startswith("sklearn."):
         return ClassCode({}, {})
     if is_installed(path):
-        return ClassCode({}, _distributions([path.partition(".")[0]]))
+        return ClassCode({}, package_versions([path.partition(".")[0]]))
     root = project.resolve()
     files = {folder / name: digest for name, digest in code_digests(folder, path).items()}
     return ClassCode(
@@ -133,12 +133,12 @@ def class_code(project: Path, path: str) -> ClassCode:
             (file.relative_to(root) if file.is_relative_to(root) else file).as_posix(): digest
             for file, digest in files.items()
         },
-        _distributions(imported_packages(folder, path)),
+        package_versions(imported_packages(folder, path)),
     )
 
 
-def _distributions(packages: Sequence[str]) -> dict[str, str]:
-    """The versions of the distributions that packages are of."""
+def package_versions(packages: Sequence[str]) -> dict[str, str]:
+    """Returns the versions of the distributions that packages are of, by their names."""
     known = packages_distributions() if packages else {}
     return {name: version(name) for package in packages for name in known.get(package, [])}
 

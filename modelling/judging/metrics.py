@@ -16,7 +16,8 @@ import numpy as np
 
 from common.errors import InputError, unknown_name
 from modelling.judging.answers import Answers, Values
-from modelling.recipe import BusinessScore, Recipe
+from modelling.own_code import call, read_metric, where
+from modelling.recipe import BusinessScore, OwnMetric, Recipe
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,35 @@ def metrics_of(recipe: Recipe) -> dict[str, Metric]:
         if name not in known and name not in found:
             raise InputError(unknown_name("metric in metrics.custom", name, [*found, *known]))
         found.setdefault(name, CUSTOM_METRICS.get(name) or found[name])
+    for name, said in recipe.metrics.functions.items():
+        if name in found:
+            raise InputError(f"metrics.functions: {name!r} is the name of another metric")
+        found[name] = _own_metric(name, said, recipe)
     if recipe.metrics.primary not in found:
         raise InputError(unknown_name("metric in metrics.primary", recipe.metrics.primary, found))
     return found
+
+
+def _own_metric(name: str, said: OwnMetric, recipe: Recipe) -> Metric:
+    """A metric of own code; its arguments are a Series each, or a DataFrame of many classes."""
+    try:
+        function, which = read_metric(said.function, recipe.code)
+    except InputError as error:
+        raise InputError(f"metrics.functions.{name}: {error}") from error
+    greater_is_better = which if said.greater_is_better is None else said.greater_is_better
+    if greater_is_better is None:
+        raise InputError(f"metrics.functions.{name}: say greater_is_better: true or false")
+    if said.takes_probabilities and recipe.task == "regression":
+        raise InputError(f"metrics.functions.{name}: a regression has no probabilities")
+
+    def compute(given: Values, targets: Values) -> float:
+        from pandas import DataFrame, Series
+
+        as_given = Series(given) if np.ndim(given) == 1 else DataFrame(given)
+        return call(function, as_given, Series(targets))
+
+    compute.__name__ = f"{where(function)}{said.function}"
+    return Metric(compute, greater_is_better, said.takes_probabilities, recipe.task)
 
 
 def check_gate(recipe: Recipe) -> None:

@@ -15,12 +15,18 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
-from common.errors import InputError
+from common.errors import InputError, unknown_name
 from common.values import as_value
 from modelling.kinds import KINDS
-from modelling.models.find_estimator import check_parameter, find_estimator, package_of
+from modelling.models.find_estimator import (
+    check_parameter,
+    find_estimator,
+    find_transformer,
+    package_of,
+)
 from modelling.models.threads import threads_for
-from modelling.recipe import Model, Sampling
+from modelling.own_code import Files
+from modelling.recipe import Features, Model, Sampling, Transformer
 
 TEXT = "text "  # before the name of a text, the name of its part of the ColumnTransformer
 _MOST_ONE_HOT = 20
@@ -36,7 +42,8 @@ class Inputs:
 
     numbers; flags (0 or 1); few: categories with few values, one-hot encoded; many: those with
     more, encoded by the mean of the target; texts: by name, of how many numbers for its words;
-    may_miss: whether a value may be missing.
+    may_miss: whether a value may be missing; transformed: those that the recipe names a transformer
+    for, by its name; is_picked: whether there are others, which the estimator does not get.
     """
 
     numbers: list[str] = field(default_factory=list)
@@ -45,17 +52,39 @@ class Inputs:
     many: list[str] = field(default_factory=list)
     texts: dict[str, int] = field(default_factory=dict)
     may_miss: bool = False
+    transformed: Mapping[str, Transformer] = field(default_factory=dict)
+    is_picked: bool = False
 
 
-def describe_inputs(frame: pd.DataFrame, fitted: Mapping[str, Any]) -> Inputs:
+def describe_inputs(
+    frame: pd.DataFrame, fitted: Mapping[str, Any], features: Features | None = None
+) -> Inputs:
     """Says what is done with each column of the training rows.
 
     Args:
         frame: (n, columns) as `apply_features` gives them.
         fitted: as `fit_features` returns it.
+        features: as the recipe declares them.
+
+    Raises:
+        InputError: the recipe names a column that is not among them.
     """
-    inputs = Inputs(may_miss=fitted["imputes"])
-    for name in frame.columns:
+    features = features or Features()
+    dropped = {part for name in features.drop for part in _parts(name, fitted)}
+    taken = {name for each in features.transformers.values() for name in each.columns}
+    for name in sorted(taken):
+        if fitted["columns"].get(name) == "date":
+            raise InputError(
+                f"features.transformers: {name!r} is a date; make numbers of it by a function of "
+                "features.functions"
+            )
+    for name in sorted(taken | dropped):
+        if name not in frame.columns:
+            raise InputError("features: " + unknown_name("column", name, frame.columns))
+    inputs = Inputs(
+        may_miss=fitted["imputes"], transformed=features.transformers, is_picked=bool(dropped)
+    )
+    for name in [name for name in frame.columns if name not in taken | dropped]:
         encoded = KINDS[fitted["columns"].get(name, "number")].encoded
         if encoded == "texts":
             inputs.texts[name] = _count_parts(frame[name])
@@ -83,12 +112,20 @@ def _count_parts(texts: pd.Series) -> int:
     return min(_MOST_PARTS, len(words) // 2)
 
 
+def _parts(name: str, fitted: Mapping[str, Any]) -> list[str]:
+    """The inputs that a raw column becomes."""
+    if fitted["columns"].get(name) == "date":
+        return [f"{name} ({part})" for part in ("days", "month", "weekday")]
+    return [name]
+
+
 def build_pipeline(
     model: Model,
     hyperparameters: Mapping[str, Any],
     seed: int,
     task: str = "regression",
     inputs: Inputs | None = None,
+    code: Files | None = None,
 ) -> Pipeline:
     """Builds an unfitted Pipeline: impute, scale, encode (each if need be), then the estimator.
 
@@ -98,11 +135,13 @@ def build_pipeline(
         seed: the estimator's random_state, where it has one that nobody set.
         task: the recipe's.
         inputs: the columns; without them, the Pipeline is good for finding mistakes only.
+        code: the recipe's own, which the estimator may be of.
 
     Raises:
         InputError: the estimator or a hyperparameter does not exist.
     """
-    estimator = find_estimator(model.estimator, task)()
+    code = code or {}
+    estimator = find_estimator(model.estimator, task, code)()
     known = estimator.get_params(deep=False)
     values = {
         name: as_value(value) for name, value in {**model.parameters, **hyperparameters}.items()
@@ -118,19 +157,21 @@ def build_pipeline(
             f"{type(estimator).__name__} gives no probabilities with these parameters; choose "
             "another estimator of a classification"
         )
-    steps = _preprocessing(inputs or Inputs(), model.scale, seed, task)
+    steps = _preprocessing(inputs or Inputs(), model.scale, seed, task, code)
     if not (steps or package_of(estimator).takes_names):
         steps = [("values", StandardScaler(with_mean=False, with_std=False))]
     return Pipeline([*steps, ("estimator", estimator)])
 
 
-def check_hyperparameter(model: Model, name: str, value: Any, task: str) -> None:
+def check_hyperparameter(
+    model: Model, name: str, value: Any, task: str, code: Files | None = None
+) -> None:
     """Checks one value of a hyperparameter, as far as that can be done without data.
 
     Raises:
         InputError: the estimator does not know the hyperparameter, or does not take the value.
     """
-    estimator = build_pipeline(model, {name: value}, 0, task)["estimator"]
+    estimator = build_pipeline(model, {name: value}, 0, task, None, code)["estimator"]
     if not hasattr(estimator, "_parameter_constraints"):
         return  # of another package
     try:
@@ -141,20 +182,22 @@ def check_hyperparameter(model: Model, name: str, value: Any, task: str) -> None
 
 
 def _preprocessing(
-    inputs: Inputs, scale: bool, seed: int, task: str
+    inputs: Inputs, scale: bool, seed: int, task: str, code: Files
 ) -> list[tuple[str, BaseEstimator]]:
     """Plain steps where all columns are numbers, and a ColumnTransformer where not."""
     numbers = [
         *([("impute", _imputer("median"))] if inputs.may_miss else []),
         *([("scale", StandardScaler())] if scale else []),
     ]
-    if not (inputs.flags or inputs.few or inputs.many or inputs.texts):
+    encoded = (inputs.flags, inputs.few, inputs.many, inputs.texts, inputs.transformed)
+    if not (any(encoded) or inputs.is_picked):
         return numbers
     # A regression's target may be whole numbers, which the encoder would take for classes: a column
     # for each of them.
     kind, folds = ("auto", StratifiedKFold) if task == "classification" else ("continuous", KFold)
     means = TargetEncoder(target_type=kind, cv=folds(5, shuffle=True, random_state=seed))
     transformers = [
+        *_own_transformers(inputs, seed, code),
         ("numbers", Pipeline(numbers) if numbers else "passthrough", inputs.numbers),
         ("flags", _imputer("most_frequent") if inputs.may_miss else "passthrough", inputs.flags),
         (
@@ -169,7 +212,48 @@ def _preprocessing(
         ("many", Pipeline([("mean", means), ("scale", StandardScaler())]), inputs.many),
         *((f"{TEXT}{name}", _words(parts, seed), name) for name, parts in inputs.texts.items()),
     ]
-    return [("columns", ColumnTransformer([part for part in transformers if part[2]]))]
+    parts = [part for part in transformers if part[2]]
+    # Not sparse: not every estimator takes that.
+    return [
+        ("columns", ColumnTransformer(parts, sparse_threshold=0 if inputs.transformed else 0.3))
+    ]
+
+
+def _own_transformers(
+    inputs: Inputs, seed: int, code: Files
+) -> list[tuple[str, BaseEstimator, list[str]]]:
+    # Here, since skops, which it needs, takes a while to import.
+    from modelling.models.sklearn_wrapper import OWN_TRANSFORMER
+
+    return [
+        (f"{OWN_TRANSFORMER}{name}", build_transformer(name, said, seed, code), [*said.columns])
+        for name, said in inputs.transformed.items()
+    ]
+
+
+def build_transformer(name: str, said: Transformer, seed: int, code: Files) -> BaseEstimator:
+    """Builds an unfitted transformer of the recipe.
+
+    Args:
+        name: the recipe's, for messages.
+        said: the class and its parameters.
+        seed: the transformer's random_state, where it has one that nobody set.
+        code: the recipe's own, which it may be of.
+
+    Raises:
+        InputError: it does not exist, is no transformer, or has no such parameter.
+    """
+    try:
+        transformer = find_transformer(said.transformer, code)()
+        known = transformer.get_params(deep=False)
+        values = {each: as_value(value) for each, value in said.parameters.items()}
+        for each in values:
+            check_parameter(transformer, each, known)
+        if "random_state" in known:
+            values.setdefault("random_state", seed)
+        return transformer.set_params(**values)
+    except (InputError, TypeError) as error:
+        raise InputError(f"features.transformers.{name}: {error}") from error
 
 
 def _words(parts: int, seed: int) -> Pipeline:

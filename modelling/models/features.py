@@ -11,9 +11,11 @@ import pandas as pd
 from common.errors import InputError, unknown_name
 from modelling.kinds import KINDS, kind_of_values
 from modelling.models.formulas import check_kinds, parse_formula
-from modelling.models.sklearn_wrapper import apply_features
+from modelling.models.sklearn_wrapper import OwnCodeError, apply_features
+from modelling.own_code import Files, files_read, is_own, own_name
 from modelling.recipe import ColumnCheck, Features, QuantileScore
 
+_ROWS_ALONE = 5
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -24,6 +26,7 @@ def fit_features(
     may_miss: Collection[str] | bool = False,
     formats: Mapping[str, str] | None = None,
     orders: Mapping[str, Sequence[str]] | None = None,
+    code: Files | None = None,
 ) -> dict[str, Any]:
     """Fits the declared features: quantiles are taken from these rows, formulas need no fit.
 
@@ -35,6 +38,7 @@ def fit_features(
             all are; the Pipeline imputes if there is one.
         formats: how text writes a column's numbers or dates, where it is not the usual way.
         orders: of ordinals, their values, the lowest first.
+        code: the recipe's own code, whose functions features may be.
 
     Returns:
         What `apply_features` of the logged model needs, as plain JSON values.
@@ -70,8 +74,18 @@ def fit_features(
     }
     if orders:
         fitted["orders"] = {name: list(order) for name, order in orders.items()}
+    fitted |= _functions(features, code or {})
     _check_finite(frame, features, fitted)
     return fitted
+
+
+def _functions(features: Features, code: Files) -> dict[str, Any]:
+    """By feature, the path of its function, and under which name its code is imported."""
+    functions = {
+        name: {"path": path, "own_code": own_name(code) if is_own(path, code) else ""}
+        for name, path in features.functions.items()
+    }
+    return {"functions": functions} if functions else {}
 
 
 def _spellings(frame: pd.DataFrame, kinds: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -126,12 +140,41 @@ def _fit_quantiles(frame: pd.DataFrame, score: QuantileScore) -> list[dict[str, 
 def _check_finite(frame: pd.DataFrame, features: Features, fitted: dict[str, Any]) -> None:
     if not features.inputs():
         return
-    computed = apply_features(frame, fitted)
+    try:
+        computed = apply_features(frame, fitted)
+        if features.functions:
+            _check_each_row_alone(frame, fitted, computed)
+    except OwnCodeError as error:
+        raise InputError(str(error)) from error
     for name, inputs in features.inputs().items():
+        if name in features.functions and fitted["imputes"]:
+            continue  # a gap is a value like another
         known = frame[sorted(inputs)].notna().all(axis=1)
         undefined = int((known & ~np.isfinite(computed[name])).sum())
         if undefined:
+            what = features.formulas.get(name) or features.functions.get(name)
             raise InputError(
-                f"feature {name!r} = {features.formulas[name]} has no finite value in {undefined} "
+                f"feature {name!r} = {what} has no finite value in {undefined} "
                 f"of {len(frame)} training rows: a division by zero?"
             )
+
+
+def _check_each_row_alone(
+    frame: pd.DataFrame, fitted: dict[str, Any], computed: pd.DataFrame
+) -> None:
+    """Checks that a function gives the same for a row alone as among others, and reads no file."""
+    for row in np.unique(np.linspace(0, len(frame) - 1, _ROWS_ALONE).astype(int)).tolist():
+        with files_read() as files:
+            alone = apply_features(frame.iloc[[row]], fitted)
+        if files:
+            raise InputError(
+                f"a function of features.functions reads {files[0]}, which is not where the model "
+                "goes: write what it needs into the code"
+            )
+        for name, function in fitted["functions"].items():
+            among, single = float(computed[name].iloc[row]), float(alone[name].iloc[0])
+            if not np.isclose(among, single, rtol=1e-9, atol=0, equal_nan=True):
+                raise InputError(
+                    f"{function['path']} gives {single:g} for row {row + 1} alone and {among:g} "
+                    "among the others: it must look at each row by itself, and keep nothing"
+                )

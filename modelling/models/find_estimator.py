@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import all_estimators
 
 from common.errors import InputError, unknown_name
+from modelling.own_code import Files, find_named, is_own
 
 _NEAREST = 5
 _IS_FOR = {"regression": is_regressor, "classification": is_classifier}
@@ -60,17 +61,20 @@ def _package_name(kind: type) -> str:
     return kind.__module__.partition(".")[0]
 
 
-def find_estimator(path: str, task: str) -> type[BaseEstimator]:
+def find_estimator(path: str, task: str, code: Files | None = None) -> type[BaseEstimator]:
     """Returns the class of an estimator.
 
     Args:
         path: dotted, such as sklearn.linear_model.Ridge.
         task: the recipe's.
+        code: its own code, which the class may be of.
 
     Raises:
         InputError: its package is not installed, or it does not exist, is no estimator, or is one
             of the other task.
     """
+    if code and is_own(path, code):
+        return _own_estimator(path, task, code)
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name)
@@ -88,6 +92,43 @@ def find_estimator(path: str, task: str) -> type[BaseEstimator]:
     if not _is_for(found, task):
         raise InputError(_unknown(path, task))
     return found
+
+
+def _own_estimator(path: str, task: str, code: Files) -> type[BaseEstimator]:
+    kind = find_named(path, code)
+    if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
+        raise InputError(
+            f"{path} is no estimator: a class that derives from sklearn.base.BaseEstimator, and "
+            "from RegressorMixin or ClassifierMixin"
+        )
+    mixin = {"regression": "RegressorMixin", "classification": "ClassifierMixin"}[task]
+    try:
+        is_one = _IS_FOR[task](kind())
+    except TypeError as error:
+        raise InputError(
+            f"{path}() cannot be made: {error}; give its parameters defaults"
+        ) from error
+    if not is_one:
+        raise InputError(
+            f"{path} is for no {task}: derive it from sklearn.base.{mixin}, before BaseEstimator"
+        )
+    return kind
+
+
+def find_transformer(path: str, code: Files) -> type[BaseEstimator]:
+    """Returns the class of a transformer, of own code or of an installed package.
+
+    Raises:
+        InputError: it does not exist, or is none.
+    """
+    kind = find_named(path, code)
+    is_one = isinstance(kind, type) and issubclass(kind, BaseEstimator)
+    if not (is_one and hasattr(kind, "fit") and hasattr(kind, "transform")):
+        raise InputError(
+            f"{path} is no transformer: a class with fit and transform, that derives from "
+            "sklearn.base.TransformerMixin and BaseEstimator"
+        )
+    return kind
 
 
 def _is_for(kind: type[BaseEstimator], task: str) -> bool:

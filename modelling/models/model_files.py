@@ -14,13 +14,18 @@ from common.errors import InputError
 from modelling.models import sklearn_wrapper
 
 
-def check_trusted(path: Path) -> None:
+def check_trusted(path: Path, own_code: str = "") -> None:
     """Checks that the logged model may load a file of skops: it holds only trusted types.
+
+    Args:
+        path: the file.
+        own_code: the name of the model's own code, as it is imported here.
 
     Raises:
         InputError: it holds others; one line names them.
     """
-    untrusted = set(skops.io.get_untrusted_types(file=path)) - set(sklearn_wrapper.TRUSTED_TYPES)
+    trusted = {*sklearn_wrapper.TRUSTED_TYPES, *sklearn_wrapper.own_types(path, own_code)}
+    untrusted = set(skops.io.get_untrusted_types(file=path)) - trusted
     if untrusted:
         raise InputError(
             f"the model holds types that skops does not trust: {', '.join(sorted(untrusted))}; "

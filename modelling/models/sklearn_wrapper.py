@@ -5,17 +5,22 @@ It must not import anything of this project, so that a model of last year still 
 """
 
 import hashlib
+import inspect
 import json
 import operator
 import re
 import sys
 import threading
+import traceback
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache, reduce
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from numbers import Number
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import mlflow.models
@@ -134,6 +139,9 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 }
 
 
+OWN_TRANSFORMER = "own "
+"""How the name of a part of the Pipeline begins that is a transformer of the recipe."""
+
 _PREDICTION = "prediction"
 _PROBABILITY = "probability_"
 METHODS = ("predict", "predict_proba", "predict_all")
@@ -162,9 +170,11 @@ class SklearnWrapper(PythonModel):
             ValueError: a file is not as it was logged.
         """
         features, pipeline = (Path(context.artifacts[name]) for name in ("features", "pipeline"))
-        check_digests((features, pipeline), (context.model_config or {}).get("sha256", {}))
+        own = Path(context.artifacts["own_code"]) if "own_code" in context.artifacts else None
+        files = (features, pipeline, *(code_files(own) if own else ()))
+        check_digests(files, (context.model_config or {}).get("sha256", {}))
         self.features = json.loads(features.read_text(encoding="utf-8"))
-        self.pipeline = load_pipeline(pipeline)
+        self.pipeline = load_pipeline(pipeline, load_own_code(own).__name__ if own else "")
 
     def predict(
         self,
@@ -229,7 +239,10 @@ class SklearnWrapper(PythonModel):
 
     def _read(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str]]:
         rows = with_columns(rows, self.features)
-        inputs = apply_features(rows, self.features)
+        try:
+            inputs = apply_features(rows, self.features)
+        except OwnCodeError as error:
+            raise _bad_request(str(error)) from error
         return inputs, find_problems(rows, inputs, self.features)
 
 
@@ -265,9 +278,16 @@ def _answer(pipeline: Any, inputs: pd.DataFrame, fitted: dict[str, Any]) -> dict
 def _row_by_row(pipeline: Any, estimator: Any, method: str, inputs: pd.DataFrame) -> np.ndarray:
     """Calls a method so that a row's digits are the same alone and among any others."""
     with _one_openmp_thread() if len(inputs) <= _FEW_ROWS else nullcontext():
-        if _has_no_products(estimator):
+        if _has_no_products(estimator) and not _has_transformers(pipeline):
             return getattr(pipeline, method)(inputs)
         return _in_blocks(pipeline, estimator, method, inputs)
+
+
+def _has_transformers(pipeline: Any) -> bool:
+    """Whether a step before the estimator may look at more than one value at a time."""
+    columns = pipeline.named_steps.get("columns") if isinstance(pipeline, Pipeline) else None
+    parts = columns.transformers_ if columns is not None else ()
+    return any(str(name).startswith(OWN_TRANSFORMER) for name, _, _ in parts)
 
 
 def _in_blocks(pipeline: Any, estimator: Any, method: str, inputs: pd.DataFrame) -> np.ndarray:
@@ -281,11 +301,13 @@ def _in_blocks(pipeline: Any, estimator: Any, method: str, inputs: pd.DataFrame)
     filled = rows + -rows % _BLOCK_ROWS
     with _one_blas_thread():
         values = _fill(inputs, filled)
-        if _is_one_vector(estimator):
-            return getattr(pipeline, method)(values)[:rows]
-        if len(pipeline) > 1:  # the steps before look at one value at a time
-            values = pipeline[:-1].transform(values)
         call = getattr(estimator, method)
+        if _has_transformers(pipeline):
+            call = getattr(pipeline, method)
+        elif _is_one_vector(estimator):
+            return getattr(pipeline, method)(values)[:rows]
+        elif len(pipeline) > 1:  # the steps before look at one value at a time
+            values = pipeline[:-1].transform(values)
         starts = range(0, filled, _BLOCK_ROWS)
         blocks = [call(values[start : start + _BLOCK_ROWS]) for start in starts]
     return np.concatenate(blocks)[:rows]
@@ -301,7 +323,7 @@ def _has_no_products(estimator: Any) -> bool:
 
 def _is_one_vector(estimator: Any) -> bool:
     """Whether it is linear with one coefficient a column: a matrix times a vector, of any size."""
-    return np.size(getattr(estimator, "coef_", ())) == estimator.n_features_in_
+    return np.size(getattr(estimator, "coef_", ())) == getattr(estimator, "n_features_in_", None)
 
 
 def _fill(inputs: pd.DataFrame, rows: int) -> pd.DataFrame:
@@ -409,15 +431,20 @@ def check_digests(files: Iterable[Path], known: Mapping[str, str]) -> None:
             raise ValueError(f"{file.name} is not as it was when the model was logged")
 
 
-def load_pipeline(path: Path) -> Any:
+def load_pipeline(path: Path, own_code: str = "") -> Any:
     """Loads a Pipeline: of skops, with the trusted types only, or (if allowed) of cloudpickle.
+
+    Args:
+        path: its file.
+        own_code: the name of the model's own code, as `load_own_code` imported it; its types are
+            trusted as the code is that is beside them.
 
     Raises:
         skops.io.exceptions.UntrustedTypesFoundException: the file holds another type.
         PermissionError: it is a pickle, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION is false.
     """
     if path.suffix == ".skops":
-        return skops.io.load(path, trusted=list(TRUSTED_TYPES))
+        return skops.io.load(path, trusted=[*TRUSTED_TYPES, *own_types(path, own_code)])
     if not MLFLOW_ALLOW_PICKLE_DESERIALIZATION.get():
         raise PermissionError(
             f"{path.name} is a pickle, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION is false"
@@ -426,6 +453,14 @@ def load_pipeline(path: Path) -> Any:
 
     with path.open("rb") as file:
         return cloudpickle.load(file)
+
+
+def own_types(path: Path, own_code: str) -> list[str]:
+    """Names the types in a file of skops that are of a model's own code."""
+    if not own_code:
+        return []
+    types = skops.io.get_untrusted_types(file=path)
+    return [name for name in types if name.startswith(f"{own_code}.")]
 
 
 def with_columns(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
@@ -469,7 +504,8 @@ def find_problems(
         allowed = fitted["orders"][name] if kind == "ordinal" else ()
         for row, reason in _find_unread(frame[name], read, kind, name in gaps, allowed):
             problems.setdefault(row, f"column {name!r}{reason}")
-    for name in [] if fitted["imputes"] else [*fitted["formulas"], *fitted["quantile_scores"]]:
+    computed = (*fitted["formulas"], *fitted["quantile_scores"], *fitted.get("functions", ()))
+    for name in [] if fitted["imputes"] else computed:
         for row in np.flatnonzero(~np.isfinite(inputs[name].to_numpy())).tolist():
             problems.setdefault(row, f"feature {name!r} has no finite value: a division by zero?")
     return problems
@@ -493,6 +529,154 @@ def _find_unread(
     if not may_miss:
         for row in np.flatnonzero(missing).tolist():
             yield row, " is missing"
+
+
+# Own code: a Python file, or the folder of a package, that a person wrote beside the recipe.
+
+
+class OwnCodeError(ValueError):
+    """Own code cannot be imported, or failed, or gave what it should not; one line says where."""
+
+
+def code_files(path: Path) -> list[Path]:
+    """Returns the files of own code: the file itself, or those of the package's folder."""
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def load_own_code(path: Path) -> ModuleType:
+    """Imports own code by its path, under a name that holds its digest.
+
+    So two models keep their own code in one process, and skops finds the classes by that name.
+
+    Raises:
+        OwnCodeError: it cannot be imported.
+    """
+    content = hashlib.sha256()
+    places = {file: file.relative_to(path.parent) for file in code_files(path)}
+    for file, place in places.items():
+        content.update(place.as_posix().encode() + b"\0")
+        content.update(file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    name = f"cuvee_own_{content.hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    main, folders = (path / "__init__.py", [str(path)]) if path.is_dir() else (path, None)
+    spec = spec_from_file_location(name, main, submodule_search_locations=folders)
+    if spec is None or spec.loader is None:
+        raise OwnCodeError(f"{path.name} is no Python")
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        for place in places.values():
+            parts = place.with_suffix("").parts[1:]
+            if parts and parts[-1] != "__init__":
+                import_module(".".join([name, *parts]))
+    except Exception as error:
+        for imported in [each for each in sys.modules if f"{each}.".startswith(f"{name}.")]:
+            del sys.modules[imported]
+        raise OwnCodeError(_failure(error, path.parent)) from error
+    return module
+
+
+def call_own(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function of own code.
+
+    Raises:
+        OwnCodeError: it raises.
+    """
+    try:
+        return function(*arguments)
+    except Exception as error:
+        name = getattr(function, "__name__", str(function))
+        raise OwnCodeError(_failure(error, _folder_of(function), name)) from error
+
+
+def _failure(error: Exception, folder: Path, name: str = "") -> str:
+    """Says in one line which line of own code failed, and how."""
+    lines = [
+        (frame.filename, frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(folder)
+    ]
+    if isinstance(error, SyntaxError) and error.filename:
+        lines.append((error.filename, error.lineno))
+    said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    what = f"{name}{' failed: ' if name else ''}{type(error).__name__}: {said}"
+    if not lines:
+        return what
+    file, line = lines[-1]
+    return f"{Path(file).relative_to(folder).as_posix()}, line {line}: {what}"
+
+
+def _folder_of(function: Callable[..., Any]) -> Path:
+    """The folder beside which own code stands, for names of files as a person wrote them."""
+    name = str(getattr(inspect.unwrap(function), "__module__", "")).partition(".")[0]
+    file = Path(str(getattr(sys.modules.get(name), "__file__", None) or "nowhere"))
+    return file.parent.parent if file.name == "__init__.py" else file.parent
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """Says where a function of own code stands: `taxi.py, line 12: `; nothing of another."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    folder = _folder_of(function)
+    if code is None or not Path(code.co_filename).is_relative_to(folder):
+        return ""
+    file = Path(code.co_filename).relative_to(folder)
+    return f"{file.as_posix()}, line {code.co_firstlineno}: "
+
+
+def find_function(path: str, own_code: str) -> Callable[..., Any]:
+    """Returns a function by its dotted name.
+
+    Args:
+        path: such as taxi.trip_minutes.
+        own_code: the name under which the own code is imported that it is of; empty if it is of an
+            installed package.
+    """
+    first, *names = path.split(".")
+    found: Any = (
+        sys.modules[own_code] if own_code else import_module(".".join([first, *names[:-1]]))
+    )
+    for name in names if own_code else names[-1:]:
+        found = getattr(found, name)
+    return found
+
+
+def _own_features(
+    read: dict[str, pd.Series], functions: dict[str, dict[str, str]]
+) -> dict[str, np.ndarray]:
+    table = pd.DataFrame(read).reset_index(drop=True) if functions else pd.DataFrame()
+    return {name: own_feature(table=table, **function) for name, function in functions.items()}
+
+
+def own_feature(path: str, own_code: str, table: pd.DataFrame) -> np.ndarray:
+    """Computes a feature by a function.
+
+    Args:
+        path: the function's dotted name.
+        own_code: as for `find_function`.
+        table: n rows with the raw columns, read as their kinds, which are numbered from 0.
+
+    Returns:
+        (n,) numbers; missing where they are not finite.
+
+    Raises:
+        OwnCodeError: the function raises, or gives something else than a number for each row.
+    """
+    function = find_function(path, own_code)
+    given = call_own(function, table.copy())
+    problem = None
+    if isinstance(given, pd.Series) and not given.index.equals(table.index):
+        is_all = given.index.sort_values().equals(table.index)
+        problem = "the rows in another order" if is_all else f"{len(given)} rows of {len(table)}"
+    elif np.shape(given) != (len(table),):
+        shape = f"an array of shape {np.shape(given)}" if np.ndim(given) else repr(given)[:60]
+        problem = f"{shape} for {len(table)} rows"
+    elif not pd.api.types.is_numeric_dtype(values := pd.Series(given)):
+        value = next(iter(values.dropna()), None)
+        problem = f"{value!r} of type {type(value).__name__}"
+    if problem:
+        raise OwnCodeError(f"{place_of(function)}{path} gave {problem}; it gives a number a row")
+    return _finite(values.to_numpy(dtype="float64", na_value=np.nan))
 
 
 # What a raw cell means: the kind of its column alone decides, whatever stands beside it.
@@ -731,6 +915,7 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
     for name, score in fitted["quantile_scores"].items():
         parts = [_quantile_score(numbers[part["column"]], part) for part in score]
         computed[name] = np.sum(parts, axis=0)
+    computed |= _own_features(read, fitted.get("functions", {}))
     columns: dict[str, Any] = {}
     for name, values in read.items():
         if kinds[name] == "date":

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from common.errors import InputError
 from modelling.models.estimators import build_pipeline, describe_inputs
 from modelling.models.features import column_kinds, fit_features
-from modelling.models.sklearn_wrapper import apply_features, find_problems
+from modelling.models.sklearn_wrapper import OwnCodeError, apply_features, find_problems
 from modelling.recipe import Recipe
 
 
@@ -29,8 +29,15 @@ def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
     gaps = [name for name in raw.columns if not checks or checks[name].missing]
     formats = {name: check.format for name, check in checks.items() if check.format}
     orders = {name: check.order for name, check in checks.items() if check.order}
-    features = fit_features(raw, recipe.features, kinds, gaps, formats, orders)
-    return Fitting(features, apply_features(raw, features))
+    features = fit_features(raw, recipe.features, kinds, gaps, formats, orders, recipe.code)
+    return Fitting(features, _apply(raw, features))
+
+
+def _apply(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:
+    try:
+        return apply_features(raw, features)
+    except OwnCodeError as error:
+        raise InputError(str(error)) from error
 
 
 def unseen_inputs(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:
@@ -39,7 +46,7 @@ def unseen_inputs(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:
     Raises:
         InputError: a row cannot be predicted, since a formula has no value for it.
     """
-    inputs = apply_features(raw, features)
+    inputs = _apply(raw, features)
     problems = find_problems(raw, inputs, features)
     if problems:
         raise InputError(
@@ -68,5 +75,6 @@ def unfitted_pipeline(
         hyperparameters,
         recipe.split.seed,
         recipe.task,
-        describe_inputs(fitting.inputs, fitting.features),
+        describe_inputs(fitting.inputs, fitting.features, recipe.features),
+        recipe.code,
     )

@@ -311,7 +311,7 @@ def _check(recipe: Recipe, model: str, ranges: Mapping[str, Range]) -> None:
     """Tries the ends of each range on the estimator, one hyperparameter at a time."""
     for name, found in ranges.items():
         for value in found.ends():
-            check_hyperparameter(recipe.models[model], name, value, recipe.task)
+            check_hyperparameter(recipe.models[model], name, value, recipe.task, recipe.code)
 
 
 def check_grid_size(space: Space) -> int:

@@ -2,13 +2,22 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from common.file_digests import text_sha256
 from common.values import as_value
 from engine.cache.code_digests import code_digests
-from engine.cache.key import RULES, Dependencies, class_code, environment_versions
+from engine.cache.key import (
+    RULES,
+    Dependencies,
+    class_code,
+    environment_versions,
+    package_versions,
+)
+from modelling.own_code import code_digests as own_code_digests
+from modelling.own_code import names_own_code, own_packages
 from modelling.recipe import Recipe, only_parts
 from steps.registry.versions import find_champion, find_equal_version
 from steps.runs.names import MODEL_DIGEST
@@ -38,7 +47,7 @@ class StepDependencies:
         """The table's content and where it was said to be; its columns' order is the recipe's."""
         order = _order(self._recipe.data.columns)
         inputs = {"the table": data_sha256, "the order of the columns": order}
-        return self._dependencies("prepare", {"data": data}, inputs)
+        return self._with_own_code(self._dependencies("prepare", {"data": data}, inputs))
 
     def of_train(self, model: str, hyperparameters: dict[str, Any], prepared: str) -> Dependencies:
         """The model's part of the recipe, the hyperparameters and the prepared rows."""
@@ -59,10 +68,11 @@ class StepDependencies:
         parts["models"] = chosen.model_dump(mode="json", exclude={"parameters"})
         if not is_tuned:
             del parts["metrics"]
-        return dependencies
+        return self._with_own_code(dependencies)
 
     def of_trials(self, folds: int, prepared: str, models: Iterable[str]) -> Dependencies:
         """All that a trial's score depends on, but its model, one of these, and hyperparameters."""
+        estimators = [self._recipe.models[model].estimator for model in models]
         dependencies = self._dependencies(
             "sweeping.trial",
             {"folds": folds},
@@ -70,21 +80,18 @@ class StepDependencies:
                 "the prepared table": prepared,
                 "the order of the features": _order(self._recipe.features.inputs()),
             },
-            [self._recipe.models[model].estimator for model in models],
+            estimators,
         )
         parts = dependencies.parameters["recipe"]
         for part in ("default_model", "models"):
             del parts[part]
-        return dependencies
+        return self._with_own_code(dependencies, estimators)
 
     def of_evaluate(self, prepared: str, model_digest: str, estimator: str | None) -> Dependencies:
         """The prepared rows and the model, by its content and the path of its estimator."""
-        return self._dependencies(
-            "evaluate",
-            {},
-            {"the prepared table": prepared, "the model": model_digest},
-            [estimator] if estimator else [],
-        )
+        inputs = {"the prepared table": prepared, "the model": model_digest}
+        named = [estimator] if estimator else []
+        return self._with_own_code(self._dependencies("evaluate", {}, inputs, named))
 
     def of_register(self, evaluated: str, champion: str, model_digest: str) -> Dependencies:
         """Both evaluations, and what the registry says of the model and its champion now."""
@@ -95,11 +102,8 @@ class StepDependencies:
             "the champion's digest": in_use.tags.get(MODEL_DIGEST) if in_use else "none",
             "this model's version": equal.version if equal else "none",
         }
-        return self._dependencies(
-            "register",
-            registry,
-            {"the evaluation": evaluated, "the champion's evaluation": champion},
-        )
+        inputs = {"the evaluation": evaluated, "the champion's evaluation": champion}
+        return self._with_own_code(self._dependencies("register", registry, inputs))
 
     def _dependencies(
         self,
@@ -111,6 +115,7 @@ class StepDependencies:
     ) -> Dependencies:
         parts = READS[step.rpartition(".")[2]]
         recipe = only_parts(self._recipe, parts).model_dump(mode="json")
+        recipe.pop("code", None)  # counts where something of it is named
         code = code_digests(self._project, f"steps.{step}", (*_CARRIERS, *without))
         environment = dict(self._environment)
         for path in estimators:
@@ -118,6 +123,19 @@ class StepDependencies:
             code |= found.code
             environment |= found.environment
         return Dependencies(code, {**parameters, "recipe": recipe}, inputs, environment)
+
+    def _with_own_code(
+        self, dependencies: Dependencies, estimators: Sequence[str] = ()
+    ) -> Dependencies:
+        """Adds the recipe's own code, if what the step reads of the recipe names any of it."""
+        code = self._recipe.code
+        if not names_own_code([dependencies.parameters["recipe"], *estimators], code):
+            return dependencies
+        return replace(
+            dependencies,
+            inputs={**dependencies.inputs, **own_code_digests(code)},
+            environment={**dependencies.environment, **package_versions(own_packages(code))},
+        )
 
 
 def _order(names: Iterable[str]) -> str:

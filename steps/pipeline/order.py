@@ -15,7 +15,6 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from common.errors import InputError
-from common.file_digests import text_sha256
 from common.tags import CACHE_KEY
 from common.values import spell
 from common.words import counted, show_figure
@@ -39,7 +38,7 @@ from steps.runs.names import (
 )
 from steps.runs.provenance_write import record_provenance
 from steps.runs.step import freeze_recipe
-from steps.runs.table_source import fetch_table
+from steps.runs.table_source import fetch_table, source_sha256
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
 
@@ -66,7 +65,7 @@ class Progress:
         """The digest of the table; `prepare` will say what is wrong with one that has none."""
         with TemporaryDirectory(prefix="cuvee-") as folder:
             try:
-                return text_sha256(fetch_table(self.request.data, Path(folder)))
+                return source_sha256(fetch_table(self.request.data, Path(folder)))
             except (InputError, OSError):
                 return "unreadable"
 
@@ -299,6 +298,8 @@ def log_origin(recipe: Recipe, parameters: Mapping[str, Any], provenance: Proven
     """Records the parameters as they were given, the recipe, and where the code stands."""
     log_params(parameters)
     log_config(recipe.model_dump(mode="json"), recipe.name, None)
+    for name, text in recipe.code.items():
+        mlflow.log_text(text, f"code/{name}")
     record_provenance(PROJECT, provenance, recipe.split.seed, code_of_pipeline(PROJECT, recipe))
 
 

@@ -1,11 +1,13 @@
 """What a pipeline was asked for, checked before any run is made."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from common.values import parse_value
 from engine.processes.forkserver import PROJECT
 from modelling.judging.metrics import check_gate, threshold_metric
+from modelling.own_code import check_own_code
 from modelling.recipe import Recipe, load_recipe
 from steps.runs.provenance_write import record_request
 from steps.runs.table_source import check_source
@@ -22,20 +24,40 @@ class Request:
     hyperparameters: dict[str, Any]
     until: str
 
+    def code_files(self) -> list[Path]:
+        """Returns where the recipe's own code was read."""
+        folder = Path(PROJECT, self.recipe_path).parent
+        return [folder / name for name in self.recipe.code]
+
+    def edited_code(self) -> list[str]:
+        """Names the files of own code that are not what they were when this pipeline began."""
+        files = zip(self.code_files(), self.recipe.code.items(), strict=True)
+        return [
+            name
+            for file, (name, text) in files
+            if file.parent.is_dir() and not (file.is_file() and _read(file) == text)
+        ]
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
+
 
 def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str]) -> Request:
     """Reads the recipe and checks all that can be checked before any run is made."""
     settings = load_recipe(recipe, PROJECT)
+    check_own_code(settings)
     check_gate(settings)
     if settings.decision.metric:
         threshold_metric(settings)
     name, chosen = settings.choose_model(model)
     hyperparameters = {key: parse_value(text) for key, text in given.items()}
-    if hyperparameters:
+    if hyperparameters or settings.code:
         # Only then, since scikit-learn takes half a second to import.
         from modelling.models.estimators import build_pipeline
 
-        build_pipeline(chosen, hyperparameters, settings.split.seed, settings.task)
+        seed = settings.split.seed
+        build_pipeline(chosen, hyperparameters, seed, settings.task, None, settings.code)
     source = settings.data.path if data == "auto" else data
     check_source(source)
     return Request(recipe, settings, name, source, hyperparameters, until)

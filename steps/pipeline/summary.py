@@ -43,6 +43,10 @@ def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], 
         say(line.replace(word, click.style(word, fg=_COLOURS.get(word), bold=True), 1))
         for words in _advice(steps, request, word, run):
             say(folded(f"to try   {words}", indent=9))
+    for name in request.edited_code():
+        say(
+            folded(f"note     {name} was edited meanwhile; this used it as it was before", indent=9)
+        )
     # Not broken into lines: these are to be copied.
     if MODEL_VERSION in verdict:
         click.echo(f"model    models:/{request.recipe.name}/{verdict[MODEL_VERSION]}")

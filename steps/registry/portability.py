@@ -28,8 +28,8 @@ except Exception as error:
 def check_travels(folder: Path) -> None:
     """Loads a model and asks it, in a process that finds nothing but what is installed.
 
-    That takes seconds, and is left out where it can tell nothing: the model holds no pickle, and
-    its code imports installed packages only.
+    That takes seconds, and is left out where it can tell nothing: the model holds no pickle and no
+    own code, and its code imports installed packages only.
 
     Args:
         folder: the model's files, as `download_checked` gives them.
@@ -61,4 +61,5 @@ def _may_need_more(folder: Path) -> bool:
     packages = [
         package for file in folder.glob("*.py") for package in imported_packages(folder, file.stem)
     ]
-    return any(folder.rglob("*.pkl")) or not all(map(is_installed, packages))
+    others = [*folder.rglob("*.pkl"), *folder.glob("artifacts/**/*.py")]
+    return bool(others) or not all(map(is_installed, packages))

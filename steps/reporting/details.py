@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import skops.io
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
-from modelling.models import sklearn_wrapper
+from modelling.models.sklearn_wrapper import load_pipeline
+from modelling.own_code import own_name
 from modelling.reporting.model_card import describe_pipeline
 from modelling.tables.profile import compare_sides, read_sample, table_report
 from modelling.tables.split import ROW_KEY
@@ -54,7 +54,9 @@ def _write_model(run: Run) -> None:
     positive = (features.get("decision") or {}).get("positive_class")
     card: dict[str, Any] = {}
     if names and (content := files.read(names[0])):  # another file would run what it says
-        pipeline = skops.io.loads(content, trusted=sklearn_wrapper.TRUSTED_TYPES)
+        path = Path(temporary_folder("details"), Path(names[0]).name)
+        path.write_bytes(content)
+        pipeline = load_pipeline(path, own_name(RunFiles.of(run).config().get("code") or {}))
         card = describe_pipeline(pipeline, positive)
     card["columns"] = list(features.get("columns", ()))
     _log(run.info.run_id, "model.json", json.dumps(card))

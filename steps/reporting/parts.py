@@ -238,6 +238,7 @@ def read_model(runs: PipelineRuns) -> ModelCard | None:
     for feature, score in (features.get("quantile_scores") or {}).items():
         parts = ", ".join(f"{column} {way}" for column, way in score["columns"].items())
         formulas[feature] = f"quantile scores from 1 to {score['bins']}, summed: {parts}"
+    formulas |= features.get("functions") or {}
     return ModelCard(
         name=name,
         estimator=config["models"][name]["estimator"],

@@ -11,6 +11,7 @@ _FITTED = (
     "data.positive_class",
     "data.columns",
     "split.seed",
+    "code",
     "features",
     "sampling",
     "decision",
@@ -18,15 +19,15 @@ _FITTED = (
     "models",
     "metrics",
 )
-_MEASURED = ("name", "task", "data.target", "data.positive_class", "split.seed", "metrics")
+_MEASURED = ("name", "task", "data.target", "data.positive_class", "split.seed", "code", "metrics")
 
 READS = {
-    "prepare": ("name", "task", "data", "split"),
+    "prepare": ("name", "task", "code", "data", "split"),
     "train": (*_FITTED, "split.method", "autologging"),
     "trial": (*_FITTED, "split.method"),
-    "evaluate": _MEASURED,
+    "evaluate": (*_MEASURED, "plots"),
     "register": (*_MEASURED, "split.method", "gate", "promotion"),
     "rollback": ("name", "promotion.stage"),
     "score": ("name", "task", "data.drop", "drift"),
-    "monitor": (*_MEASURED, "data.target_format", "promotion", "monitor"),
+    "monitor": (*_MEASURED, "data.target_format", "data.loader", "promotion", "monitor"),
 }

@@ -1,5 +1,6 @@
 """Where a table comes from: a path, a web address, or any URI that MLflow can download."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import requests
 from mlflow.exceptions import MlflowException
 
 from common.errors import InputError
+from common.file_digests import text_sha256
 from common.secrets import holds_secret, without_credentials
 
 _OF_MLFLOW = "/mlflow-artifacts/"
@@ -91,6 +93,15 @@ def fetch_table(source: str, folder: Path) -> Path:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"table {source}: its name leads out of the folder of the download")
     return path
+
+
+def source_sha256(path: Path) -> str:
+    """Returns the digest of a table's file, or of all files of a folder that a loader reads."""
+    if not path.is_dir():
+        return text_sha256(path)
+    files = {each.relative_to(path): each for each in sorted(path.rglob("*")) if each.is_file()}
+    lines = [f"{name.as_posix()} {text_sha256(file)}" for name, file in files.items()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _download(uri: str, folder: Path) -> Path:

@@ -14,6 +14,7 @@ _FRENCH = {
     "docs/fr/README.md": "README.md",
     "docs/fr/guide_ui.md": "docs/ui_guide.md",
     "docs/fr/aide_memoire.md": "docs/cheat_sheet.md",
+    "docs/fr/code_personnel.md": "docs/own_code.md",
     "docs/fr/aide_memoire_python.md": "docs/python_cheat_sheet.md",
     "docs/fr/cours.md": "docs/course.md",
     "docs/fr/depannage.md": "docs/troubleshooting.md",

@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import InputError
 from main import main
-from steps.pipeline.order import resolve
+from steps.pipeline.request import resolve
 
 PROJECT = Path(__file__).parents[2]
 RECIPE = "recipes/wine_quality.yaml"

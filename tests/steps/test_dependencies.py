@@ -132,6 +132,37 @@ def test_an_edited_class_of_ones_own_is_a_reason(own, tmp_path, of_step):
     assert after.changes_since(before) == [f"{tmp_path / 'tolerance.py'} changed"]
 
 
+def test_own_code_is_a_reason_for_the_steps_that_name_something_of_it(tmp_path, client):
+    """And a comment in it is none."""
+    text = (PROJECT / "recipes/wine_quality.yaml").read_text()
+    metric = "metrics:\n  functions: {m: {function: mine.m, greater_is_better: true}}\n"
+    (tmp_path / "r.yaml").write_text(text.replace("metrics:\n", metric) + "\ncode: mine.py\n")
+
+    def with_code(code):
+        (tmp_path / "mine.py").write_text(code)
+        depends = StepDependencies(PROJECT, load_recipe(tmp_path / "r.yaml"))
+        return {
+            "prepare": depends.of_prepare("wines.csv", "table"),
+            "train": depends.of_train("ridge", {}, "rows"),
+            "trial": depends.of_trials(3, "rows", ["ridge"]),
+            "evaluate": depends.of_evaluate("rows", "model", None),
+            "register": depends.of_register("figures", "none", "model"),
+        }
+
+    before = with_code("import hypothesis\nm = 1\n")
+    same, changed = (
+        with_code("import hypothesis\nm = 1  # !\n"),
+        with_code("import hypothesis\nm = 2"),
+    )
+    assert all(same[step].key == before[step].key for step in before)
+    said = {step: changed[step].changes_since(before[step]) for step in before}
+    reason = ["mine.py changed"]
+    assert said == {
+        "prepare": [], "train": [], "trial": reason, "evaluate": reason, "register": reason
+    }  # fmt: skip
+    assert "hypothesis" in changed["evaluate"].environment  # what the code imports may change, too
+
+
 def test_the_order_of_columns_and_features_is_a_reason_and_that_of_other_keys_is_none():
     """A model takes its columns in the recipe's order: another one gives other digits."""
     recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)

@@ -1,0 +1,142 @@
+"""try_code: what each function and class of a recipe's own code gives for a hundred rows.
+
+    python -m steps.try_code recipes/examples/taxi_fares.yaml
+
+Makes no run and writes nothing. Ends with 1 if something is wrong.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+
+from common.errors import InputError
+from engine.failures import one_line
+from engine.processes.forkserver import PROJECT
+from modelling.judging.answers import (
+    Answers,
+    Values,
+    encode_targets,
+    find_classes,
+    read_answers,
+)
+from modelling.judging.metrics import Metric, check_gate, metrics_of
+from modelling.models.estimators import fit_pipeline
+from modelling.models.sklearn_wrapper import answer
+from modelling.models.training import fit_inputs, unfitted_pipeline
+from modelling.own_code import call, check_own_code, find_named
+from modelling.recipe import Recipe, load_recipe
+from modelling.tables.table import check_table
+from steps.runs.read_source import read_source
+from steps.runs.table_source import fetch_table
+
+_ROWS = 100
+_SHOWN = 3
+_WIDTH = 30
+
+Tries = Iterator[tuple[str, Callable[[], str]]]
+"""What is tried, and the function that does so and says what came out."""
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--data", default="auto")
+def try_code(recipe: str, data: str) -> None:
+    """Tries a recipe's own code on rows of its table, or of the one that `data` names."""
+    try:
+        settings = load_recipe(recipe, PROJECT)
+        check_own_code(settings)
+        check_gate(settings)
+        table = _read(settings, settings.data.path if data == "auto" else data)
+        # From all of it: the first ones may be of one class.
+        rows = table.iloc[np.unique(np.linspace(0, len(table) - 1, _ROWS).astype(int))]
+        told = [_tell(*each) for each in _tries(settings, table, rows.reset_index(drop=True))]
+    except InputError as error:
+        told = [_tell(Path(recipe).name, partial(str, error), is_wrong=True)]
+    if not all(told):
+        sys.exit(1)
+
+
+def _tell(what: str, tried: Callable[[], str], is_wrong: bool = False) -> bool:
+    """Says in one line what came out; returns whether it is right."""
+    try:
+        words = tried()
+    except Exception as error:
+        words, is_wrong = one_line(error), True
+    click.secho(f"{what:<{_WIDTH}} {words}", fg="red" if is_wrong else None)
+    return not is_wrong
+
+
+def _read(recipe: Recipe, source: str) -> pd.DataFrame:
+    with TemporaryDirectory(prefix="cuvee-") as folder:
+        table = read_source(PROJECT / fetch_table(source, Path(folder)), recipe)
+    names = ", ".join(map(str, table.columns))
+    _tell("data.loader" if recipe.data.loader else "data", lambda: f"{len(table):,} rows: {names}")
+    return check_table(table, recipe, source).frame
+
+
+def _tries(recipe: Recipe, table: pd.DataFrame, rows: pd.DataFrame) -> Tries:
+    for path in recipe.data.checks:
+        check = find_named(path, recipe.code)
+        yield path, partial(_checked, check, table)
+    raw = rows.drop(columns=recipe.data.target)
+    for name, path in recipe.features.functions.items():
+        yield path, partial(_feature, recipe, raw, name)
+    for name in recipe.models:
+        yield f"models.{name}", partial(_model, recipe, rows, name)
+    answered = _answer(recipe, rows, recipe.choose_model("auto")[0])
+    classes = find_classes(recipe, rows[recipe.data.target])
+    true, answers = (
+        encode_targets(rows[recipe.data.target], classes),
+        read_answers(answered, classes),
+    )
+    metrics = metrics_of(recipe)
+    for name in recipe.metrics.functions:
+        yield f"metrics.{name}", partial(_figure, metrics[name], answers, true)
+    for name, path in recipe.plots.items():
+        plot = find_named(path, recipe.code)
+        yield f"plots.{name}", partial(_drawn, plot, rows.join(answered))
+
+
+def _checked(check: Callable[..., Any], table: pd.DataFrame) -> str:
+    return str(call(check, table.copy()) or "accepts the table")
+
+
+def _figure(metric: Metric, answers: Answers, targets: Values) -> str:
+    return f"{metric(answers, targets):.6g}"
+
+
+def _drawn(plot: Callable[..., Any], rows: pd.DataFrame) -> str:
+    return str(call(plot, rows))
+
+
+def _feature(recipe: Recipe, raw: pd.DataFrame, name: str) -> str:
+    alone = {"functions": {name: recipe.features.functions[name]}, "formulas": {}}
+    features = recipe.features.model_copy(update={**alone, "quantile_scores": {}})
+    values = fit_inputs(recipe.model_copy(update={"features": features}), raw).inputs[name]
+    shown = ", ".join(f"{value:g}" for value in values.head(_SHOWN))
+    missing = f", {values.isna().sum()} missing" if values.hasnans else ""
+    return f"{shown}, … from {values.min():g} to {values.max():g}{missing}"
+
+
+def _model(recipe: Recipe, rows: pd.DataFrame, name: str) -> str:
+    shown = _answer(recipe, rows, name)["prediction"].head(_SHOWN)
+    return f"{', '.join(map(str, shown))}, … for rows that it was fitted on"
+
+
+def _answer(recipe: Recipe, rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    targets = rows[recipe.data.target]
+    fitting = fit_inputs(recipe, rows.drop(columns=recipe.data.target))
+    pipeline = unfitted_pipeline(recipe, name, {}, fitting)
+    fitted = fit_pipeline(pipeline, fitting.inputs, targets, None, recipe.split.seed)
+    return answer(fitted, fitting.inputs, {"decision": None})
+
+
+if __name__ == "__main__":
+    try_code()

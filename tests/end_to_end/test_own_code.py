@@ -1,0 +1,180 @@
+"""Recipes with own code: MLflow Recipes' two examples against plain scripts, and its changes."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.metrics import f1_score, precision_score, recall_score, root_mean_squared_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from tests.end_to_end.store import artifact
+
+PROJECT = Path(__file__).parents[2]
+EXAMPLES = PROJECT / "recipes/examples"
+NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+
+
+@pytest.fixture(scope="module")
+def fares(make_store):
+    """The taxi fares, trained, registered and with their report, where no pickle may be read."""
+    store = make_store()
+    outcome = store.main("recipe=recipes/examples/taxi_fares.yaml", **NO_PICKLE)
+    assert outcome.code == 0, outcome.terminal
+    return store, outcome
+
+
+def sides(outcome):
+    prepared = outcome.step("prepare")
+    return [pd.read_parquet(artifact(prepared, f"{side}.parquet")) for side in ("train", "test")]
+
+
+def test_taxi_fares_are_what_a_plain_script_gives(fares):
+    store, outcome = fares
+
+    def inputs(trips):
+        pickup, dropoff = trips["tpep_pickup_datetime"], trips["tpep_dropoff_datetime"]
+        return pd.DataFrame(
+            {
+                "weekday": pickup.dt.day_of_week,
+                "hour": pickup.dt.hour,
+                "distance": trips["trip_distance"],
+                "minutes": (dropoff - pickup).dt.total_seconds() / 60,
+            }
+        )
+
+    train, test = sides(outcome)
+    assert len(train) + len(test) == 9961  # of 10,000, those whose fare and distance can be
+    plain = make_pipeline(
+        make_column_transformer(
+            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["weekday", "hour"]),
+            (StandardScaler(), ["distance", "minutes"]),
+        ),
+        SGDRegressor(random_state=0),
+    ).fit(inputs(train), train["fare_amount"])
+    predicted, true = plain.predict(inputs(test)), test["fare_amount"]
+    given = store.champion("taxi_fares").predict(test)
+    # But for the last digits: the model predicts in blocks, so that a row has the same ones alone.
+    assert np.allclose(given, predicted, rtol=1e-12)
+    metrics = outcome.step("evaluate").data.metrics
+    assert metrics["rmse"] == pytest.approx(root_mean_squared_error(true, predicted), rel=1e-12)
+    weighted = np.average((predicted - true) ** 2, weights=1 / predicted)
+    assert metrics["weighted_mse"] == pytest.approx(weighted, rel=1e-12)
+    assert metrics["rmse"] < 10
+    assert outcome.aliases == {"champion": 1}
+
+
+def test_the_code_is_with_the_run_and_in_the_model_and_its_plot_in_the_report(fares):
+    _, outcome = fares
+    written = (EXAMPLES / "taxi.py").read_text()
+    assert artifact(outcome.parent, "code/taxi.py").read_text() == written
+    trained = outcome.step("train")
+    folder = outcome.client.get_logged_model(trained.outputs.model_outputs[0].model_id)
+    assert Path(folder.artifact_location, "artifacts/taxi.py").read_text() == written
+    assert "Error by hour" in artifact(outcome.parent, "report.html").read_text()
+
+
+def test_a_change_of_the_code_runs_the_steps_that_use_it(fares, make_store, tmp_path):
+    store, _ = fares
+    for name in ("taxi.py", "taxi_fares.yaml"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    code = tmp_path / "taxi.py"
+    code.write_text(code.read_text() + "\n# The same.\n")
+    outcome = store.main(f"recipe={tmp_path}/taxi_fares.yaml", "until=train")
+    assert outcome.terminal.count("reused from") == 2
+    code.write_text(code.read_text().replace("/ 60", "/ 3600"))
+    outcome = store.main(f"recipe={tmp_path}/taxi_fares.yaml", "until=train")
+    reasons = [
+        step.data.tags["pipeline.rerun_reason"] for step in map(outcome.step, ("prepare", "train"))
+    ]
+    assert reasons == ["taxi.py changed", "taxi.py changed"]
+
+
+@pytest.mark.slow
+def test_red_or_white_is_what_a_plain_script_says(make_store):
+    store = make_store()
+    outcome = store.main("recipe=recipes/examples/red_or_white.yaml", **NO_PICKLE)
+    train, test = sides(outcome)
+    assert len(train) + len(test) == 1599 + 4898
+    plain = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
+    columns = [name for name in train if name not in ("row_key", "colour")]
+    plain.fit(train[columns], train["colour"])
+    true, said = test["colour"], plain.predict(test[columns])
+    metrics = outcome.step("evaluate").data.metrics
+    for name, function in (
+        ("f1", f1_score),
+        ("precision", precision_score),
+        ("recall", recall_score),
+    ):
+        assert metrics[name] == function(true, said, pos_label="red") >= 0.6
+    assert outcome.aliases == {"champion": 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "step", "says"),
+    [
+        ("def f(table): return table['nothing']", "train", "own.py, line 1: f failed: KeyError"),
+        ("def g(table): return table['pH']", "main", "unknown name in own.py 'f'; allowed: g"),
+    ],
+)
+def test_what_is_wrong_with_own_code_is_one_line(code, step, says, make_store, tmp_path):
+    recipe = write_recipe(tmp_path, code, "features:\n", "features:\n  functions: {f: own.f}\n")
+    outcome = make_store().main(f"recipe={recipe}", "until=train")
+    if step == "train":
+        outcome.assert_refused(step, [says])
+    else:
+        assert outcome.code != 0
+        assert says in outcome.terminal
+        assert outcome.runs == []  # before any is made
+
+
+def write_recipe(folder, code, before, after):
+    """The wines' recipe with own code, and something else in it."""
+    (folder / "own.py").write_text(code)
+    text = (PROJECT / "recipes/wine_quality.yaml").read_text()
+    assert text.count(before) == 1
+    path = folder / "own.yaml"
+    path.write_text(text.replace(before, after) + "\ncode: own.py\n")
+    return path
+
+
+@pytest.mark.slow
+def test_own_code_is_swept_and_made_again_though_its_file_has_changed(make_store, tmp_path):
+    code = """
+import numpy as np
+from sklearn.linear_model import Ridge
+
+class Cautious(Ridge):
+    def __init__(self, alpha=1.0, share=0.0):
+        super().__init__(alpha=alpha)
+        self.share = share
+    def fit(self, X, y):
+        self.mean_ = float(np.mean(y))
+        return super().fit(X, y)
+    def predict(self, X):
+        return (1 - self.share) * super().predict(X) + self.share * self.mean_
+
+def worst(predictions, targets):
+    return float((predictions - targets).abs().max())
+"""
+    recipe = write_recipe(
+        tmp_path, code, "estimator: sklearn.linear_model.Ridge\n", "estimator: own.Cautious\n"
+    )
+    text = recipe.read_text()
+    assert text.count("\nmetrics:\n  primary: rmse") == 1
+    functions = "{worst: {function: own.worst, greater_is_better: false}}"
+    metrics = f"\nmetrics:\n  functions: {functions}\n  primary: worst"
+    recipe.write_text(text.replace("\nmetrics:\n  primary: rmse", metrics))
+    store = make_store()
+    swept = store.step(
+        "sweep", f"recipe={recipe}", "model=ridge", "share=0,0.5,1", "folds=3", **NO_PICKLE
+    )  # fmt: skip
+    assert swept.code == 0, swept.terminal
+    (tmp_path / "own.py").write_text(code.replace("(1 - self.share)", "self.share"))
+    again = store.step("reproduce", f"run_id={swept.of('sweep').info.run_id}")
+    assert again.code == 0, again.terminal
+    assert again.of("reproduce").data.tags["pipeline.verdict"] == "identical"

@@ -1,0 +1,357 @@
+"""A person's own code: found, checked, told what is wrong with it, and part of the model."""
+
+import json
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+
+from common.errors import InputError
+from modelling.judging.metrics import check_gate, metrics_of
+from modelling.models.estimators import build_pipeline, check_hyperparameter
+from modelling.models.features import fit_features
+from modelling.models.model_files import check_trusted, model_digest
+from modelling.models.sklearn_wrapper import answer, apply_features, load_pipeline
+from modelling.models.training import fit_inputs, unfitted_pipeline
+from modelling.own_code import check_own_code, code_digests, own_module, own_name, own_packages
+from modelling.recipe import Features, Model, Recipe, load_recipe
+
+CODE = """
+    import numpy as np
+    import pandas as pd
+    from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+
+    SEEN = []
+
+    def double(table):
+        return table["a"] * 2
+
+    def weighted(predictions, targets):
+        return float(((predictions - targets) ** 2).mean())
+
+    class Centred(TransformerMixin, BaseEstimator):
+        def __init__(self, by=1.0):
+            self.by = by
+        def fit(self, X, y=None):
+            self.means_ = np.asarray(X).mean(axis=0) * self.by
+            return self
+        def transform(self, X):
+            return np.asarray(X) - self.means_
+
+    class Mean(RegressorMixin, BaseEstimator):
+        def __init__(self, shift=0.0):
+            self.shift = shift
+        def fit(self, X, y):
+            self.mean_ = float(np.mean(y)) + self.shift
+            return self
+        def predict(self, X):
+            return np.full(len(X), self.mean_)
+"""
+ROWS = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0) ** 2})
+
+
+def write_recipe(folder, source=CODE, **parts):
+    """A recipe with own code, in a folder of its own."""
+    (folder / "own.py").write_text(dedent(source), encoding="utf-8")
+    content = {
+        "name": "own",
+        "task": "regression",
+        "code": "own.py",
+        "data": {"path": "t.csv", "target": "y", "columns": {"a": {}, "b": {}}},
+        "models": {"ridge": {"estimator": "sklearn.linear_model.Ridge"}},
+        **parts,
+    }
+    path = folder / "own.yaml"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def read(folder, source=CODE, **parts):
+    return load_recipe(write_recipe(folder, source, **parts))
+
+
+def features_of(folder, function, **more):
+    """The features that a function of own code gives for ROWS."""
+    recipe = read(folder, function, features={"functions": {"f": "own.f"}}, **more)
+    check_own_code(recipe)
+    return fit_inputs(recipe, ROWS).inputs["f"]
+
+
+def test_a_recipe_that_was_read_needs_the_file_no_more(tmp_path):
+    recipe = read(tmp_path)
+    again = Recipe.model_validate(recipe.model_dump(mode="json"))
+    (tmp_path / "own.py").unlink()
+    assert again == recipe
+    assert own_module(again.code).double(ROWS).tolist() == (ROWS["a"] * 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("gone.py", None, "code: unknown file beside the recipe 'gone.py', did you mean 'gon.py'?"),
+        ("../gon.py", None, "unknown file beside the recipe '../gon.py'"),
+        ("two words.py", "", "'two words' is no name in Python"),
+        ("steps.py", "", "steps is also the name of an installed module: rename steps.py"),
+        ("json.py", "", "json is also the name of an installed module"),
+        ("notes.txt", "", "notes.txt is neither a file *.py nor a folder with __init__.py"),
+    ],
+)
+def test_a_file_that_cannot_be_the_code_is_told(name, content, says, tmp_path, refusal):
+    path = write_recipe(tmp_path, "", code=name)
+    (tmp_path / "own.py").rename(tmp_path / "gon.py")
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    assert says in refusal(load_recipe, path)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("def f(table:\n    pass", "own.py, line 1: SyntaxError:"),
+        ("\nimport nowhere", "own.py, line 2: ModuleNotFoundError: No module named"),
+        ("x = 1\ny = x / 0", "own.py, line 2: ZeroDivisionError: division by zero"),
+        (
+            "def ff(table): 1",
+            "features.functions.f: unknown name in own.py 'f', did you mean 'ff'?",
+        ),
+        ("f = 3", "features.functions.f: own.f is no function: 3"),
+        (
+            "\ndef f(table, hour): pass",
+            "own.py, line 2: own.f(table, hour) is called with the table: missing a required "
+            "argument: 'hour'",
+        ),
+        (
+            "def f(table):\n    x = 1\n    return table['c']",
+            "own.py, line 3: f failed: KeyError: 'c'",
+        ),
+        ("def f(table): return [1.0]", "own.py, line 1: own.f gave an array of shape (1,) for 40"),
+        ("def f(table): return None", "own.f gave None for 40 rows; it gives a number a row"),
+        ("def f(table): return table['a'].head(3)", "own.f gave 3 rows of 40"),
+        ("def f(table): return table['a'].sort_values(ascending=False)", "in another order"),
+        ("def f(table): return table['a'].astype(str)", "own.f gave '0.0' of type str"),
+        ("def f(table): return table['a'] - table['a'].mean()", "for row 1 alone and -19.5 among"),
+        (
+            "import itertools\nN = itertools.count()\ndef f(table): return table['a'] + next(N)",
+            "it must look at each row by itself, and keep nothing",
+        ),
+        ("def f(table): return 1 / table['a']", "'f' = own.f has no finite value in 1 of 40"),
+        ("def f(table):\n    open('zones.csv').close()\n    return table['a']", "reads zones.csv"),
+    ],
+)
+def test_a_function_that_is_wrong_is_named_with_its_line(
+    code, says, tmp_path, monkeypatch, refusal
+):
+    monkeypatch.chdir(tmp_path)
+    Path("zones.csv").touch()
+    assert says in refusal(features_of, tmp_path, code)
+
+
+def test_a_feature_is_computed_from_columns_read_as_their_kinds(tmp_path):
+    code = "def f(table): return table['a'].gt(3) & table['b'].lt(100)"
+    assert features_of(tmp_path, code).sum() == 6
+    assert features_of(tmp_path, "def f(table): return table['a'].tolist()").tolist() == [
+        *range(40)
+    ]
+
+
+def test_what_is_dropped_only_functions_read(tmp_path):
+    recipe = read(tmp_path, features={"functions": {"f": "own.double"}, "drop": ["a", "b"]})
+    fitting = fit_inputs(recipe, ROWS)
+    pipeline = unfitted_pipeline(recipe, "ridge", {}, fitting).fit(fitting.inputs, ROWS["b"])
+    assert pipeline["estimator"].n_features_in_ == 1
+
+
+@pytest.mark.parametrize(
+    ("features", "says"),
+    [
+        ({"drop": ["c"]}, "features.drop: unknown column 'c'"),
+        ({"functions": {"a": "own.double"}}, "feature 'a' has the name of a column"),
+        (
+            {"functions": {"f": "own.double"}, "formulas": {"f": "a + b"}},
+            "'f' is both a formula and a function",
+        ),
+        ({"functions": {"f": "double"}}, "features.functions.f"),
+        (
+            {
+                "drop": ["a"],
+                "transformers": {"t": {"transformer": "own.Centred", "columns": ["a"]}},
+            },
+            "'a' stands twice",
+        ),
+    ],
+)
+def test_features_that_contradict_each_other_are_refused(features, says, tmp_path, refusal):
+    assert says in refusal(read, tmp_path, features=features)
+
+
+def test_a_transformer_and_an_estimator_travel_without_pickle(tmp_path):
+    recipe = read(
+        tmp_path,
+        features={
+            "functions": {"f": "own.double"},
+            "transformers": {
+                "centred": {
+                    "transformer": "own.Centred",
+                    "columns": ["a", "f"],
+                    "parameters": {"by": 0.5},
+                }
+            },
+        },
+        models={"mean": {"estimator": "own.Mean", "parameters": {"shift": 1}}},
+    )
+    check_own_code(recipe)
+    fitting = fit_inputs(recipe, ROWS)
+    pipeline = unfitted_pipeline(recipe, "mean", {"shift": "2"}, fitting)
+    pipeline.fit(fitting.inputs, ROWS["b"])
+    parts = dict((name, columns) for name, _, columns in pipeline["columns"].transformers)
+    assert parts == {"own centred": ["a", "f"], "numbers": ["b"]}
+    assert pipeline["columns"].transformers_[0][1].means_.tolist() == [9.75, 19.5]
+    path = tmp_path / "p.skops"
+    skops.io.dump(pipeline, path)
+    name = own_name(recipe.code)
+    with pytest.raises(InputError, match=rf"skops does not trust: {name}.Centred, {name}.Mean"):
+        check_trusted(path)
+    check_trusted(path, name)
+    loaded = load_pipeline(path, name)
+    given = answer(loaded, fitting.inputs, {"decision": None})["prediction"]
+    assert given.tolist() == [ROWS["b"].mean() + 2] * 40
+    check_hyperparameter(recipe.models["mean"], "shift", 3, "regression", recipe.code)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "task", "says"),
+    [
+        ("own.Men", "regression", "unknown name in own.py 'Men', did you mean 'Mean'?"),
+        ("own.double", "regression", "own.double is no estimator: a class that derives from"),
+        (
+            "own.Mean",
+            "classification",
+            "is for no classification: derive it from sklearn.base.Clas",
+        ),
+        ("own.Mean.fit", "regression", "own.Mean.fit is no estimator"),
+    ],
+)
+def test_what_is_no_estimator_of_own_code_is_told_so(estimator, task, says, tmp_path, refusal):
+    code = read(tmp_path).code
+    assert says in refusal(build_pipeline, Model(estimator=estimator), {}, 0, task, None, code)
+
+
+@pytest.mark.parametrize(
+    ("transformer", "says"),
+    [
+        ("own.double", "own.double is no transformer: a class with fit and transform"),
+        ("sklearn.linear_model.Ridge", "Ridge is no transformer"),
+        ("sklearn.preprocessing.Scaler", "there is no sklearn.preprocessing.Scaler in what"),
+        ("own.Centred", "unknown hyperparameter of Centred 'to'; allowed: by"),
+    ],
+)
+def test_what_is_no_transformer_is_told_so(transformer, says, tmp_path, refusal):
+    parts = {"transformer": transformer, "columns": ["a"], "parameters": {"to": 1}}
+    recipe = read(tmp_path, features={"transformers": {"t": parts}})
+    message = refusal(unfitted_pipeline, recipe, "ridge", {}, fit_inputs(recipe, ROWS))
+    assert message.startswith("features.transformers.t: ")
+    assert says in message
+
+
+def test_a_transformer_of_a_column_that_is_not_there_names_the_nearest(tmp_path, refusal):
+    parts = {"transformer": "own.Centred", "columns": ["aa"]}
+    recipe = read(tmp_path, features={"transformers": {"t": parts}})
+    message = refusal(unfitted_pipeline, recipe, "ridge", {}, fit_inputs(recipe, ROWS))
+    assert message.startswith("features: unknown column 'aa', did you mean 'a'?")
+
+
+def with_metric(folder, code, said="own.m", **metrics):
+    return read(folder, code, metrics={"functions": {"mine": said}, **metrics})
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def m(predictions, targets): return (predictions - targets).abs().max()", False),
+        (
+            "from mlflow.models import make_metric\n"
+            "def worst(predictions, targets, metrics): return (predictions - targets).abs().max()\n"
+            "m = make_metric(eval_fn=worst, greater_is_better=False)",
+            None,
+        ),
+    ],
+    ids=["a function", "of make_metric"],
+)
+def test_a_metric_of_own_code_is_one_like_others(code, said, tmp_path):
+    given = "own.m" if said is None else {"function": "own.m", "greater_is_better": said}
+    recipe = with_metric(tmp_path, code, given, primary="mine")
+    check_gate(recipe)
+    metric = metrics_of(recipe)["mine"]
+    assert not metric.greater_is_better
+    assert metric(np.array([1.0, 2.0]), np.array([1.5, 5.0])) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "says"),
+    [
+        ("def m(predictions, targets): return 1.0", {}, "say greater_is_better: true or false"),
+        ("def m(predictions): return 1.0", {}, "own.py, line 1: own.m(predictions) is called with"),
+        ("", {}, "metrics.functions.mine: unknown name in own.py 'm'"),
+        ("m = 1", {"takes_probabilities": True}, "metrics.functions.mine: own.m is no function: 1"),
+    ],
+)
+def test_a_metric_that_cannot_be_used_is_told(code, said, says, tmp_path, refusal):
+    recipe = with_metric(tmp_path, code, {"function": "own.m", **said})
+    assert says in refusal(check_gate, recipe)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("def m(predictions, targets): pass", "own.py, line 1: own.m gave nothing; a metric"),
+        (
+            "def m(predictions, targets):\n    raise KeyError('x')",
+            "own.py, line 2: m failed: KeyErr",
+        ),
+        ("def m(predictions, targets): return predictions", "gave an array of shape (2,)"),
+    ],
+)
+def test_a_metric_that_gives_no_number_is_named_with_its_line(code, says, tmp_path, refusal):
+    recipe = with_metric(tmp_path, code, {"function": "own.m", "greater_is_better": True})
+    assert says in refusal(metrics_of(recipe)["mine"], np.ones(2), np.ones(2))
+
+
+def test_the_name_of_a_metric_is_used_once(tmp_path, refusal):
+    recipe = read(tmp_path, metrics={"functions": {"rmse": "own.weighted"}})
+    assert "metrics.functions: 'rmse' is the name of another metric" in refusal(check_gate, recipe)
+
+
+def test_a_package_folder_is_code_too(tmp_path):
+    folder = tmp_path / "team"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from .times import double\n")
+    (folder / "times.py").write_text("def double(table): return table['a'] * 2\n")
+    path = write_recipe(tmp_path, "", code="team")
+    recipe = load_recipe(path)
+    assert list(recipe.code) == ["team/__init__.py", "team/times.py"]
+    for name in ("team.double", "team.times.double"):
+        fitted = fit_features(ROWS, Features(functions={"f": name}), code=recipe.code)
+        assert apply_features(ROWS, fitted)["f"].tolist() == (ROWS["a"] * 2).tolist()
+
+
+def test_two_versions_keep_their_own_code_in_one_process(tmp_path):
+    fitted = []
+    for factor in (2, 3):
+        recipe = read(tmp_path, f"def f(table): return table['a'] * {factor}")
+        fitted.append(fit_features(ROWS, Features(functions={"f": "own.f"}), code=recipe.code))
+    first, second = (apply_features(ROWS, one)["f"] for one in fitted)
+    assert (second[1:] / first[1:]).eq(1.5).all()
+    path = tmp_path / "empty.skops"
+    skops.io.dump({}, path)
+    assert model_digest(path, fitted[0]) != model_digest(path, fitted[1])
+
+
+def test_comments_are_no_change_and_imports_are_known(tmp_path):
+    code = {"own.py": "import pandas as pd\nx = 1\n"}
+    assert code_digests(code) == code_digests({"own.py": "import pandas as pd  # !\n\nx = 1\n"})
+    assert code_digests(code) != code_digests({"own.py": "import pandas as pd\nx = 2\n"})
+    imports = "import os, numpy.linalg\nfrom . import b\ndef f(): import yaml"
+    assert own_packages({"a.py": imports}) == ["numpy", "yaml"]

@@ -1,0 +1,67 @@
+"""`python -m steps.try_code RECIPE`: what own code gives, in a line each, and no run."""
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from steps.try_code import try_code
+
+CODE = """
+def load(path):
+    import pandas as pd
+    return pd.read_csv(path)
+def twice(table): return table["a"] * 2
+def off(predictions, targets): return (predictions - targets).abs().mean()
+def check(table): return "no b" if "b" not in table else None
+def plot(rows):
+    from matplotlib.figure import Figure
+    return Figure()
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe that uses each kind of own code."""
+    pd.DataFrame({"a": range(300), "y": range(300)}).to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "own.py").write_text(CODE)
+    content = {
+        "name": "own",
+        "task": "regression",
+        "code": "own.py",
+        "data": {"path": str(tmp_path / "t.csv"), "target": "y", "loader": "own.load"},
+        "features": {"functions": {"twice": "own.twice"}},
+        "models": {"ridge": {"estimator": "sklearn.linear_model.Ridge"}},
+        "metrics": {"functions": {"off": {"function": "own.off", "greater_is_better": False}}},
+        "plots": {"nothing": "own.plot"},
+    }
+    (tmp_path / "r.yaml").write_text(json.dumps(content))
+    return tmp_path / "r.yaml"
+
+
+def test_each_is_said_in_a_line(recipe):
+    said = CliRunner().invoke(try_code, [str(recipe)])
+    lines = dict(line.split(maxsplit=1) for line in said.output.splitlines())
+    assert said.exit_code == 0, said.output
+    assert list(lines) == [
+        "data.loader", "own.twice", "models.ridge", "metrics.off", "plots.nothing"
+    ]  # fmt: skip
+    assert lines["data.loader"] == "300 rows: a, y"
+    assert lines["own.twice"] == "0, 6, 12, … from 0 to 598"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('table["a"] * 2', 'table["c"]', "own.py, line 5: twice failed: KeyError: 'c'"),
+        ("def off(predictions, targets)", "def off(predictions)", "own.off(predictions) is called"),
+        ("return Figure()", "return 1 / 0", "own.py, line 10: plot failed: ZeroDivisionError"),
+    ],
+)
+def test_what_is_wrong_is_said_and_the_rest_is_tried(before, after, says, recipe):
+    (recipe.parent / "own.py").write_text(CODE.replace(before, after))
+    said = CliRunner().invoke(try_code, [str(recipe)])
+    assert said.exit_code == 1
+    assert says in said.output
+    assert "Traceback" not in said.output
