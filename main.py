@@ -46,6 +46,7 @@ from steps.pipeline.request import log_request, resolve
 from steps.pipeline.summary import print_summary
 from steps.reporting.report import StepReports
 from steps.runs.provenance_write import hide_credentials
+from steps.runs.result import write_result
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 
 _REPORTS = StepReports()
@@ -103,4 +104,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_command(main, keep_log=False, at_end=_REPORTS.finish)
+    run_command(main, write_result, keep_log=False, at_end=_REPORTS.finish)

@@ -5,13 +5,17 @@ import os
 import platform
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing import parent_process
+from pathlib import Path
 from typing import NoReturn
 
 import click
+import psutil
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
@@ -34,6 +38,29 @@ _SECONDS_TO_RECORD = 10.0
 _SECONDS_TO_REPORT = 120.0
 _SECONDS_TO_LEARN = 2.0
 _RUN_VARIABLE = "CUVEE_RUN_ID"
+_FAILED, _WRONG_USAGE, _FOUND = 1, 2, 3
+_STATUS = {0: "done", _FAILED: "failed", _WRONG_USAGE: "failed", _FOUND: "alert"}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the process of an entry point ended.
+
+    line: what is wrong, or was found; seconds: since the process began; result: the file that is to
+    be told so.
+    """
+
+    entry_point: str
+    run_id: str | None
+    exit_code: int
+    line: str | None
+    seconds: float
+    result: Path | None
+
+    @property
+    def status(self) -> str:
+        """Whether it is done, has found something (alert), has failed or was killed."""
+        return _STATUS.get(self.exit_code, "killed")
 
 
 def note_run(run_id: str) -> None:
@@ -42,15 +69,21 @@ def note_run(run_id: str) -> None:
 
 
 def run_command(
-    command: click.Command, keep_log: bool = True, at_end: Callable[[str], None] | None = None
+    command: click.Command,
+    tell: Callable[[Ending], None],
+    keep_log: bool = True,
+    at_end: Callable[[str], None] | None = None,
 ) -> None:
     """Runs an entry point's command line and ends the process: 0, or not 0 with one line.
+
+    The exit code is 1 if it failed, 2 for a wrong usage, and 3 if it found what somebody must know.
 
     An exception, SIGTERM, SIGINT or the end of its parent ends the processes below it first, then
     its run: FAILED or KILLED, with `pipeline.error` and the traceback in `logs/<step>.log`.
 
     Args:
         command: reads sys.argv; under `mlflow run` its run exists before it starts.
+        tell: called with how it ended, unless a living main sees to it, in bounded time.
         keep_log: whether all that it prints goes to that log too, as every step's does.
         at_end: called with the run's id when its end is recorded, whatever it was, unless a living
             main sees to it. It has bounded time, and what it raises changes nothing.
@@ -62,14 +95,41 @@ def run_command(
     survive_without_account()
     remove_what_mlflow_leaves()
     outlive_the_terminal()
-    process = _Process(command.name or "step", keep_log, at_end)
+    command.params.append(_RESULT)
+    process = _Process(command.name or "step", tell, keep_log, at_end)
     with Guard(process.stop):
         error = process.run(command)
         end_servers()
     if parent_process() is None:
-        _leave(0 if error is None else 1)
+        _leave(_exit_code(error))
     if error is not None:
-        sys.exit(1)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: BaseException | None) -> int:
+    if isinstance(error, FindingError):
+        return _FOUND
+    if isinstance(error, click.UsageError):
+        return _WRONG_USAGE
+    return 0 if error is None else _FAILED
+
+
+_result: list[Path] = []
+
+
+def _keep_result(_context: click.Context, _option: click.Parameter, text: str) -> None:
+    """Keeps the file to write the result to, which is named from where one stands."""
+    if text == "none":
+        return
+    path = Path(text).absolute()
+    if not path.parent.is_dir():
+        raise click.UsageError(f"result: there is no folder {path.parent}")
+    _result[:] = [path]
+
+
+_RESULT = click.Option(
+    ["--result"], default="none", expose_value=False, is_eager=True, callback=_keep_result
+)
 
 
 def _leave(exit_code: int) -> NoReturn:
@@ -83,7 +143,11 @@ def _leave(exit_code: int) -> NoReturn:
 
 class _Process:
     def __init__(
-        self, step: str, keep_log: bool, at_end: Callable[[str], None] | None = None
+        self,
+        step: str,
+        tell: Callable[[Ending], None],
+        keep_log: bool,
+        at_end: Callable[[str], None] | None = None,
     ) -> None:
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         heading = f"# {step} on {platform.node()}, {started}: {' '.join(sys.argv)}"
@@ -92,6 +156,7 @@ class _Process:
         # Read at once: main sets the variable for its steps while they run.
         self._has_main = PARENT_VARIABLE in os.environ
         self._at_end = None if self._has_main else at_end
+        self._tell = None if self._has_main else tell
         self._is_recorded = False
         self._takes_files = True
         self._ending = threading.Lock()
@@ -117,6 +182,7 @@ class _Process:
             else:
                 self._fail(error)
             self._is_recorded = True
+            self._tell_result(_exit_code(error), one_line(error) if error else None)
         self._report(_SECONDS_TO_REPORT if error is None else _SECONDS_TO_RECORD)
         return error
 
@@ -142,11 +208,11 @@ class _Process:
         """Ends everything at once; called by the guard, while the main thread may be anywhere."""
         with self._ending:
             try:
-                self._end(reason, parent_is_gone)
+                self._end(reason, exit_code, parent_is_gone)
             finally:
                 os._exit(exit_code)
 
-    def _end(self, reason: str, parent_is_gone: bool) -> None:
+    def _end(self, reason: str, exit_code: int, parent_is_gone: bool) -> None:
         if self._is_recorded:  # only its report is not done
             end_children()
             return
@@ -164,7 +230,23 @@ class _Process:
                 self._end_parent_run(reason)
 
         self._in_bounded_time(record)
+        self._tell_result(exit_code, reason)
         self._report(_SECONDS_TO_RECORD)
+
+    def _tell_result(self, exit_code: int, line: str | None) -> None:
+        tell = self._tell
+        if tell is None:
+            return
+        self._tell = None  # once, whoever comes first
+        ending = Ending(
+            entry_point=self._step,
+            run_id=os.environ.get(_RUN_VARIABLE) if self._takes_files else None,
+            exit_code=exit_code,
+            line=line,
+            seconds=time.time() - psutil.Process().create_time(),
+            result=_result[0] if _result else None,
+        )
+        self._in_bounded_time(lambda: tell(ending), "its result is not told")
 
     def _report(self, seconds: float) -> None:
         run_id, at_end = os.environ.get(_RUN_VARIABLE), self._at_end

@@ -20,6 +20,7 @@ from modelling.drafting.column_look import show
 from modelling.drafting.draft import Draft, draft_recipe, recipe_name, render_draft
 from modelling.tables.table import read_table
 from steps.runs.names import DATA_SHA256
+from steps.runs.result import write_result
 from steps.runs.step import named_run
 from steps.runs.table_source import check_path, fetch_table
 from tracking.mlflow_manager import log_artifact, log_metrics
@@ -152,4 +153,4 @@ def _questions(doubts: Sequence[str]) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, write_result)

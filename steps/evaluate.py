@@ -46,7 +46,7 @@ from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import ROW_KEY
 from steps.runs.artifacts import find_run, read_rows
-from steps.runs.names import IMPORTANCE, MODEL_DIGEST, MODEL_ID, PREPARE_RUN_ID
+from steps.runs.names import IMPORTANCE, MODEL_DIGEST, MODEL_ID, PREPARE_RUN_ID, PRIMARY_METRIC
 from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.trained_model import load_trained, predict_all
 from tracking.artifacts_logger import again_if_datasets_collide, log_predictions, make_dataset
@@ -94,6 +94,7 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
                 MODEL_ID: str(model.model_id),
                 MODEL_DIGEST: facts["model_digest"],
                 "pipeline.model": facts["model"],
+                PRIMARY_METRIC: settings.metrics.primary,
                 MLFLOW_RUN_NAME: f"evaluate {settings.name} {facts['model']}",
             }
         )

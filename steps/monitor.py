@@ -35,7 +35,15 @@ from modelling.tables.table import has_decimal_comma, read_numbers
 from steps.registry.versions import get_champion
 from steps.runs.artifacts import find_run
 from steps.runs.drift import drift_counts, in_words, log_drift
-from steps.runs.names import ALERT, DATA_SHA256, DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION
+from steps.runs.names import (
+    ALERT,
+    DATA_SHA256,
+    DRIFT,
+    MODEL_DIGEST,
+    MODEL_ID,
+    MODEL_VERSION,
+    PRIMARY_METRIC,
+)
 from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.table_source import fetch_table, source_sha256
@@ -131,6 +139,7 @@ def _load(champion: ModelVersion, recipe: Recipe) -> TrainedModel:
             MODEL_DIGEST: trained.facts["model_digest"],
             MODEL_VERSION: champion.version,
             "pipeline.model": trained.facts["model"],
+            PRIMARY_METRIC: recipe.metrics.primary,
             MLFLOW_RUN_NAME: f"monitor {recipe.name} {trained.facts['model']}",
         }
     )

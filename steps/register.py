@@ -49,6 +49,7 @@ from steps.registry.versions import (
 from steps.runs.artifacts import download, find_run, read_rows
 from steps.runs.model_digests import download_checked
 from steps.runs.names import (
+    CHAMPION_BEFORE,
     DATA_SHA256,
     ESTIMATOR,
     MODEL_DIGEST,
@@ -87,6 +88,7 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
         # Two that compare themselves with the same champion must not both take its place.
         with registry_lock(settings.name):
             finish_or_undo(settings.name)
+            before = find_champion(settings.name)
             judged = _judge(settings, candidate, champion_run_id)
             if judged.is_to_be_registered:
                 check_travels(download_checked(f"models:/{candidate.data.tags[MODEL_ID]}"))
@@ -100,7 +102,10 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
         if judged.version:
             tags[MODEL_VERSION] = judged.version
         content = json.dumps(tags, sort_keys=True).encode()
-        mlflow.set_tags({**tags, OUTPUT_DIGEST: hashlib.sha256(content).hexdigest()})
+        digest = hashlib.sha256(content).hexdigest()
+        mlflow.set_tags(
+            {**tags, CHAMPION_BEFORE: before.version if before else "none", OUTPUT_DIGEST: digest}
+        )
 
 
 @dataclass(frozen=True)

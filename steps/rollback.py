@@ -17,7 +17,8 @@ from steps.registry.journal import Move, move_champion, read_journal, registry_l
 from steps.registry.turns import wait_for_others
 from steps.registry.versions import REPLACED_VERSION, find_champion
 from steps.runs.model_digests import describe_lost_files
-from steps.runs.names import MODEL_VERSION, VERDICT
+from steps.runs.names import CHAMPION_BEFORE, MODEL_VERSION, VERDICT
+from steps.runs.result import write_result
 from steps.runs.step import load_parts, step_run
 
 _PASSED = ("promoted", "challenger")
@@ -44,6 +45,7 @@ def rollback(recipe: str, version: str, reason: str) -> None:
             {
                 MODEL_VERSION: move.after,
                 REPLACED_VERSION: move.before,
+                CHAMPION_BEFORE: move.before,
                 "mlflow.note.content": str(move),
             }
         )
@@ -102,4 +104,4 @@ def _set_stage(recipe: Recipe, target: ModelVersion) -> None:
 
 
 if __name__ == "__main__":
-    run_command(rollback)
+    run_command(rollback, write_result)

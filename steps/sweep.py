@@ -30,6 +30,7 @@ import click
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import run_command
 from modelling.search.space import PRUNERS, SAMPLERS
+from steps.runs.result import write_result
 
 
 @click.command(context_settings=TAKES_HYPERPARAMETERS)
@@ -63,4 +64,4 @@ def _finish(run_id: str) -> None:
 
 
 if __name__ == "__main__":
-    run_command(sweep, keep_log=False, at_end=_finish)
+    run_command(sweep, write_result, keep_log=False, at_end=_finish)

@@ -29,10 +29,12 @@ from steps.pipeline.dependencies import StepDependencies
 from steps.pipeline.request import Request
 from steps.registry.versions import find_champion, unfit_columns
 from steps.runs.names import (
+    CHAMPION_BEFORE,
     DATA_SHA256,
     ESTIMATOR,
     MODEL_DIGEST,
     MODEL_VERSION,
+    PRIMARY_METRIC,
     VERDICT,
     VERDICT_REASON,
 )
@@ -164,9 +166,10 @@ def _keep_table(so_far: Progress) -> None:
 
 
 def _keep_figures(so_far: Progress) -> None:
-    """Keeps the metrics of the recipe, and the baseline's."""
+    """Keeps the metrics of the recipe, and the baseline's, and which of them decides."""
     found = so_far.done["evaluate"].run.data.metrics
     names = metrics_of(so_far.recipe)
+    mlflow.set_tag(PRIMARY_METRIC, so_far.recipe.metrics.primary)
     log_metrics({prefix + name: found[prefix + name] for name in names for prefix in _SIDES})
 
 
@@ -287,10 +290,13 @@ def _run(chain: Chain, request: Request, done: Mapping[str, Step]) -> dict[str, 
 
 def _verdict(register: Step) -> dict[str, str]:
     tags = register.run.data.tags
-    verdict = {tag: tags[tag] for tag in (VERDICT, VERDICT_REASON, MODEL_VERSION) if tag in tags}
+    kept = (VERDICT, VERDICT_REASON, MODEL_VERSION, CHAMPION_BEFORE)
+    verdict = {tag: tags[tag] for tag in kept if tag in tags}
     if register.status == "reused" and tags[VERDICT] in ("promoted", "challenger"):
         verdict[VERDICT] = "unchanged"
         verdict[VERDICT_REASON] = f"nothing has changed since version {tags[MODEL_VERSION]}"
+        if tags[VERDICT] == "promoted":  # and is the champion since then, or the key were another
+            verdict[CHAMPION_BEFORE] = tags[MODEL_VERSION]
     return verdict
 
 

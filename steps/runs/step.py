@@ -19,6 +19,7 @@ from engine.provenance.project_state import machine_tags
 from modelling.recipe import Recipe, load_recipe, only_parts
 from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
+from steps.runs.result import write_result
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 from tracking.output_manager import temporary_path
 from tracking.system_logger import log_system_metrics
@@ -72,5 +73,7 @@ def run_step(command: click.Command) -> None:
     """Runs a step's command line as `run_command` does; one that no main runs reports on itself."""
     # By its name: a report that changes is no reason to run a step again.
     run_command(
-        command, at_end=lambda run_id: import_module("steps.reporting.report").report_step(run_id)
+        command,
+        write_result,
+        at_end=lambda run_id: import_module("steps.reporting.report").report_step(run_id),
     )

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.end_to_end.store import artifact
+
 PROJECT = Path(__file__).parents[2]
 CHURN = "recipes/customer_churn.yaml"
 
@@ -73,6 +75,10 @@ def test_an_alert_fails_the_run_in_one_line(broken):
     assert broken.code != 0
     run = broken.of("monitor")
     assert run.info.status == "FAILED"
+    result = json.loads(artifact(run, "result.json").read_text())
+    assert (result["status"], result["exit_code"], result["error"]) == ("alert", 3, None)
+    assert result["alert"] == run.data.tags["pipeline.alert"]
+    assert result["metric"]["low"] < result["metric"]["value"] < result["metric"]["high"]
     alert = run.data.tags["pipeline.alert"]
     assert "is worse than the limit" in alert
     assert "; drift above 0.25: alcohol " in alert

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from steps.scoring.whole_file import whole_file
+from steps.runs.whole_file import whole_file
 
 
 def _unfinished(path, number):
