@@ -191,6 +191,7 @@ def test_parent_logs_the_declared_parameters(first):
         "until": "register",
         "backend": "warm",
         "verbose": "false",
+        "result": "none",
     }
 
 
