@@ -19,6 +19,7 @@ import psutil
 from mlflow import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from common.errors import InputError
 from common.secrets import hide_secrets
 from engine.failures import (
     FindingError,
@@ -76,7 +77,8 @@ def run_command(
 ) -> None:
     """Runs an entry point's command line and ends the process: 0, or not 0 with one line.
 
-    The exit code is 1 if it failed, 2 for a wrong usage, and 3 if it found what somebody must know.
+    The exit code is 1 if it failed, 2 if it was refused before it had a run, and 3 if it found what
+    somebody must know.
 
     An exception, SIGTERM, SIGINT or the end of its parent ends the processes below it first, then
     its run: FAILED or KILLED, with `pipeline.error` and the traceback in `logs/<step>.log`.
@@ -109,7 +111,8 @@ def run_command(
 def _exit_code(error: BaseException | None) -> int:
     if isinstance(error, FindingError):
         return _FOUND
-    if isinstance(error, click.UsageError):
+    is_refused = isinstance(error, InputError) and _RUN_VARIABLE not in os.environ
+    if isinstance(error, click.UsageError) or is_refused:
         return _WRONG_USAGE
     return 0 if error is None else _FAILED
 

@@ -46,7 +46,7 @@ def test_unknown_name_under_mlflow_run(store):
 @pytest.mark.parametrize("parameter", ["alpa=0.5", "cache=reuse"])
 def test_unknown_name_is_refused_before_any_run_is_made(make_store, parameter):
     outcome = make_store(is_empty=True).main(parameter)
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert outcome.terminal.startswith("main: ")
     assert outcome.terminal.count("\n") == 1
     assert not outcome.runs

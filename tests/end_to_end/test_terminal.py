@@ -87,7 +87,7 @@ def test_the_verdict_has_a_colour_unless_there_shall_be_none(first, weaker):
 
 def test_an_error_is_one_line_and_red(run, first):
     code, written = run("--model", "elastic_nett")
-    assert code == 1
+    assert code == 2
     (line,) = written.splitlines()
     assert line.startswith("\x1b[31mmain: ")
     assert "elastic_net" in COLOUR.sub("", line).partition("elastic_nett")[2]
