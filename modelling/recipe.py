@@ -29,8 +29,8 @@ from pydantic import (
 
 from common.errors import InputError, unknown_name
 from common.secrets import holds_secret
+from modelling.formulas import columns_of, parse_condition
 from modelling.kinds import KINDS, ColumnType, check_number_format
-from modelling.models.formulas import columns_of, parse_condition
 from modelling.own_code import read_files
 
 

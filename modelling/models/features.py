@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError, unknown_name
+from modelling.formulas import check_kinds, parse_formula
 from modelling.kinds import KINDS, kind_of_values
-from modelling.models.formulas import check_kinds, parse_formula
 from modelling.models.sklearn_wrapper import OwnCodeError, apply_features
 from modelling.own_code import Files, files_read, is_own, own_name
 from modelling.recipe import ColumnCheck, Features, QuantileScore

@@ -20,9 +20,9 @@ import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
 from common.errors import InputError, unknown_name
+from modelling.formulas import check_kinds, columns_in, parse_condition
 from modelling.judging.answers import find_class
 from modelling.kinds import KINDS, ColumnType
-from modelling.models.formulas import check_kinds, columns_in, parse_condition
 from modelling.models.sklearn_wrapper import LARGEST_EXACT, evaluate, is_missing, read_column
 from modelling.recipe import ColumnCheck, Recipe, limit_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers

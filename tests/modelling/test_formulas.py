@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from modelling.models.formulas import check_kinds, columns_of, parse_condition, parse_formula
+from modelling.formulas import check_kinds, columns_of, parse_condition, parse_formula
 from modelling.models.sklearn_wrapper import apply_features, read_column
 from modelling.models.sklearn_wrapper import evaluate as evaluate_tree
 
