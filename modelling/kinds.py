@@ -17,6 +17,10 @@ import pandas as pd
 
 ColumnType = Literal["number", "integer", "boolean", "category", "ordinal", "text", "date"]
 
+ROW_KEY = "row_key"
+"""The column that the split adds: it names a row by its content."""
+
+_SPELLED_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _A_DAY = datetime(2026, 11, 21)
 _A_NUMBER = re.compile(r"\D*?1([.,' ]?)234([.,])56\D*")
 
@@ -125,3 +129,14 @@ def kind_of_values(dtype: Any) -> ColumnType:
         return "boolean"
     is_number = isinstance(dtype, np.dtype) and pd.api.types.is_numeric_dtype(dtype)
     return "number" if is_number else "category"
+
+
+def number_as_text(text: str) -> str | None:
+    """Returns the number or boolean that a text spells as pandas would write it, 7 for 007."""
+    if text.lower() in ("true", "false"):
+        return text.capitalize()
+    if not _SPELLED_NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    exact = int(text) if text.lstrip("+-").isdigit() else number
+    return str(int(exact)) if float(number).is_integer() else str(number)

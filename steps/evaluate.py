@@ -40,11 +40,11 @@ from modelling.judging.answers import (
 )
 from modelling.judging.importance import compute_importance
 from modelling.judging.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
+from modelling.kinds import ROW_KEY
 from modelling.models.sklearn_wrapper import answer
 from modelling.own_code import call, find_named
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
-from modelling.tables.split import ROW_KEY
 from steps.runs.artifacts import find_run, read_rows
 from steps.runs.names import IMPORTANCE, MODEL_DIGEST, MODEL_ID, PREPARE_RUN_ID, PRIMARY_METRIC
 from steps.runs.step import load_parts, run_step, step_run

@@ -21,17 +21,12 @@ from engine.failures import FindingError
 from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.judging.drift import profiled_answers
 from modelling.judging.metrics import Metric, compute_metrics, metrics_of
-from modelling.judging.monitoring import (
-    KeptPromise,
-    check_classes,
-    hold_against,
-    promise_for,
-    read_targets,
-)
+from modelling.judging.monitoring import KeptPromise, check_classes, hold_against, promise_for
 from modelling.judging.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
 from modelling.tables.table import has_decimal_comma, read_numbers
+from modelling.tables.targets import read_targets
 from steps.registry.versions import get_champion
 from steps.runs.artifacts import find_run
 from steps.runs.drift import drift_counts, in_words, log_drift

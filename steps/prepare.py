@@ -15,12 +15,12 @@ import pandas as pd
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from common.words import counted
-from modelling.kinds import KINDS
+from modelling.kinds import KINDS, ROW_KEY
 from modelling.models.sklearn_wrapper import read_column
 from modelling.own_code import call, find_named, where
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
-from modelling.tables.split import ROW_KEY, split_table
+from modelling.tables.split import split_table
 from modelling.tables.table import (
     CheckedTable,
     check_table,

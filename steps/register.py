@@ -29,9 +29,9 @@ from engine.cache.key import in_words
 from modelling.judging.answers import encode_targets, find_classes, read_answers
 from modelling.judging.gate import Comparison, check_finite, check_thresholds, compare_with_champion
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
+from modelling.kinds import ROW_KEY
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
-from modelling.tables.split import ROW_KEY
 from steps.registry.journal import move_champion, read_journal, registry_lock
 from steps.registry.portability import check_travels
 from steps.registry.seen_rows import describe_seen_rows

@@ -55,7 +55,7 @@ from modelling.judging.comparison import (
     compare_texts,
     judge,
 )
-from modelling.tables.split import ROW_KEY
+from modelling.kinds import ROW_KEY
 from steps.pipeline.order import UNTIL
 from steps.runs.artifacts import download
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON

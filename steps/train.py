@@ -31,7 +31,7 @@ from modelling.judging.drift import (
     sample_rows,
 )
 from modelling.judging.metrics import threshold_metric
-from modelling.kinds import KINDS
+from modelling.kinds import KINDS, ROW_KEY
 from modelling.models import sklearn_wrapper
 from modelling.models.decision import FOLDS, fit_with_threshold
 from modelling.models.environment import model_environment
@@ -42,7 +42,6 @@ from modelling.models.training import fit_inputs, predictable_inputs, unfitted_p
 from modelling.own_code import own_file, own_name, own_packages
 from modelling.recipe import Model, Recipe
 from modelling.tables.folds import split_folds
-from modelling.tables.split import ROW_KEY
 from steps.runs.artifacts import find_run, read_rows, read_split
 from steps.runs.model_digests import record_digests
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID

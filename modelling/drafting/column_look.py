@@ -19,10 +19,9 @@ from modelling.drafting.written import (
     decimal_mark,
     find_written,
 )
-from modelling.kinds import ColumnType
+from modelling.kinds import ROW_KEY, ColumnType
 from modelling.models.sklearn_wrapper import is_missing, read_column
 from modelling.recipe import ColumnCheck
-from modelling.tables.split import ROW_KEY
 
 _LONGEST_NAME = 1000  # YAML takes no longer key
 _FEWEST_IN_ORDER = 20  # fewer numbers may be in order by chance

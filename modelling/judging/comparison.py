@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from modelling.tables.split import ROW_KEY
+from modelling.kinds import ROW_KEY
 
 TOLERANCE = 1e-6
 """The largest difference of two numbers that counts as equal, relative to the largest of them."""

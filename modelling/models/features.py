@@ -1,6 +1,5 @@
 """The features that a recipe declares, fitted on the training rows."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -10,13 +9,12 @@ import pandas as pd
 
 from common.errors import InputError, unknown_name
 from modelling.formulas import check_kinds, parse_formula
-from modelling.kinds import KINDS, kind_of_values
+from modelling.kinds import KINDS, kind_of_values, number_as_text
 from modelling.models.sklearn_wrapper import OwnCodeError, apply_features
 from modelling.own_code import Files, files_read, is_own, own_name
 from modelling.recipe import ColumnCheck, Features, QuantileScore
 
 _ROWS_ALONE = 5
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def fit_features(
@@ -102,17 +100,6 @@ def _spellings(frame: pd.DataFrame, kinds: Mapping[str, str]) -> dict[str, dict[
                 if often[text] == 1 and text != value
             }
     return {name: others for name, others in found.items() if others}
-
-
-def number_as_text(text: str) -> str | None:
-    """Returns the number or boolean that a text spells as pandas would write it, 7 for 007."""
-    if text.lower() in ("true", "false"):
-        return text.capitalize()
-    if not _NUMBER.fullmatch(text):
-        return None
-    number = float(text)
-    exact = int(text) if text.lstrip("+-").isdigit() else number
-    return str(int(exact)) if float(number).is_integer() else str(number)
 
 
 def column_kinds(frame: pd.DataFrame, declared: Mapping[str, ColumnCheck]) -> dict[str, str]:

@@ -13,8 +13,7 @@ import pyarrow.parquet as parquet
 
 from common.words import counted
 from modelling.judging.drift import DriftCounts, profile_rows
-from modelling.kinds import KINDS, kind_of_values
-from modelling.tables.split import ROW_KEY
+from modelling.kinds import KINDS, ROW_KEY, kind_of_values
 
 Rows = Mapping[str, pd.DataFrame]
 """The same columns of both sides, `train` and `test`."""

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError
+from modelling.kinds import ROW_KEY
 from modelling.recipe import Split
 
-ROW_KEY = "row_key"
 _FEWEST_ROWS = 2
 _HASHED_AT_ONCE = 500_000
 

@@ -19,8 +19,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
-from modelling.kinds import KINDS
-from modelling.models.features import number_as_text
+from modelling.kinds import KINDS, number_as_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv
 from modelling.tables.table import check_names, first_line, not_there, read_numbers
 

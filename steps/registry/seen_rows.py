@@ -8,8 +8,8 @@ from pyarrow import ArrowException
 
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
+from modelling.kinds import ROW_KEY
 from modelling.recipe import Recipe
-from modelling.tables.split import ROW_KEY
 from steps.runs.artifacts import download, find_run
 from steps.runs.names import PREPARE_RUN_ID
 

@@ -10,11 +10,11 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
+from modelling.kinds import ROW_KEY
 from modelling.models.sklearn_wrapper import load_pipeline
 from modelling.own_code import own_name
 from modelling.reporting.model_card import describe_pipeline
 from modelling.tables.profile import compare_sides, read_sample, table_report
-from modelling.tables.split import ROW_KEY
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS
 from steps.runs.artifacts import download

@@ -17,7 +17,7 @@ from common.tags import PLATFORM, PYTHON
 from common.words import counted
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.metrics import BASELINE_PREFIX, OUTCOMES
-from modelling.kinds import KINDS
+from modelling.kinds import KINDS, ROW_KEY
 from modelling.reporting.report import (
     Bar,
     Bars,
@@ -30,7 +30,6 @@ from modelling.reporting.report import (
     Section,
     Table,
 )
-from modelling.tables.split import ROW_KEY
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
 from steps.runs.names import DATA_SHA256, IMPORTANCE, TEST_ROW_NUMBERS

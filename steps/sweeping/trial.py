@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits
 from common.errors import InputError
 from common.words import show_figure
 from engine.trials.trial import Figures, Work
+from modelling.kinds import ROW_KEY
 from modelling.recipe import Recipe, only_parts
 from modelling.search.cross_validation import CrossValidation
-from modelling.tables.split import ROW_KEY
 from steps.runs.artifacts import find_run, read_rows, read_split
 from steps.runs.recipe_parts import READS
 from steps.runs.step import load_parts, step_run

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from modelling.judging.plots import plot_predictions, worst_predictions
+from modelling.kinds import ROW_KEY
 from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
 from modelling.recipe import Model
 from modelling.reporting.graph import StepState
@@ -29,7 +30,6 @@ from modelling.reporting.report import (
     Table,
 )
 from modelling.tables.profile import compare_sides, table_report
-from modelling.tables.split import ROW_KEY
 from steps.pipeline.order import BY_NAME
 
 _STEPS = ("prepare", "train", "evaluate", "evaluate_champion", "register")

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from modelling.tables.split import ROW_KEY
+from modelling.kinds import ROW_KEY
 from tests.end_to_end.store import PROJECT, RECIPE
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,9 @@ import pytest
 
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
-from modelling.judging.monitoring import check_classes, hold_against, promise_for, read_targets
+from modelling.judging.monitoring import check_classes, hold_against, promise_for
 from modelling.recipe import Promotion
+from modelling.tables.targets import read_targets
 
 PROMOTION = Promotion(resamples=400)
 

@@ -9,8 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
+from modelling.kinds import ROW_KEY
 from modelling.recipe import Split
-from modelling.tables.split import ROW_KEY, split_table
+from modelling.tables.split import split_table
 
 METHODS = ["hash", "random", "stratified"]
 

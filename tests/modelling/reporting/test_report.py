@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modelling.kinds import ROW_KEY
 from modelling.reporting import poster
 from modelling.reporting.graph import StepState, lay_out_graph
 from modelling.reporting.markdown import escape
@@ -36,7 +37,6 @@ from modelling.reporting.report import (
     show_seconds,
 )
 from modelling.tables.profile import compare_sides
-from modelling.tables.split import ROW_KEY
 from steps.pipeline.order import ORDER
 
 EVIL = '<img src=x onerror="alert(1)"> & <script>alert(2)</script>'
