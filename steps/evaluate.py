@@ -45,6 +45,7 @@ from modelling.models.sklearn_wrapper import answer
 from modelling.own_code import call, find_named
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
+from steps.reporting.report import report_step
 from steps.runs.artifacts import find_run, read_rows
 from steps.runs.names import IMPORTANCE, MODEL_DIGEST, MODEL_ID, PREPARE_RUN_ID, PRIMARY_METRIC
 from steps.runs.step import load_parts, run_step, step_run
@@ -298,4 +299,4 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
 
 
 if __name__ == "__main__":
-    run_step(evaluate)
+    run_step(evaluate, report_step)

@@ -28,6 +28,7 @@ from modelling.reporting.markdown import escape, paragraphs
 from modelling.tables.table import has_decimal_comma, read_numbers
 from modelling.tables.targets import read_targets
 from steps.registry.versions import get_champion
+from steps.reporting.report import report_step
 from steps.runs.artifacts import find_run
 from steps.runs.drift import drift_counts, in_words, log_drift
 from steps.runs.names import (
@@ -293,4 +294,4 @@ def _plain(figure: float) -> float | None:
 
 
 if __name__ == "__main__":
-    run_step(monitor)
+    run_step(monitor, report_step)

@@ -28,6 +28,7 @@ from modelling.tables.table import (
     profile_table,
     read_time,
 )
+from steps.reporting.report import report_step
 from steps.runs.names import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_GROUPS, TRAIN_TIMES
 from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, run_step, step_run
@@ -164,4 +165,4 @@ def _write_side(side: pd.DataFrame, name: str, source: str, target: str) -> str:
 
 
 if __name__ == "__main__":
-    run_step(prepare)
+    run_step(prepare, report_step)

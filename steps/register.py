@@ -46,6 +46,7 @@ from steps.registry.versions import (
     find_equal_version,
     unfit_columns,
 )
+from steps.reporting.report import report_step
 from steps.runs.artifacts import download, find_run, read_rows
 from steps.runs.model_digests import download_checked
 from steps.runs.names import (
@@ -406,4 +407,4 @@ def _description(
 
 
 if __name__ == "__main__":
-    run_step(register)
+    run_step(register, report_step)

@@ -35,6 +35,7 @@ from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs
 from modelling.tables.stream import Batch, TableStream, as_frame, is_numeric_category, open_stream
 from steps.registry.versions import get_champion
+from steps.reporting.report import report_step
 from steps.runs.drift import drift_counts, in_words, log_drift
 from steps.runs.names import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION
 from steps.runs.step import load_parts, run_step, step_run
@@ -471,4 +472,4 @@ def _summary(
 
 
 if __name__ == "__main__":
-    run_step(score)
+    run_step(score, report_step)

@@ -42,6 +42,7 @@ from modelling.models.training import fit_inputs, predictable_inputs, unfitted_p
 from modelling.own_code import own_file, own_name, own_packages
 from modelling.recipe import Model, Recipe
 from modelling.tables.folds import split_folds
+from steps.reporting.report import report_step
 from steps.runs.artifacts import find_run, read_rows, read_split
 from steps.runs.model_digests import record_digests
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID
@@ -243,4 +244,4 @@ def _taken_columns(inputs: pd.DataFrame, features: dict[str, Any]) -> Schema:
 
 
 if __name__ == "__main__":
-    run_step(train)
+    run_step(train, report_step)

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from multiprocessing.process import BaseProcess
 
 import click
@@ -135,10 +134,11 @@ def _write_poster(runs: PipelineRuns, report: Report) -> None:
 
 def report_step(run_id: str) -> None:
     """Writes the report of a run, with what is computed for it only."""
-    # By its name, since it imports what main must not wait for.
-    details = import_module("steps.reporting.details")
+    # Here, since it imports what main must not wait for.
+    from steps.reporting.details import write_details
+
     with _told_on(run_id):
-        details.write_details(MlflowClient().get_run(run_id))
+        write_details(MlflowClient().get_run(run_id))
     write_report(run_id)
 
 

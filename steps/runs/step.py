@@ -2,9 +2,8 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import cast
 
 import click
@@ -69,11 +68,6 @@ def named_run(step: str, name: str, model_name: str | None = None) -> Iterator[A
         log_system_metrics()
 
 
-def run_step(command: click.Command) -> None:
+def run_step(command: click.Command, report: Callable[[str], None]) -> None:
     """Runs a step's command line as `run_command` does; one that no main runs reports on itself."""
-    # By its name: a report that changes is no reason to run a step again.
-    run_command(
-        command,
-        write_result,
-        at_end=lambda run_id: import_module("steps.reporting.report").report_step(run_id),
-    )
+    run_command(command, write_result, at_end=report)
