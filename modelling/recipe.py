@@ -364,13 +364,23 @@ class Decision(Section):
         return self
 
 
+class Target(Section):
+    """As what the estimator of a regression sees the target; predictions are in its own units."""
+
+    transform: Literal["none", "log1p", "sqrt"] = "none"
+    """For a target whose largest values are far above the others: log1p of values above -1, sqrt of
+    such as are not negative."""
+
+
 class Model(Section):
     """An estimator of scikit-learn, another installed package or one's own, and its parameters."""
 
     estimator: str
     """Such as sklearn.linear_model.Ridge or lightgbm.LGBMRegressor; or a class of `code`."""
     parameters: dict[str, Any] = Field(default_factory=dict)
-    """Of the estimator; `-P name=value` sets one for a run."""
+    """Of the estimator; `-P name=value` sets one for a run. An estimator that holds others has
+    them there as `{estimator: …, parameters: …}`, or several by name; `-P name__alpha=value` sets
+    a parameter of one."""
     scale: bool = False
     """Whether its inputs are brought to mean 0 and variance 1."""
     serialization: Literal["skops", "cloudpickle"] = "skops"
@@ -530,6 +540,8 @@ class Recipe(Section):
     """Which rows are for training, which for the test."""
     features: Features = Features()
     """Columns that the model computes from others."""
+    target: Target = Target()
+    """As what a regression is fitted."""
     sampling: Sampling = Sampling()
     """What is done about rare classes."""
     decision: Decision = Decision()
@@ -590,6 +602,8 @@ class Recipe(Section):
             ):
                 if used:
                     raise ValueError(f"{part} is for task: classification only")
+        elif self.target != Target():
+            raise ValueError("target is for task: regression only")
         elif not self.is_binary:
             for part, used in (
                 ("decision", self.decision != Decision()),

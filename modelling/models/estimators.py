@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
@@ -20,15 +21,19 @@ from common.values import as_value
 from modelling.kinds import KINDS
 from modelling.models.find_estimator import (
     check_parameter,
+    check_task,
     find_estimator,
     find_transformer,
     package_of,
 )
+from modelling.models.nested import make_estimator, owner_of, plain_parameters
 from modelling.models.threads import threads_for
 from modelling.own_code import Files
 from modelling.recipe import Features, Model, Sampling, Transformer
 
 TEXT = "text "  # before the name of a text, the name of its part of the ColumnTransformer
+TARGET_TRANSFORMS = {"log1p": (np.log1p, np.expm1), "sqrt": (np.sqrt, np.square)}
+"""By the recipe's word, what is done with a target, and what undoes it."""
 _MOST_ONE_HOT = 20
 _FEWEST_WORDS = 4
 _MOST_WORDS = 5000
@@ -126,6 +131,7 @@ def build_pipeline(
     task: str = "regression",
     inputs: Inputs | None = None,
     code: Files | None = None,
+    target_transform: str = "none",
 ) -> Pipeline:
     """Builds an unfitted Pipeline: impute, scale, encode (each if need be), then the estimator.
 
@@ -136,23 +142,18 @@ def build_pipeline(
         task: the recipe's.
         inputs: the columns; without them, the Pipeline is good for finding mistakes only.
         code: the recipe's own, which the estimator may be of.
+        target_transform: of a regression, as which the estimator sees the target.
 
     Raises:
         InputError: the estimator or a hyperparameter does not exist.
     """
     code = code or {}
-    estimator = find_estimator(model.estimator, task, code)()
-    known = estimator.get_params(deep=False)
-    values = {
-        name: as_value(value) for name, value in {**model.parameters, **hyperparameters}.items()
-    }
-    for name in values:
-        check_parameter(estimator, name, known)
-    values |= package_of(estimator).settings_beside(values)
-    if "random_state" in known:
-        values.setdefault("random_state", seed)
-    estimator.set_params(**values)
-    if task == "classification" and not hasattr(estimator, "predict_proba"):
+    kind = find_estimator(model.estimator, task, code)
+    estimator = make_estimator(kind, {**model.parameters, **hyperparameters}, seed, code)
+    check_task(estimator, task)
+    if target_transform != "none":
+        estimator = _of_transformed_target(estimator, target_transform)
+    if task == "classification" and not _gives_probabilities(estimator):
         raise InputError(
             f"{type(estimator).__name__} gives no probabilities with these parameters; choose "
             "another estimator of a classification"
@@ -161,6 +162,20 @@ def build_pipeline(
     if not (steps or package_of(estimator).takes_names):
         steps = [("values", StandardScaler(with_mean=False, with_std=False))]
     return Pipeline([*steps, ("estimator", estimator)])
+
+
+def _gives_probabilities(estimator: BaseEstimator) -> bool:
+    # Of a stacking, the one that is meant by None does, and is not there before the fit.
+    is_stacking = estimator.get_params(deep=False).get("final_estimator", False) is None
+    return is_stacking or hasattr(estimator, "predict_proba")
+
+
+def _of_transformed_target(estimator: BaseEstimator, transform: str) -> BaseEstimator:
+    # Imported here, since most recipes need none.
+    from sklearn.compose import TransformedTargetRegressor
+
+    function, inverse = TARGET_TRANSFORMS[transform]
+    return TransformedTargetRegressor(estimator, func=function, inverse_func=inverse)
 
 
 def check_hyperparameter(
@@ -172,6 +187,7 @@ def check_hyperparameter(
         InputError: the estimator does not know the hyperparameter, or does not take the value.
     """
     estimator = build_pipeline(model, {name: value}, 0, task, None, code)["estimator"]
+    estimator = owner_of(estimator, name)
     if not hasattr(estimator, "_parameter_constraints"):
         return  # of another package
     try:
@@ -379,5 +395,9 @@ def known_categories(pipeline: Pipeline) -> dict[str, list[str]]:
 
 
 def estimator_parameters(pipeline: Pipeline) -> dict[str, Any]:
-    """Returns all parameters of the Pipeline's estimator, under their own names."""
-    return dict(pipeline["estimator"].get_params(deep=False))
+    """Returns all parameters of the Pipeline's estimator and of those in it, by their names."""
+    estimator = pipeline["estimator"]
+    # With a function it is the recipe's `target.transform`, around the estimator that is named.
+    if getattr(estimator, "func", None) is not None and hasattr(estimator, "regressor"):
+        estimator = estimator.regressor
+    return plain_parameters(estimator)

@@ -89,9 +89,41 @@ def find_estimator(path: str, task: str, code: Files | None = None) -> type[Base
         nearest = get_close_matches(path, _known(task, module), n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise InputError(f"{path} is for a {other}, and the task is {task}{hint}")
-    if not _is_for(found, task):
+    if not (_is_for(found, task) or required_parameters(found)):
         raise InputError(_unknown(path, task))
     return found
+
+
+def find_inner(path: str, code: Files) -> type[BaseEstimator]:
+    """Returns the class of an estimator or transformer that stands inside another estimator.
+
+    Raises:
+        InputError: it does not exist, or is neither.
+    """
+    kind = find_named(path, code)
+    if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
+        raise InputError(f"{path} is no estimator: it does not derive from sklearn's BaseEstimator")
+    return kind
+
+
+def required_parameters(kind: type) -> list[str]:
+    """Returns the parameters that an estimator cannot be made without: the ones that it holds."""
+    plain = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    return [
+        each.name
+        for each in _parameters(kind)
+        if each.default is Parameter.empty and each.kind in plain
+    ]
+
+
+def check_task(estimator: BaseEstimator, task: str) -> None:
+    """Checks that an estimator that holds others is of the recipe's task.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not _IS_FOR[task](estimator):
+        raise InputError(f"{type(estimator).__name__} is not for a {task} with what it holds")
 
 
 def _own_estimator(path: str, task: str, code: Files) -> type[BaseEstimator]:

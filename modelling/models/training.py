@@ -77,4 +77,5 @@ def unfitted_pipeline(
         recipe.task,
         describe_inputs(fitting.inputs, fitting.features, recipe.features),
         recipe.code,
+        recipe.target.transform,
     )

@@ -102,7 +102,10 @@ def _names(pipeline: Pipeline) -> list[str]:
     if len(before):
         for encoder in _encoders(pipeline):
             encoder.feature_name_combiner = _category
-        names = before.get_feature_names_out()
+        try:
+            names = before.get_feature_names_out()
+        except AttributeError:  # a transformer of one's own need not have names
+            return []
         if "columns" in pipeline.named_steps:  # which puts the name of the part in front
             names = [_without_part(name) for name in names]
         return [_readable(name) for name in names]

@@ -13,6 +13,7 @@ _FITTED = (
     "split.seed",
     "code",
     "features",
+    "target",
     "sampling",
     "decision",
     "default_model",

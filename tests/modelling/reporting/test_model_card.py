@@ -3,6 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
 
 from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
 from modelling.recipe import Model
@@ -97,3 +101,20 @@ def test_columns_keep_the_underscores_of_their_names(flags):
     pipeline = build_pipeline(model, {}, 0, "regression", inputs)
     card = describe_pipeline(fit_pipeline(pipeline, table, table["x__a"]))
     assert [name for name, _ in card["weights"]["values"]] == names
+
+
+class Nameless(TransformerMixin, BaseEstimator):
+    """As a transformer of one's own may be."""
+
+    def fit(self, X, y=None):  # noqa: N803 - scikit-learn's name
+        return self
+
+    def transform(self, X):  # noqa: N803
+        return np.asarray(X)
+
+
+def test_what_gives_no_names_has_no_weights_shown():
+    columns = ColumnTransformer([("own nameless", Nameless(), list(NUMBERS))])
+    pipeline = Pipeline([("columns", columns), ("estimator", Ridge())])
+    card = describe_pipeline(pipeline.fit(NUMBERS, NUMBERS.iloc[:, 0]))
+    assert card["weights"] is None

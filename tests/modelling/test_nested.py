@@ -1,0 +1,140 @@
+"""Estimators that hold others: said in a recipe, set and swept by scikit-learn's names, saved."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+
+from modelling.models.estimators import (
+    Inputs,
+    build_pipeline,
+    check_hyperparameter,
+    estimator_parameters,
+    fit_pipeline,
+)
+from modelling.models.model_files import check_trusted
+from modelling.models.sklearn_wrapper import answer, load_pipeline
+from modelling.recipe import Model, Recipe
+
+ROWS = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=list("abc"))
+NUMBERS = np.exp(ROWS["a"])
+LABELS = (ROWS["a"] > 0).map({True: "yes", False: "no"})
+
+RIDGE = {"estimator": "sklearn.linear_model.Ridge"}
+TREE = {"estimator": "sklearn.tree.DecisionTreeRegressor", "parameters": {"max_depth": "2"}}
+LOGISTIC = {"estimator": "sklearn.linear_model.LogisticRegression"}
+BOOSTING = {"estimator": "lightgbm.LGBMClassifier", "parameters": {"n_estimators": 3}}
+BOTH = {"estimators": {"one": RIDGE, "two": TREE}}
+CLASSES = {"estimators": {"one": LOGISTIC, "two": BOOSTING}}
+
+CASES = [
+    ("ensemble.VotingRegressor", BOTH, {"one__alpha": "3"}),
+    ("ensemble.StackingRegressor", {**BOTH, "final_estimator": RIDGE}, {"two__max_depth": 3}),
+    ("ensemble.VotingClassifier", {**CLASSES, "voting": "soft"}, {"one__C": 2}),
+    ("ensemble.StackingClassifier", CLASSES, {"two__num_leaves": 5}),
+    (
+        "calibration.CalibratedClassifierCV",
+        {"estimator": {"estimator": "sklearn.svm.LinearSVC"}},
+        {"estimator__C": 2},
+    ),
+    ("multiclass.OneVsRestClassifier", {"estimator": LOGISTIC}, {"estimator__C": 2}),
+    (
+        "compose.TransformedTargetRegressor",
+        {
+            "regressor": RIDGE,
+            "transformer": {"estimator": "sklearn.preprocessing.StandardScaler"},
+        },
+        {"regressor__alpha": 2},
+    ),
+    (
+        "pipeline.Pipeline",
+        {"steps": {"pca": {"estimator": "sklearn.decomposition.PCA"}, "ridge": RIDGE}},
+        {"pca__n_components": 2},
+    ),
+]
+
+
+def build(estimator, parameters, hyperparameters=None, task="regression", transform="none"):
+    model = Model(estimator=f"sklearn.{estimator}", parameters=parameters)
+    inputs = Inputs(numbers=list(ROWS))
+    return build_pipeline(model, hyperparameters or {}, 7, task, inputs, None, transform)
+
+
+@pytest.mark.parametrize(("estimator", "parameters", "given"), CASES, ids=[one[0] for one in CASES])
+def test_it_is_built_fitted_and_saved_without_pickle(estimator, parameters, given, tmp_path):
+    task = "classification" if "Class" in estimator else "regression"
+    pipeline = build(estimator, parameters, given, task)
+    [(name, value)] = given.items()
+    assert pipeline["estimator"].get_params()[name] == int(value)
+    assert estimator_parameters(pipeline)[name] == int(value)
+    fitted = fit_pipeline(pipeline, ROWS, NUMBERS if task == "regression" else LABELS)
+    path = tmp_path / "pipeline.skops"
+    skops.io.dump(fitted, path)
+    check_trusted(path)
+    before, after = (answer(one, ROWS, {"decision": None}) for one in (fitted, load_pipeline(path)))
+    assert before.equals(after)
+
+
+def test_the_seed_is_that_of_each_that_takes_one():
+    parameters = estimator_parameters(build("ensemble.VotingRegressor", BOTH))
+    assert (parameters["one__random_state"], parameters["two__random_state"]) == (7, 7)
+    assert parameters["two__max_depth"] == 2  # its text is read as the value that it spells
+    assert not any(hasattr(value, "fit") for value in parameters.values())
+
+
+@pytest.mark.parametrize(
+    ("estimator", "parameters", "given", "says"),
+    [
+        ("ensemble.VotingRegressor", {}, {}, "holds other estimators: give estimators under its"),
+        ("ensemble.VotingRegressor", BOTH, {"one__alhpa": 1}, "did you mean 'one__alpha'?"),
+        ("ensemble.VotingRegressor", BOTH, {"weihgts": 1}, "did you mean 'weights'?"),
+        ("pipeline.Pipeline", {"steps": {"one": LOGISTIC}}, {}, "Pipeline is not for a regression"),
+        (
+            "ensemble.BaggingRegressor",
+            {"estimator": {"estimator": "sklearn.linear_model.Rdge"}},
+            {},
+            "there is no sklearn.linear_model.Rdge",
+        ),
+        (
+            "ensemble.BaggingRegressor",
+            {"estimator": {"estimator": "os.getcwd"}},
+            {},
+            "no estimator",
+        ),
+    ],
+)
+def test_what_cannot_be_built_is_told(estimator, parameters, given, says, refusal):
+    assert says in refusal(build, estimator, parameters, given)
+
+
+def test_a_value_of_an_inner_one_is_checked_before_a_sweep(refusal):
+    model = Model(estimator="sklearn.ensemble.VotingRegressor", parameters=BOTH)
+    check_hyperparameter(model, "one__alpha", 2, "regression")
+    message = refusal(check_hyperparameter, model, "one__alpha", -1, "regression")
+    assert message.startswith("The 'alpha' parameter of Ridge must be")
+
+
+def test_a_transformed_target_is_predicted_in_its_own_units(tmp_path):
+    plain, logged = (
+        fit_pipeline(
+            build("linear_model.LinearRegression", {}, {}, "regression", how), ROWS, NUMBERS
+        )
+        for how in ("none", "log1p")
+    )
+    errors = [np.abs(one.predict(ROWS) - NUMBERS).mean() for one in (plain, logged)]
+    assert errors[1] < errors[0]
+    assert estimator_parameters(logged) == estimator_parameters(plain)
+    skops.io.dump(logged, tmp_path / "pipeline.skops")
+    check_trusted(tmp_path / "pipeline.skops")
+
+
+def test_a_class_has_no_transformed_target(refusal):
+    content = {
+        "name": "a",
+        "task": "classification",
+        "data": {"path": "t.csv", "target": "y"},
+        "target": {"transform": "log1p"},
+        "models": {"one": LOGISTIC},
+    }
+    with pytest.raises(ValueError, match="target is for task: regression only"):
+        Recipe.model_validate(content)
