@@ -35,6 +35,8 @@ df.isna().sum()
 df = df.fillna(df.median(numeric_only=True))
 
 # %% [markdown]
+# On ne voit rien : les trous sont bouchés, par la médiane de toute la table, lignes de test comprises.
+#
 # ### Variables
 
 # %%
@@ -50,6 +52,8 @@ m = pd.qcut(df["monetary_value"].rank(method="first"), 5, labels=[1, 2, 3, 4, 5]
 df["rfm"] = r + f + m
 
 # %% [markdown]
+# On ne voit rien : la table a cinq colonnes de plus.
+#
 # ### Essai 1 : la forêt
 
 # %%

@@ -34,6 +34,8 @@ df.isna().sum()
 df = df.fillna(df.median(numeric_only=True))
 
 # %% [markdown]
+# You see nothing: the gaps are filled, with the median of the whole table, test rows and all.
+#
 # ### Features
 
 # %%
@@ -49,6 +51,8 @@ m = pd.qcut(df["monetary_value"].rank(method="first"), 5, labels=[1, 2, 3, 4, 5]
 df["rfm"] = r + f + m
 
 # %% [markdown]
+# You see nothing: the table has five columns more.
+#
 # ### Try 1: the forest
 
 # %%

@@ -170,6 +170,8 @@ def measure(model):
 
 
 # %% [markdown]
+# Rien ne s'affiche : ce sont deux outils, qui serviront à tous les modèles.
+#
 # ## 1.5 Le premier run
 #
 # `mlflow.start_run` ouvre un run, et la fin du bloc `with` le ferme. Entre les deux, on consigne.
@@ -215,7 +217,7 @@ with mlflow.start_run(run_name="forest-that-grows"):
         mlflow.log_metric("roc_auc", measure(model.fit(X_train, y_train))["roc_auc"], step=trees)
 
 # %% [markdown]
-# **Allez voir** le run `forest-that-grows`, onglet *Model metrics* : `roc_auc` monte avec le nombre d'arbres, puis
+# On voit deux liens, comme après chaque run. **Allez voir** le run `forest-that-grows`, onglet *Model metrics* : `roc_auc` monte avec le nombre d'arbres, puis
 # plafonne.
 #
 # # Partie 2. Problème, solution

@@ -168,6 +168,8 @@ def measure(model):
 
 
 # %% [markdown]
+# Nothing is shown: these are two tools, which will serve all models.
+#
 # ## 1.5 The first run
 #
 # `mlflow.start_run` opens a run, and the end of the `with` block closes it. In between, one logs.
@@ -212,7 +214,7 @@ with mlflow.start_run(run_name="forest-that-grows"):
         mlflow.log_metric("roc_auc", measure(model.fit(X_train, y_train))["roc_auc"], step=trees)
 
 # %% [markdown]
-# **Go and look** at the run `forest-that-grows`, tab *Model metrics*: `roc_auc` rises with the number of trees, then levels
+# You see two links, as after each run. **Go and look** at the run `forest-that-grows`, tab *Model metrics*: `roc_auc` rises with the number of trees, then levels
 # off.
 #
 # # Part 2. Problem, solution
