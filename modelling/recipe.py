@@ -4,6 +4,7 @@ A key that does not exist here is refused, with the nearest one that does. What 
 below it: scripts/write_recipe_reference.py makes docs/recipe_reference.md of this.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
@@ -131,8 +132,17 @@ def limit_text(limit: float | date) -> str:
     return limit.isoformat() if isinstance(limit, date) else f"{limit:g}"
 
 
+def _as_one_text(path: Any) -> Any:
+    """A list of paths as one text, as `-P data=` takes it."""
+    if not isinstance(path, list | tuple) or not all(isinstance(part, str) for part in path):
+        return path
+    if any(", " in part for part in path):
+        raise ValueError("a path in a list cannot hold a comma and a blank")
+    return ", ".join(path)
+
+
 def _without_secret(uri: str) -> str:
-    if holds_secret(uri):
+    if any(map(holds_secret, uri.split(", "))):
         raise ValueError(
             "a password or key does not belong in the recipe: write $NAME, the environment "
             "variable that holds it"
@@ -149,9 +159,22 @@ _RESULTS = ("row_key", "prediction", "error")
 class Data(Section):
     """The table: where it is, which column to predict, which to drop, what the others hold."""
 
-    path: Annotated[str, AfterValidator(_without_secret)]
-    """CSV, CSV.gz or Parquet: a path from the project's root, an absolute one, or a URI; with a
-    `loader`, whatever that reads, a folder too."""
+    path: Annotated[
+        str,
+        BeforeValidator(_as_one_text, json_schema_input_type=str | list[str]),
+        AfterValidator(_without_secret),
+    ]
+    """CSV, CSV.gz, Parquet or JSON lines (`.jsonl`): a path from the project's root, an absolute
+    one, or a URI. Or several with the same columns: a list of them, a pattern such as
+    `sales/2024-*.csv`, or a folder. With a `loader`,
+    whatever that reads."""
+    sql: str = ""
+    """In place of path: the query whose rows are the table. It begins with SELECT or WITH."""
+    connection: str = Field(default="", pattern=r"^(\$[A-Za-z_][A-Za-z0-9_]*)?$")
+    """The database of `sql`: $NAME, the environment variable that holds its address as SQLAlchemy
+    takes it (`sqlite:///shop.db`, `postgresql://…`)."""
+    source_column: str | None = None
+    """The name of a column to make, with the name of the file that a row is from."""
     target: str
     """The column to predict."""
     target_format: str = ""
@@ -186,6 +209,30 @@ class Data(Section):
     checks: tuple[DottedName, ...] = ()
     """Functions of one's own that are given the checked table, and give nothing, or a sentence that
     says why it is refused."""
+
+    @property
+    def source(self) -> str:
+        """Where the table is, in one text, as `-P data=` takes it."""
+        if self.sql:
+            return f"{self.connection} {self.sql.strip()}"
+        return self.path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_query_has_no_path(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not values.get("sql"):
+            return values
+        if values.get("path"):
+            raise ValueError("path and sql are two tables; give one of them")
+        return {**values, "path": ""}
+
+    @model_validator(mode="after")
+    def _a_query_has_a_connection(self) -> Self:
+        if bool(self.sql) != bool(self.connection):
+            raise ValueError("sql goes with connection, and only with it")
+        if self.sql and not re.match(r"\s*(select|with)\b", self.sql, re.IGNORECASE):
+            raise ValueError("sql must begin with SELECT or WITH; the database is only read")
+        return self
 
     @field_validator("where")
     @classmethod

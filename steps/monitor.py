@@ -42,7 +42,7 @@ from steps.runs.names import (
 )
 from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, run_step, step_run
-from steps.runs.table_source import fetch_table, source_sha256
+from steps.runs.table_source import fetch_data, source_sha256
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.webhook import post
 from tracking.artifacts_logger import log_plot, log_table
@@ -88,7 +88,7 @@ def monitor(recipe: str, data: str) -> None:
     settings = load_parts(recipe, "monitor")
     metrics = metrics_of(settings)
     with step_run("monitor", settings) as run:
-        path = fetch_table(data, temporary_folder("download"))
+        path = fetch_data(settings.data, data, temporary_folder("download"))
         table = read_source(path, settings)
         mlflow.set_tag(DATA_SHA256, source_sha256(path))
         champion = get_champion(settings.name)

@@ -56,13 +56,14 @@ from modelling.judging.comparison import (
     judge,
 )
 from modelling.kinds import ROW_KEY
+from modelling.recipe import Data
 from steps.pipeline.order import UNTIL
 from steps.runs.artifacts import download
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON
 from steps.runs.provenance_read import RecordedRun, find_recorded, step_of
 from steps.runs.provenance_write import PROVENANCE_FILE, hide_credentials
 from steps.runs.result import write_result
-from steps.runs.table_source import fetch_table, source_sha256
+from steps.runs.table_source import fetch_data, fetch_table, source_sha256
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
 
@@ -151,9 +152,10 @@ def _find_table(recorded: RecordedRun, project: Path, folder: Path) -> tuple[str
     which also has what Git does not.
     """
     source = str(recorded.request["data"])
+    data = _data_section(recorded)
     found: dict[str, str] = {}
     for root in (project, PROJECT):
-        path = fetch_table(source, folder)
+        path = fetch_data(data, source, folder) if data else fetch_table(source, folder)
         is_relative = str(path) == source and not path.is_absolute()
         path = root / path if is_relative else path
         if path.exists():
@@ -171,6 +173,15 @@ def _find_table(recorded: RecordedRun, project: Path, folder: Path) -> tuple[str
     same = [where for where, digest in found.items() if digest == recorded.data_sha256]
     where = same[0] if same else next(iter(found))
     return where, found[where]
+
+
+def _data_section(recorded: RecordedRun) -> Data | None:
+    """What the recorded recipe says of its table; None of a run that kept no recipe."""
+    try:
+        (path,) = download(recorded.run_id, "config").glob("*.yaml")
+    except (InputError, ValueError):
+        return None
+    return Data.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))["data"])
 
 
 def _run_pipeline(

@@ -100,7 +100,7 @@ def score(
     settings = load_parts(recipe, "score")
     with step_run("score", settings):
         paths = _output_paths(output, rejects, overwrite)
-        path = fetch_table(source, temporary_folder("download"))
+        path = fetch_table(source, temporary_folder("download"), settings.data.source_column)
         _check_apart(path, paths)
         version, uri = _find_version(model_uri, settings)
         stream = open_stream(path)

@@ -34,7 +34,7 @@ from modelling.own_code import call, check_own_code, find_named
 from modelling.recipe import Recipe, load_recipe
 from modelling.tables.table import check_table
 from steps.runs.read_source import read_source
-from steps.runs.table_source import fetch_table
+from steps.runs.table_source import fetch_data
 
 _ROWS = 100
 _SHOWN = 3
@@ -53,7 +53,7 @@ def try_code(recipe: str, data: str) -> None:
         settings = load_recipe(recipe, PROJECT)
         check_own_code(settings)
         check_gate(settings)
-        table = _read(settings, settings.data.path if data == "auto" else data)
+        table = _read(settings, settings.data.source if data == "auto" else data)
         # From all of it: the first ones may be of one class.
         rows = table.iloc[np.unique(np.linspace(0, len(table) - 1, _ROWS).astype(int))]
         told = [_tell(*each) for each in _tries(settings, table, rows.reset_index(drop=True))]
@@ -75,7 +75,7 @@ def _tell(what: str, tried: Callable[[], str], is_wrong: bool = False) -> bool:
 
 def _read(recipe: Recipe, source: str) -> pd.DataFrame:
     with TemporaryDirectory(prefix="cuvee-") as folder:
-        table = read_source(PROJECT / fetch_table(source, Path(folder)), recipe)
+        table = read_source(PROJECT / fetch_data(recipe.data, source, Path(folder)), recipe)
     names = ", ".join(map(str, table.columns))
     _tell("data.loader" if recipe.data.loader else "data", lambda: f"{len(table):,} rows: {names}")
     return check_table(table, recipe, source).frame

@@ -21,10 +21,10 @@ import pyarrow.parquet as arrow_parquet
 from common.errors import InputError
 from modelling.kinds import KINDS, number_as_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv
+from modelling.tables.endings import PARQUET
 from modelling.tables.table import check_names, first_line, not_there, read_numbers
 
 _BUFFER_BYTES = 1 << 20  # of each column of a Parquet file
-_ENDINGS = (".parquet", ".parq", ".pq")
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 Item = TypeVar("Item")
@@ -184,7 +184,7 @@ def _files_below(folder: Path) -> tuple[Path, ...]:
         for path in folder.rglob("*")
         if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
     )
-    others = [path.name for path in found if path.suffix not in _ENDINGS]
+    others = [path.name for path in found if path.suffix not in PARQUET]
     if others:
         raise InputError(
             f"folder {folder} holds {others[0]!r}; all its files must end in .parquet "

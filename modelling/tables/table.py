@@ -28,6 +28,9 @@ from modelling.recipe import ColumnCheck, Recipe, limit_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
 from modelling.tables.split import sample_by_content
 
+DECIMAL_COMMA = "decimal_comma"
+"""What a Parquet file says of itself whose text is that of CSV files in which 1,5 is a number."""
+
 _MOST_CLASSES = 100
 _FEWEST_OF_A_CLASS = 2
 _MOST_COUNTED = 1_000_000
@@ -94,6 +97,8 @@ def read_table(path: Path, numbers: Collection[str] = ()) -> pd.DataFrame:
     arrow.default_memory_pool().release_unused()
     if form:
         frame.attrs = {"decimal_comma": form.decimal_comma, "encoding": form.encoding}
+    elif (arrow_parquet.read_schema(path).metadata or {}).get(DECIMAL_COMMA.encode()) == b"True":
+        frame.attrs = {"decimal_comma": True}
     return frame
 
 

@@ -40,7 +40,7 @@ from steps.runs.names import (
 )
 from steps.runs.provenance_write import record_provenance
 from steps.runs.step import freeze_recipe
-from steps.runs.table_source import fetch_table, source_sha256
+from steps.runs.table_source import fetch_data, source_sha256
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
 
@@ -67,7 +67,8 @@ class Progress:
         """The digest of the table; `prepare` will say what is wrong with one that has none."""
         with TemporaryDirectory(prefix="cuvee-") as folder:
             try:
-                return source_sha256(fetch_table(self.request.data, Path(folder)))
+                data = self.recipe.data
+                return source_sha256(fetch_data(data, self.request.data, Path(folder)))
             except (InputError, OSError):
                 return "unreadable"
 
@@ -182,7 +183,7 @@ ORDER = (
         after=(),
         parameters=lambda so_far: {
             "recipe": so_far.request.recipe_path,
-            "data": so_far.request.data,
+            "data": so_far.request.data_of_prepare,
         },
         depends_on=lambda so_far: so_far.depends.of_prepare(
             so_far.request.data, so_far.data_sha256

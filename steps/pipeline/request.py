@@ -38,6 +38,12 @@ class Request:
             if file.parent.is_dir() and not (file.is_file() and _read(file) == text)
         ]
 
+    @property
+    def data_of_prepare(self) -> str:
+        """The table as `prepare` is told it: a query may be longer than a parameter."""
+        is_query = self.recipe.data.sql and self.data == self.recipe.data.source
+        return "auto" if is_query else self.data
+
 
 def _read(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace")
@@ -58,7 +64,7 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
 
         seed = settings.split.seed
         build_pipeline(chosen, hyperparameters, seed, settings.task, None, settings.code)
-    source = settings.data.path if data == "auto" else data
+    source = settings.data.source if data == "auto" else data
     check_source(source)
     return Request(recipe, settings, name, source, hyperparameters, until)
 

@@ -29,6 +29,10 @@ READS = {
     "evaluate": (*_MEASURED, "plots"),
     "register": (*_MEASURED, "split.method", "gate", "promotion"),
     "rollback": ("name", "promotion.stage"),
-    "score": ("name", "task", "data.drop", "drift"),
-    "monitor": (*_MEASURED, "data.target_format", "data.loader", "promotion", "monitor"),
+    "score": ("name", "task", "data.drop", "data.source_column", "drift"),
+    "monitor": (
+        *_MEASURED,
+        *("data.target_format", "data.loader", "data.source_column"),
+        *("promotion", "monitor"),
+    ),
 }

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,10 +14,13 @@ from mlflow.exceptions import MlflowException
 from common.errors import InputError
 from common.file_digests import text_sha256
 from common.secrets import holds_secret, without_credentials
+from modelling.recipe import Data
+from modelling.tables.endings import JSON_LINES, PARQUET
 
 _OF_MLFLOW = "/mlflow-artifacts/"
 _SECONDS_TO_ANSWER = 60
 _PIECE = 1 << 20
+_SQL = re.compile(r"\$(\w+)\s+((?:select|with)\b.*)", re.IGNORECASE | re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
@@ -38,8 +42,9 @@ def check_source(source: str) -> None:
     if _is_uri(source):
         if _climbs(source):
             raise InputError(f"table {source}: a URI must not hold '..' or a backslash")
-    else:
-        check_path(source, "table")
+    elif not _SQL.fullmatch(source):
+        for part in _parts(source):
+            check_source(part) if part != source else check_path(part, "table")
 
 
 def check_path(text: str, kind: str) -> Path:
@@ -62,19 +67,102 @@ def check_path(text: str, kind: str) -> Path:
     return path
 
 
-def fetch_table(source: str, folder: Path) -> Path:
+def fetch_data(data: Data, source: str, folder: Path) -> Path:
+    """Returns the table of a recipe's data section, or another for it, as `fetch_table` does.
+
+    What a loader of one's own reads is left as it is.
+    """
+    if data.loader:
+        check_source(source)
+        return _fetch_one(source, folder)
+    return fetch_table(source, folder, data.source_column)
+
+
+def fetch_table(source: str, folder: Path, source_column: str | None = None) -> Path:
     """Returns the table as a local file.
 
     Args:
         source: a path, relative ones from the project's root; or a URI, in which `$NAME` stands for
-            a variable of the environment; or `$NAME` alone.
+            a variable of the environment; or `$NAME` alone. Several of them with `, ` between, a
+            pattern or a folder, whose rows become one file. Or `$NAME select …`: the query of a
+            database.
         folder: where a download goes.
+        source_column: the name of a column to make of the files' names.
 
     Raises:
-        InputError: the URI cannot be downloaded, holds a secret, or is one that leads elsewhere. A
-            path is not looked at.
+        InputError: the URI cannot be downloaded, holds a secret, or is one that leads elsewhere; a
+            pattern fits nothing; files do not fit together; the query fails. A single path is not
+            looked at.
     """
     check_source(source)
+    if found := _SQL.fullmatch(source):
+        return _query(found[1], found[2], folder)
+    if not _is_several(source, source_column):
+        return _fetch_one(source, folder)
+    # Here, since main asks for single files most of the time, and must not wait for the rest.
+    from modelling.tables.gather import gather
+
+    files = [file for part in _parts(source) for file in _files(part, folder)]
+    target = folder / "gathered.parquet"
+    folder.mkdir(parents=True, exist_ok=True)
+    gather(files, target, source_column)
+    return target
+
+
+def _is_several(source: str, source_column: str | None) -> bool:
+    """Whether a table is to be made, from files or from a kind of file that nobody else reads."""
+    if _is_uri(source):
+        return source_column is not None
+    path = Path(source)
+    if path.is_dir():
+        return not _is_parquet_folder(path) or source_column is not None
+    is_made = source_column is not None or path.name.lower().endswith(JSON_LINES)
+    return is_made or (not path.exists() and (len(_parts(source)) > 1 or has_magic(source)))
+
+
+def _is_parquet_folder(folder: Path) -> bool:
+    """Whether it may be one that `score` reads as it is, with columns in the names of folders."""
+    return not any(
+        path.is_file() and path.suffix not in PARQUET
+        for path in folder.rglob("*")
+        if path.name[0] not in "._"
+    )
+
+
+def _parts(source: str) -> list[str]:
+    return [source] if Path(source).exists() else source.split(", ")
+
+
+def _files(part: str, folder: Path) -> list[Path]:
+    if _is_uri(part):
+        return [_fetch_one(part, folder)]
+    path = Path(part)
+    if path.is_dir():
+        from modelling.tables.gather import files_below
+
+        return files_below(path)
+    if path.exists() or not has_magic(part):
+        return [path]
+    found = sorted(Path(name) for name in glob(part, recursive=True) if Path(name).is_file())
+    if not found:
+        raise InputError(f"table {part}: no file fits this pattern")
+    return found
+
+
+def _query(name: str, query: str, folder: Path) -> Path:
+    address = os.environ.get(name)
+    if not address:
+        raise InputError(f"table ${name}: the environment has no variable {name}")
+    # Here, since most pipelines have no database.
+    from modelling.tables.sql import write_query
+
+    target = folder / "query.parquet"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_query(address, query, target, f"table ${name}")
+    return target
+
+
+def _fetch_one(source: str, folder: Path) -> Path:
     if not _is_uri(source):
         return Path(source)
     uri, values = _fill_in(source)
@@ -120,6 +208,8 @@ def _download(uri: str, folder: Path) -> Path:
 
 def _is_uri(source: str) -> bool:
     is_variable = _VARIABLE.fullmatch(source) is not None
+    if _SQL.fullmatch(source) or ", " in source:
+        return False
     return "://" in source or source.startswith(("runs:/", "models:/")) or is_variable
 
 

@@ -1,0 +1,217 @@
+"""Several files as one table, and files that are neither CSV nor Parquet: made one Parquet file.
+
+Cells become text, as a CSV file has them, and their column's kind reads them; the columns of
+Parquet files keep their types where all files have the same.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pyarrow as arrow
+import pyarrow.parquet as arrow_parquet
+
+from common.errors import InputError
+from modelling.tables.csv_files import composed
+from modelling.tables.endings import JSON_LINES, TABLES
+from modelling.tables.stream import TableStream, open_stream
+from modelling.tables.table import DECIMAL_COMMA, check_names
+
+_ROWS_AT_ONCE = 50_000
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Returns the tables in a folder, but those whose names begin with a point or underscore.
+
+    Raises:
+        InputError: there is none, or something else beside them.
+    """
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+    )
+    for path in found:
+        if not path.name.lower().endswith(TABLES):
+            raise InputError(f"folder {folder} holds {path.name!r}, which is no table")
+    if not found:
+        raise InputError(f"folder {folder} holds no table")
+    return found
+
+
+def gather(files: Sequence[Path], target: Path, source_column: str | None = None) -> None:
+    """Writes the rows of tables, in this order, as one Parquet file.
+
+    Args:
+        files: CSV, Parquet or JSON lines, at least one.
+        target: where to write.
+        source_column: the name of a column with the name of each row's file.
+
+    Raises:
+        InputError: one cannot be read, lacks a column of the first, or is written in another way.
+            What a later one has besides is left out.
+    """
+    tables = [_open(file) for file in files]
+    first = tables[0]
+    names = [name for name in first.columns if name.strip()]
+    for table in tables:
+        missing = [name for name in names if name not in table.columns]
+        if missing:
+            raise InputError(
+                f"table {table.path} has no column {missing[0]!r}, as {first.path} has"
+            )
+        if table.decimal_comma != first.decimal_comma:
+            raise InputError(f"table {table.path} separates by another sign than {first.path}")
+    if source_column in names:
+        raise InputError(f"data.source_column: the tables have a column {source_column!r}")
+    as_they_are = all(table.files and table.types == first.types for table in tables)
+    columns = _columns(tables, names, source_column, as_they_are)
+    marks = {DECIMAL_COMMA: str(first.decimal_comma)}
+    with _Writer(target, marks) as writer:
+        for table in columns:
+            writer.write(table)
+
+
+def _open(file: Path) -> TableStream:
+    if file.name.lower().endswith(JSON_LINES):
+        names = list(dict.fromkeys(name for row in _rows(file) for name in row))
+        return TableStream(file, names, frozenset(names), None)
+    return open_stream(file)
+
+
+def _columns(
+    tables: Sequence[TableStream], names: list[str], source_column: str | None, as_they_are: bool
+) -> Iterator[arrow.Table]:
+    for table in tables:
+        is_json = not table.files and table.form is None
+        for batch in _json_batches(table, names) if is_json else _batches(table, names):
+            rows = batch
+            if not as_they_are:
+                rows = arrow.table({name: _as_text(rows[name]) for name in names})
+            if source_column:
+                source = arrow.repeat(arrow.scalar(table.path.name, arrow.string()), len(rows))
+                rows = rows.append_column(source_column, source)
+            yield rows
+
+
+def _batches(table: TableStream, names: list[str]) -> Iterator[arrow.Table]:
+    for batch in table.batches(names, _ROWS_AT_ONCE):
+        if batch.broken:
+            row = min(batch.broken)
+            raise InputError(f"table {table.path}, row {row}: {batch.broken[row][0]}")
+        yield batch.table.select(names)
+
+
+def _as_text(column: arrow.ChunkedArray) -> arrow.ChunkedArray:
+    if arrow.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    try:
+        return column.cast(arrow.string())
+    except arrow.ArrowException as error:
+        raise InputError(f"a column of type {column.type} cannot be read as text") from error
+
+
+def _json_batches(table: TableStream, names: list[str]) -> Iterator[arrow.Table]:
+    held: list[dict[str, Any]] = []
+    for row in _rows(table.path):
+        held.append(row)
+        if len(held) == _ROWS_AT_ONCE:
+            yield _table(held, names)
+            held = []
+    if held:
+        yield _table(held, names)
+
+
+def _table(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> arrow.Table:
+    return arrow.table(
+        {name: arrow.array([row.get(name) for row in rows], arrow.string()) for name in names}
+    )
+
+
+def _rows(path: Path) -> Iterator[dict[str, str | None]]:
+    """The rows of JSON lines, with each number as it is written."""
+    number = 0
+    try:
+        with _open_text(path) as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _row(line, path, number)
+    except (UnicodeError, OSError, EOFError) as error:
+        raise InputError(f"table {path}, line {number + 1}: {error}") from error
+    if not number:
+        raise InputError(f"table {path} is empty")
+
+
+def _row(line: str, path: Path, number: int) -> dict[str, str | None]:
+    try:
+        content = json.loads(line, parse_float=str, parse_int=str)
+    except ValueError as error:
+        raise InputError(f"table {path}, line {number} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"table {path}, line {number} is no JSON object")
+    nested = [name for name, value in content.items() if isinstance(value, dict | list)]
+    if nested:
+        raise InputError(f"table {path}, line {number}: {nested[0]!r} is no single value")
+    return {composed(name): cell_text(value) for name, value in content.items()}
+
+
+def cell_text(value: Any) -> str | None:
+    """Returns a value as a CSV file would have it; nothing for None."""
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _open_text(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8-sig"))
+    return path.open(encoding="utf-8-sig")
+
+
+class _Writer:
+    """A Parquet file that takes its schema from its first rows."""
+
+    def __init__(self, target: Path, marks: dict[str, str]) -> None:
+        self._target = target
+        self._marks = marks
+        self._file: arrow_parquet.ParquetWriter | None = None
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def write(self, rows: arrow.Table) -> None:
+        """Writes n rows, with the columns of the first ones."""
+        rows = rows.replace_schema_metadata(self._marks)
+        if self._file is None:
+            self._file = arrow_parquet.ParquetWriter(self._target, rows.schema)
+        self._file.write_table(rows)
+
+
+def write_rows(rows: Iterator[Sequence[Any]], names: Sequence[str], target: Path) -> int:
+    """Writes rows of values as a Parquet file of text, some at a time; returns how many.
+
+    Raises:
+        InputError: two columns have the same name, or a value is no text, number, date or boolean.
+    """
+    names = [composed(name) for name in names]
+    check_names(names, target)
+    count = 0
+    with _Writer(target, {}) as writer:
+        while block := list(islice(rows, _ROWS_AT_ONCE)):
+            count += len(block)
+            cells = zip(names, zip(*block, strict=True), strict=True)
+            texts = {name: [_plain(value, name) for value in column] for name, column in cells}
+            arrays = {name: arrow.array(column, arrow.string()) for name, column in texts.items()}
+            writer.write(arrow.table(arrays))
+    return count
+
+
+def _plain(value: Any, name: str) -> str | None:
+    if isinstance(value, bytes | memoryview | dict | list):
+        raise InputError(f"column {name!r} holds values of type {type(value).__name__}")
+    return cell_text(value)

@@ -1,0 +1,72 @@
+"""A table from a database: what one query gives, read only, some rows at a time."""
+
+import re
+from pathlib import Path
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from common.errors import InputError
+from modelling.tables.gather import write_rows
+
+_QUERY = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:select|with)\b", re.IGNORECASE)
+_ROWS_AT_ONCE = 50_000
+
+
+def is_query(text: str) -> bool:
+    """Says whether a text begins as a query that only reads does."""
+    return _QUERY.match(text) is not None
+
+
+def write_query(address: str, query: str, target: Path, shown: str) -> None:
+    """Writes what a query gives as a Parquet file of text, in flat memory.
+
+    Args:
+        address: of the database, as SQLAlchemy takes it; it may hold a password.
+        query: SELECT or WITH.
+        target: where to write.
+        shown: how messages name the database.
+
+    Raises:
+        InputError: the database cannot be reached, the query fails, writes, or gives no row; the
+            message has nothing of the address.
+    """
+    try:
+        url = make_url(address)
+        _check_file(url, shown)
+        engine = create_engine(url)
+        try:
+            with engine.connect() as connection:
+                count = _write(connection, query, target)
+        finally:
+            engine.dispose()
+    except ModuleNotFoundError as error:
+        raise InputError(f"{shown}: the driver {error.name} is not installed here") from None
+    except SQLAlchemyError as error:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        said = " ".join(str(cause).split()).replace(address, shown)
+        # Without the error itself, which may hold the address.
+        raise InputError(f"{shown}: the query failed: {said}") from None
+    if not count:
+        raise InputError(f"{shown}: the query gives no row")
+
+
+def _check_file(url: URL, shown: str) -> None:
+    """SQLite would make a file that is not there."""
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    if is_file and not Path(str(url.database).removeprefix("file:").partition("?")[0]).is_file():
+        raise InputError(f"{shown}: there is no database file {url.database}")
+
+
+def _write(connection: Connection, query: str, target: Path) -> int:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    reading = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}
+    if connection.dialect.name == "postgresql":
+        reading["postgresql_readonly"] = True
+    result = connection.execution_options(**reading).exec_driver_sql(query)
+    if not result.returns_rows:
+        return 0
+    names = list(result.keys())
+    return write_rows(iter(result), names, target)
