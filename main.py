@@ -87,7 +87,7 @@ def main(
         reap([run.info.experiment_id])
         hide_credentials(run)
         given = {"recipe": recipe, "model": model, "data": data, **request.hyperparameters}
-        log_origin(request.recipe, given, provenance.result())
+        log_origin(request, given, provenance.result())
         log_request(request)
         steps = StepCache(run.info.experiment_id, request.recipe.name, cache)
         is_warm = backend == "warm"

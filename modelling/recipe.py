@@ -164,10 +164,9 @@ class Data(Section):
         BeforeValidator(_as_one_text, json_schema_input_type=str | list[str]),
         AfterValidator(_without_secret),
     ]
-    """CSV, CSV.gz, Parquet or JSON lines (`.jsonl`): a path from the project's root, an absolute
-    one, or a URI. Or several with the same columns: a list of them, a pattern such as
-    `sales/2024-*.csv`, or a folder. With a `loader`,
-    whatever that reads."""
+    """CSV, CSV.gz, Parquet or JSON lines (`.jsonl`): a path from the root of the recipe's
+    repository, an absolute one, or a URI. Or several with the same columns: a list of them, a
+    pattern such as `sales/2024-*.csv`, or a folder. With a `loader`, whatever that reads."""
     sql: str = ""
     """In place of path: the query whose rows are the table. It begins with SELECT or WITH."""
     connection: str = Field(default="", pattern=r"^(\$[A-Za-z_][A-Za-z0-9_]*)?$")

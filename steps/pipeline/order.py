@@ -38,7 +38,7 @@ from steps.runs.names import (
     VERDICT,
     VERDICT_REASON,
 )
-from steps.runs.provenance_write import record_provenance
+from steps.runs.provenance_write import record_provenance, record_workspace
 from steps.runs.step import freeze_recipe
 from steps.runs.table_source import fetch_data, source_sha256
 from tracking.artifacts_logger import log_config
@@ -186,7 +186,7 @@ ORDER = (
             "data": so_far.request.data_of_prepare,
         },
         depends_on=lambda so_far: so_far.depends.of_prepare(
-            so_far.request.data, so_far.data_sha256
+            so_far.request.workspace.name_of(so_far.request.data), so_far.data_sha256
         ),
         figures=_figures_of_prepare,
         leaves=_keep_table,
@@ -301,13 +301,16 @@ def _verdict(register: Step) -> dict[str, str]:
     return verdict
 
 
-def log_origin(recipe: Recipe, parameters: Mapping[str, Any], provenance: Provenance) -> None:
+def log_origin(request: Request, parameters: Mapping[str, Any], provenance: Provenance) -> None:
     """Records the parameters as they were given, the recipe, and where the code stands."""
+    recipe = request.recipe
     log_params(parameters)
     log_config(recipe.model_dump(mode="json"), recipe.name, None)
     for name, text in recipe.code.items():
         mlflow.log_text(text, f"code/{name}")
     record_provenance(PROJECT, provenance, recipe.split.seed, code_of_pipeline(PROJECT, recipe))
+    if not request.workspace.is_project:
+        record_workspace(request.workspace.folder)
 
 
 def code_of_pipeline(project: Path, recipe: Recipe) -> list[str]:

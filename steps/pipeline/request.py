@@ -11,6 +11,7 @@ from modelling.own_code import check_own_code
 from modelling.recipe import Recipe, load_recipe
 from steps.runs.provenance_write import record_request
 from steps.runs.table_source import check_source
+from steps.runs.workspace import Workspace, find_recipe
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Request:
     hyperparameters: dict[str, Any]
     until: str
 
+    @property
+    def workspace(self) -> Workspace:
+        """What the recipe's relative paths start from."""
+        return Workspace(self.recipe_path)
+
     def code_files(self) -> list[Path]:
         """Returns where the recipe's own code was read."""
         folder = Path(PROJECT, self.recipe_path).parent
@@ -32,11 +38,8 @@ class Request:
     def edited_code(self) -> list[str]:
         """Names the files of own code that are not what they were when this pipeline began."""
         files = zip(self.code_files(), self.recipe.code.items(), strict=True)
-        return [
-            name
-            for file, (name, text) in files
-            if file.parent.is_dir() and not (file.is_file() and _read(file) == text)
-        ]
+        # Of a recipe as it was recorded, they are in the recipe itself.
+        return [name for file, (name, text) in files if file.is_file() and _read(file) != text]
 
     @property
     def data_of_prepare(self) -> str:
@@ -51,6 +54,7 @@ def _read(file: Path) -> str:
 
 def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str]) -> Request:
     """Reads the recipe and checks all that can be checked before any run is made."""
+    recipe = find_recipe(recipe)
     settings = load_recipe(recipe, PROJECT)
     check_own_code(settings)
     check_gate(settings)
@@ -66,6 +70,7 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
         build_pipeline(chosen, hyperparameters, seed, settings.task, None, settings.code)
     source = settings.data.source if data == "auto" else data
     check_source(source)
+    source = Workspace(recipe).place_of(source)
     return Request(recipe, settings, name, source, hyperparameters, until)
 
 

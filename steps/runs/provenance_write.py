@@ -17,13 +17,15 @@ from mlflow.utils.mlflow_tags import (
 
 from common.secrets import without_credentials
 from engine.provenance.code_in_git import with_code
-from engine.provenance.project_state import GitState, Provenance, write_diff
+from engine.provenance.project_state import GitState, Provenance, read_git, write_diff
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_path
 
 PROVENANCE_FILE = "provenance.json"
 REQUEST_FILE = "request.json"
 DIFF_FILE = "git_diff.txt"
+WORKSPACE_FILE = "workspace.json"
+WORKSPACE_DIFF_FILE = "workspace_diff.txt"
 LOCK_SHA256 = "pipeline.lock_sha256"
 GIT_DIRTY = "pipeline.git_dirty"
 OTHER_VERSIONS = "pipeline.other_versions"
@@ -87,9 +89,32 @@ def record_provenance(
     mlflow.set_tags(tags)
 
 
-def _record_diff(project: Path, git: GitState) -> list[str]:
+def record_workspace(folder: Path) -> None:
+    """Records on the active run where a recipe of another repository comes from, and its diff.
+
+    Nothing where it is in no repository: the recipe itself, with its code, is recorded anyway.
+    """
+    if not (folder / ".git").exists():
+        return
+    try:
+        git = read_git(folder)
+    except OSError as error:
+        click.echo(f"main: no commit of {folder} is recorded: {error}")
+        return
+    left_out = _record_diff(folder, git, WORKSPACE_DIFF_FILE) if git.is_dirty else []
+    mlflow.log_dict(asdict(git) | {"left_out_of_diff": left_out}, WORKSPACE_FILE)
+    facts = {
+        "commit": git.commit,
+        "branch": git.branch,
+        "remote": git.remote,
+        "dirty": str(git.is_dirty).lower(),
+    }
+    mlflow.set_tags({f"pipeline.workspace_{name}": value for name, value in facts.items() if value})
+
+
+def _record_diff(project: Path, git: GitState, name: str = DIFF_FILE) -> list[str]:
     """Logs the diff; returns what it leaves out, and says so."""
-    diff = temporary_path(DIFF_FILE)
+    diff = temporary_path(name)
     left_out = write_diff(project, git, diff)
     if left_out:
         click.echo(f"main: left out of the recorded diff: {', '.join(left_out)}")

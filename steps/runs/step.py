@@ -19,6 +19,7 @@ from modelling.recipe import Recipe, load_recipe, only_parts
 from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
 from steps.runs.result import write_result
+from steps.runs.workspace import find_recipe
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 from tracking.output_manager import temporary_path
 from tracking.system_logger import log_system_metrics
@@ -40,7 +41,7 @@ def load_parts(recipe: str, step: str) -> Recipe:
     Raises:
         InputError: the recipe cannot be read, or is none.
     """
-    path = os.environ.get(_FROZEN_RECIPE, recipe)
+    path = os.environ.get(_FROZEN_RECIPE) or find_recipe(recipe)
     return cast("Recipe", only_parts(load_recipe(path), READS[step]))
 
 

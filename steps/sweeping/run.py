@@ -89,7 +89,7 @@ def run_sweep(options: Mapping[str, Any], given: Mapping[str, str]) -> None:
         reap([run.info.experiment_id])
         resumed = _find_resumed(options["resume"], run)
         hide_credentials(run)
-        log_origin(recipe, {**options, **given}, provenance.result())
+        log_origin(asked.request, {**options, **given}, provenance.result())
         _sweep(asked, run, resumed, trials)
 
 

@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score, root_mean_s
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from tests.end_to_end.git_daemon import git
 from tests.end_to_end.store import artifact
 
 PROJECT = Path(__file__).parents[2]
@@ -178,3 +179,32 @@ def worst(predictions, targets):
     again = store.step("reproduce", f"run_id={swept.of('sweep').info.run_id}")
     assert again.code == 0, again.terminal
     assert again.of("reproduce").data.tags["pipeline.verdict"] == "identical"
+
+
+@pytest.mark.slow
+def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_path):
+    store = make_store()
+    first, second = tmp_path / "équipe A", tmp_path / "clone"
+    for name in ("recipes", "data"):
+        (first / name).mkdir(parents=True)
+    for name in ("taxi.py", "taxi_fares.yaml"):
+        shutil.copy(EXAMPLES / name, first / "recipes")
+    trips = pd.read_parquet(PROJECT / "data/taxi-trips.parquet").head(2000)
+    trips.to_parquet(first / "data/trips.parquet")
+    recipe = first / "recipes/taxi_fares.yaml"
+    recipe.write_text(recipe.read_text().replace("data/taxi-trips.parquet", "data/trips.parquet"))
+    git(first, "init", "-q")
+    git(first, "add", ".")
+    git(first, "-c", "user.name=a", "-c", "user.email=a@b.example", "commit", "-qm", "first")
+    commit = git(first, "rev-parse", "HEAD").strip()
+    shutil.copytree(first, second)
+    with (first / "README.md").open("w") as file:
+        file.write("not committed")
+    outcome = store.main(f"recipe={recipe}", "until=train")
+    tags = outcome.parent.data.tags
+    assert tags["pipeline.workspace_commit"] == commit
+    assert tags["pipeline.workspace_dirty"] == "true"
+    assert "not committed" in artifact(outcome.parent, "workspace_diff.txt").read_text()
+    again = store.main(f"recipe={second}/recipes/taxi_fares.yaml", "until=train")
+    assert again.terminal.count("reused from") == 2
+    assert again.parent.data.tags["pipeline.workspace_dirty"] == "false"

@@ -1,0 +1,74 @@
+"""The workspace: what a recipe's relative paths start from, maybe a team's own repository."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from glob import glob, has_magic
+from pathlib import Path
+
+import psutil
+
+from engine.processes.forkserver import PROJECT
+
+_MOST_PARENTS = 3
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The Git repository that a recipe is in, or else its folder; of one of the project, that."""
+
+    recipe: str
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where relative paths start."""
+        file = Path(PROJECT, self.recipe).resolve()
+        if self.is_project:
+            return PROJECT
+        return next((each for each in file.parents if (each / ".git").exists()), file.parent)
+
+    @property
+    def is_project(self) -> bool:
+        """Whether it is this project, for whose recipes nothing is different."""
+        return Path(PROJECT, self.recipe).resolve().is_relative_to(PROJECT)
+
+    def place_of(self, source: str) -> str:
+        """Returns where the table is that a path of the recipe names; any other one is left.
+
+        Of several, with `, ` between, each by itself.
+        """
+        if self.is_project or source.startswith("$"):  # the query of a database
+            return source
+        return ", ".join(map(self._place_of_one, source.split(", ")))
+
+    def _place_of_one(self, path: str) -> str:
+        place = self.folder / path
+        is_there = place.exists() or (has_magic(path) and glob(str(place), recursive=True))
+        return str(place) if is_there else path
+
+    def name_of(self, source: str) -> str:
+        """Returns how a table is named from here: the same in every clone of the repository."""
+        if self.is_project:
+            return source
+        return ", ".join(path.removeprefix(f"{self.folder}/") for path in source.split(", "))
+
+
+def find_recipe(recipe: str) -> str:
+    """Returns a recipe as the steps find it: one that is not in the project by its absolute path.
+
+    A relative path starts from the project, or else from where the command was typed.
+    """
+    if Path(PROJECT, recipe).is_file():
+        return recipe
+    typed = [folder / recipe for folder in _standing_folders()]
+    return next((str(file.resolve()) for file in typed if file.is_file()), recipe)
+
+
+def _standing_folders() -> list[Path]:
+    """Where this process stands, and those that started it: `mlflow run` goes into the project."""
+    folders = []
+    with suppress(OSError, psutil.Error):
+        folders.append(Path.cwd())
+        parents = psutil.Process().parents()[:_MOST_PARENTS]
+        folders += [Path(parent.cwd()) for parent in parents]
+    return folders
