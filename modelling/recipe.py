@@ -264,12 +264,12 @@ class Data(Section):
 class Split(Section):
     """How rows go to train and test."""
 
-    method: Literal["hash", "random", "stratified", "time", "group"] = "hash"
+    method: Literal["hash", "random", "stratified", "time", "group", "column"] = "hash"
     """hash: by a seeded hash of a row's feature values, so that it stays where it is when the table
     grows and equal rows stay together; random; stratified: as many of each class on both sides;
     time: the latest rows are the test rows; group: all rows of one `column` value are on one side,
     by a seeded hash of it. Folds, a tuned threshold and the comparison with the champion keep to
-    the method."""
+    the method. column: the `column` says train or test in each row."""
     test_size: float = Field(default=0.2, gt=0, lt=1)
     """The share of the rows that are test rows."""
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -278,7 +278,8 @@ class Split(Section):
     """The column of `method: time`: numbers, or dates such as 2026-11-21."""
 
     column: str | None = None
-    """The column of `method: group`, such as a customer's number. It need not be trained on."""
+    """The column of `method: group`, such as a customer's number, or of `method: column`. It need
+    not be one to train on."""
 
     @property
     def given_by(self) -> str | None:
@@ -287,8 +288,8 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _group_has_a_column(self) -> Self:
-        if (self.method == "group") != (self.column is not None):
-            raise ValueError("column goes with method: group, and only with it")
+        if (self.method in ("group", "column")) != (self.column is not None):
+            raise ValueError("column goes with method: group or column, and only with them")
         return self
 
     @model_validator(mode="after")

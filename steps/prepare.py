@@ -90,7 +90,7 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     keys = split.rows[ROW_KEY].to_numpy()[split.test_rows]
     numbers = checked.frame.index.to_numpy()[split.test_rows] + 1
     places = pd.DataFrame({ROW_KEY: keys, "row": numbers})
-    if given is not None:
+    if given is not None and recipe.split.method in _RANKS:
         # By their rank: what orders or groups the folds need not be a column to train on.
         name, file = _RANKS[recipe.split.method]
         ranks = given.rank(method="dense")
@@ -128,7 +128,7 @@ def _read_given(
     if name is None:
         return None
     rows = table[name].reset_index(drop=True)[checked.frame.index]
-    if recipe.split.method == "group":
+    if recipe.split.column:
         return read_column(rows, "category")
     check = recipe.data.columns.get(name)
     return read_time(rows, source, check, has_decimal_comma(table))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError
+from common.words import counted
 from modelling.kinds import ROW_KEY
 from modelling.recipe import Split
 
@@ -48,7 +49,8 @@ def split_table(
         frame: (n, features + 1), with the target among the columns.
         target: the target's name.
         split: method, test size, seed.
-        given: (n,) what to order by, for the method `time`; text of groups, for `group`.
+        given: (n,) what to order by, for the method `time`; text of groups, for `group`, and of
+            sides, for `column`.
 
     Returns:
         Both sides. `row_key` is an unsigned 64-bit hash of the row's values, and of its number
@@ -159,6 +161,8 @@ def _choose_test_rows(
                 "groups are needed"
             )
         return _by_hash(pd.util.hash_pandas_object(given, index=False).to_numpy(), split)
+    if split.method == "column" and given is not None:
+        return _as_said(given, split)
     in_test = np.zeros(rows, dtype=bool)
     if split.method == "time" and given is not None:
         latest = given.sort_values(kind="stable").index[-round(rows * split.test_size) or rows :]
@@ -179,6 +183,18 @@ def _choose_test_rows(
             f"the table cannot be split by method {split.method!r}: {error}"
         ) from error
     in_test[chosen] = True
+    return in_test
+
+
+def _as_said(given: pd.Series, split: Split) -> np.ndarray:
+    words = given.str.lower()
+    in_test = words.isin(["test", "testing"]).to_numpy()
+    unknown = given[~in_test & ~words.isin(["train", "training"])]
+    if len(unknown):
+        raise InputError(
+            f"split.column {split.column!r} is {min(unknown)!r} in {counted(len(unknown), 'row')}; "
+            "it says train or test"
+        )
     return in_test
 
 

@@ -209,3 +209,19 @@ def test_all_rows_of_a_group_are_on_one_side_and_stay_there_when_the_table_grows
 )
 def test_no_groups_are_refused(who, says, refusal):
     assert refusal(split_table, many(100), "y", GROUPED, pd.Series(who, dtype="str")) == says
+
+
+SAID = Split(method="column", column="fold")
+
+
+def test_a_column_may_say_the_side():
+    frame = many(100)
+    fold = pd.Series(["train", "Test", "training", "TESTING"] * 25)
+    split = split_table(frame, "y", SAID, fold)
+    assert sorted(split.test_rows) == [*range(1, 100, 2)]
+
+
+def test_a_side_that_is_none_is_told(refusal):
+    fold = pd.Series(["train", "test", "x", "b"] * 25)
+    says = "split.column 'fold' is 'b' in 50 rows; it says train or test"
+    assert refusal(split_table, many(100), "y", SAID, fold) == says
