@@ -19,6 +19,6 @@ def show_figure(figure: float, sign: str = "", metric: str = "") -> str:
     return f"{figure:{sign}.{places}{'g' if is_small else 'f'}}"
 
 
-def counted(number: float, noun: str) -> str:
-    """Writes how many there are: 1 row, 1,258 rows."""
-    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+def counted(number: float, noun: str, several: str = "") -> str:
+    """Writes how many there are: 1 row, 1,258 rows; 2 classes, where several is said."""
+    return f"{number:,.0f} {noun if number == 1 else several or noun + 's'}"

@@ -1,7 +1,8 @@
 """evaluate: metrics, custom metrics, plots and predictions of a model on the test rows.
 
-Called with `recipe`, `prepare_run_id`, `model_uri`. Leaves the model's metrics and the naive
-baseline's, the plots, the worst predictions, and all predictions with their row keys.
+Called with `recipe`, `prepare_run_id`, `model_uri`. Leaves the model's metrics with their
+intervals, its metrics of the training rows and the naive baseline's, the plots, the worst
+predictions, and all predictions with their row keys.
 """
 
 import hashlib
@@ -39,15 +40,31 @@ from modelling.judging.answers import (
     read_answers,
 )
 from modelling.judging.importance import compute_importance
-from modelling.judging.metrics import BASELINE_PREFIX, Metric, compute_metrics, metrics_of
+from modelling.judging.intervals import compute_intervals, few_rows
+from modelling.judging.metrics import (
+    BASELINE_PREFIX,
+    TRAINING_PREFIX,
+    Metric,
+    compute_metrics,
+    metrics_of,
+)
+from modelling.judging.resampling import adds_up
 from modelling.kinds import ROW_KEY
 from modelling.models.sklearn_wrapper import answer
 from modelling.own_code import call, find_named
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
+from modelling.tables.profile import read_sample
 from steps.reporting.report import report_step
-from steps.runs.artifacts import find_run, read_rows
-from steps.runs.names import IMPORTANCE, MODEL_DIGEST, MODEL_ID, PREPARE_RUN_ID, PRIMARY_METRIC
+from steps.runs.artifacts import download, find_run, read_rows, read_test_groups
+from steps.runs.names import (
+    FEW_ROWS,
+    IMPORTANCE,
+    MODEL_DIGEST,
+    MODEL_ID,
+    PREPARE_RUN_ID,
+    PRIMARY_METRIC,
+)
 from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.trained_model import load_trained, predict_all
 from tracking.artifacts_logger import again_if_datasets_collide, log_predictions, make_dataset
@@ -104,7 +121,11 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         answers = read_answers(table, classes)
         targets = encode_targets(test[target], classes)
         figures = compute_metrics(metrics, answers, targets)
+        groups = read_test_groups(prepare_run_id, settings.split)
+        figures |= compute_intervals(metrics, answers, targets, settings.split.seed, groups)
         figures |= _baseline(known, targets, classes, metrics)
+        figures |= _of_training(prepare_run_id, model, classes, settings, metrics)
+        mlflow.set_tag(FEW_ROWS, few_rows(targets, classes) or "none")
         evaluation = Evaluation(settings, classes, test, targets, table, answers, facts)
         _evaluate_by_mlflow(model, evaluation, metrics)
         log_metrics(figures)
@@ -112,6 +133,25 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         log_predictions(kept, settings.name, facts["model"], {"model": facts["model_digest"]})
         content = json.dumps(figures, sort_keys=True) + table_digest(table)
         mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256(content.encode()).hexdigest())
+
+
+def _of_training(
+    prepare_run_id: str,
+    model: PyFuncModel,
+    classes: Classes | None,
+    recipe: Recipe,
+    metrics: Mapping[str, Metric],
+) -> dict[str, float]:
+    """The metrics of the rows that it was fitted on, or of 20,000 of them, evenly spread."""
+    rows, total = read_sample(download(prepare_run_id, "train.parquet"))
+    targets = encode_targets(rows.pop(recipe.data.target), classes)
+    table = predict_all(model, rows.drop(columns=ROW_KEY), recipe.task)
+    answers = read_answers(table, classes)
+    figures = compute_metrics(metrics, answers, targets)
+    if len(rows) < total:  # what is a sum over the rows is one over all of them
+        sums = [name for name in metrics if adds_up(metrics[name], answers, targets)]
+        figures |= {name: figures[name] * total / len(rows) for name in sums}
+    return {TRAINING_PREFIX + name: figure for name, figure in figures.items()}
 
 
 def _baseline(

@@ -47,7 +47,7 @@ from steps.registry.versions import (
     unfit_columns,
 )
 from steps.reporting.report import report_step
-from steps.runs.artifacts import download, find_run, read_rows
+from steps.runs.artifacts import download, find_run, read_test_groups
 from steps.runs.model_digests import download_checked
 from steps.runs.names import (
     CHAMPION_BEFORE,
@@ -57,7 +57,6 @@ from steps.runs.names import (
     MODEL_ID,
     MODEL_VERSION,
     PREPARE_RUN_ID,
-    TEST_ROW_NUMBERS,
     VERDICT,
     VERDICT_REASON,
 )
@@ -199,13 +198,8 @@ def _compare(
         read_answers(theirs, classes),
         recipe.promotion,
         recipe.split.seed,
-        _groups_of(candidate) if recipe.split.method == "group" else None,
+        read_test_groups(candidate.data.tags[PREPARE_RUN_ID], recipe.split),
     )
-
-
-def _groups_of(candidate: Run) -> np.ndarray:
-    """Of the test rows, in the order of their predictions, the groups that they were split by."""
-    return read_rows(candidate.data.tags[PREPARE_RUN_ID], TEST_ROW_NUMBERS)["group"].to_numpy()
 
 
 def _champion_evaluation(

@@ -5,26 +5,19 @@ Every comparison is a row that is written down, whether it passed or not.
 
 import math
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-from sklearn import config_context
 
 from common.words import show_figure
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import BASELINE_PREFIX, Metric
+from modelling.judging.resampling import Rows, adds_up, resample, resample_groups, rows_to_draw
 from modelling.recipe import Promotion, Threshold
 
 _LAST_DIGITS = 1e-12
-_MOST_RESAMPLED = 10_000
-_FEWEST_OF_A_CLASS = 1_000  # in a resample, of a table that has as many
-
-Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -161,90 +154,3 @@ def compare_with_champion(
         passed = min(sign * low, sign * high) > 0
         required = f"better with {100 * promotion.confidence:g}% confidence"
     return Comparison(name, "champion", *figures, required, bool(passed), low=low, high=high)
-
-
-def rows_to_draw(targets: Values, is_classes: bool) -> int:
-    """Returns how many of the rows with these (n,) targets a resample has.
-
-    All, or of many as many as show every class often enough.
-    """
-    share = _MOST_RESAMPLED / len(targets)
-    if is_classes:
-        rarest = int(np.unique(targets, return_counts=True)[1].min())
-        share = max(share, _FEWEST_OF_A_CLASS / rarest)
-    return math.ceil(len(targets) * min(share, 1))
-
-
-def adds_up(score: Metric, answers: Answers, targets: Values) -> bool:
-    """Says whether a metric is a sum over the rows, as a count is: each row twice, it doubles."""
-    twice = np.repeat(np.arange(len(targets)), 2)
-    with _no_warnings():
-        doubled = score(answers.of_rows(twice), targets[twice])
-        return abs(doubled) > 1.5 * abs(score(answers, targets))
-
-
-@contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Silences the metrics: a resample without a row of some class has no figure for some."""
-    with warnings.catch_warnings(), config_context(assume_finite=True):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def resample_groups(
-    statistic: Callable[[Rows], float], groups: npt.NDArray[Any], promotion: Promotion, seed: int
-) -> tuple[float, float, Values]:
-    """Resamples as `resample` does, but draws whole groups (n,): their rows are no news each."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order], prepend=np.nan))
-    rows_of = np.split(order, starts[1:])
-    return resample(
-        lambda drawn: statistic(np.concatenate([rows_of[number] for number in drawn])),
-        len(rows_of),
-        promotion,
-        seed,
-    )
-
-
-def resample(
-    statistic: Callable[[Rows], float],
-    rows: int,
-    promotion: Promotion,
-    seed: int,
-    drawn: int | None = None,
-) -> tuple[float, float, Values]:
-    """Computes a statistic of n rows again and again, on rows drawn with replacement.
-
-    Of m < n rows drawn at a time (Bickel, Götze, van Zwet: Resampling fewer than n observations,
-    1997) a function of means scatters more than of n, by the root of n / m: the distances from the
-    mean of the resamples are shrunk by that, and laid around its value of all rows.
-
-    A resample that has no figure, as ROC AUC without a row of some class, is left out; if more
-    than half have none, nothing is known.
-
-    Args:
-        statistic: of the rows with these places, of which some may stand there more than once.
-        rows: n.
-        promotion: the confidence and the number of resamples.
-        seed: of the resampling.
-        drawn: m, at most n; n if not said.
-
-    Returns:
-        The ends of the percentile interval (Efron, Tibshirani: An Introduction to the Bootstrap,
-        1993, chapter 13), NaN if nothing is known; and the figures of at most `resamples`.
-    """
-    drawn = drawn or rows
-    rng = np.random.default_rng(seed)
-    with _no_warnings():
-        values = np.array(
-            [statistic(rng.integers(rows, size=drawn)) for _ in range(promotion.resamples)]
-        )
-        values = values[np.isfinite(values)]
-        if 2 * len(values) < promotion.resamples:
-            return math.nan, math.nan, values
-        if drawn < rows:
-            shrunk = math.sqrt(drawn / rows) * (values - values.mean())
-            values = statistic(np.arange(rows)) + shrunk
-    tail = 50 * (1 - promotion.confidence)
-    low, high = np.percentile(values, [tail, 100 - tail])
-    return float(low), float(high), values

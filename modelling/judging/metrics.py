@@ -7,7 +7,7 @@ are the number of the class, in sorted order.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import Any, SupportsFloat
@@ -15,6 +15,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from common.errors import InputError, unknown_name
+from modelling.judging import weighted
 from modelling.judging.answers import Answers, Values
 from modelling.own_code import call, read_metric, where
 from modelling.recipe import BusinessScore, OwnMetric, Recipe
@@ -24,22 +25,28 @@ from modelling.recipe import BusinessScore, OwnMetric, Recipe
 class Metric:
     """A metric: its function of predictions and targets, which way is better.
 
-    takes_probabilities: the function takes the probabilities in place of the predictions.
+    takes_probabilities: the function takes the probabilities in place of the predictions;
+    of_weights: the same metric of many resamples at once, where there is one.
     """
 
     function: Callable[[Values, Values], float]
     greater_is_better: bool
     takes_probabilities: bool = False
     task: str = "regression"
+    of_weights: weighted.Weighted | None = None
+
+    def given(self, answers: Answers) -> Values:
+        """Returns what the function takes of the answers."""
+        given = answers.probabilities if self.takes_probabilities else answers.predictions
+        if given is None:
+            raise ValueError("this metric takes probabilities, and there are none")
+        return given
 
     def __call__(self, answers: Answers | Values, targets: Values) -> float:
         """Returns the metric of the answers for n rows against (n,) targets."""
         if not isinstance(answers, Answers):
             answers = Answers(answers)
-        given = answers.probabilities if self.takes_probabilities else answers.predictions
-        if given is None:
-            raise ValueError("this metric takes probabilities, and there are none")
-        figure: Any = self.function(given, targets)
+        figure: Any = self.function(self.given(answers), targets)
         if np.ndim(figure) or not isinstance(figure, SupportsFloat):
             name = getattr(self.function, "__name__", "metric")
             raise InputError(f"{name} gave {_what(figure)}; a metric gives one number")
@@ -96,6 +103,13 @@ def business_score(predictions: Values, targets: Values, worth: BusinessScore) -
     return sum(getattr(worth, name) * count for name, count in counts.items()) / len(targets)
 
 
+def _worth_of_rows(predictions: Values, targets: Values, worth: BusinessScore) -> Values:
+    """Returns the (n,) worth of each outcome."""
+    said, true = predictions == 1, targets == 1
+    of_true = np.where(said, worth.true_positive, worth.false_negative)
+    return np.where(true, of_true, np.where(said, worth.false_positive, worth.true_negative))
+
+
 def squared_diff_plus_one(predictions: Values, targets: Values) -> float:
     """Returns the sum over the rows of |prediction - target + 1|², in squared target units."""
     return float(np.sum(np.abs(predictions - targets + 1) ** 2))
@@ -150,6 +164,13 @@ MULTICLASS_METRICS = {
     "brier_score": _sklearn("brier_score_loss", False, probabilities=True, all_labels=True),
 }
 
+for known, at_once in (
+    (REGRESSION_METRICS, weighted.REGRESSION),
+    (BINARY_METRICS, weighted.BINARY),
+    (MULTICLASS_METRICS, weighted.MULTICLASS),
+):
+    known.update({name: replace(known[name], of_weights=way) for name, way in at_once.items()})
+
 CUSTOM_METRICS = {
     "squared_diff_plus_one": Metric(squared_diff_plus_one, False),
     "sum_on_target_divided_by_two": Metric(sum_on_target_divided_by_two, True),
@@ -157,6 +178,9 @@ CUSTOM_METRICS = {
 }
 
 BASELINE_PREFIX = "dummy_"
+TRAINING_PREFIX = "train_"
+LOW, HIGH = "_low", "_high"
+"""The ends of a metric's interval stand beside it, under its name with these."""
 OUTCOMES = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 """Metrics that are counts of rows."""
 OF_A_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
@@ -174,8 +198,11 @@ def metrics_of(recipe: Recipe) -> dict[str, Metric]:
         builtin = BINARY_METRICS if recipe.is_binary else MULTICLASS_METRICS
     found = dict(builtin)
     if recipe.metrics.business_score:
+        worth = recipe.metrics.business_score
         found["business_score"] = Metric(
-            partial(business_score, worth=recipe.metrics.business_score), True
+            partial(business_score, worth=worth),
+            True,
+            of_weights=weighted.mean_of(partial(_worth_of_rows, worth=worth)),
         )
     known = [name for name, metric in CUSTOM_METRICS.items() if metric.task == recipe.task]
     for name in recipe.metrics.custom:

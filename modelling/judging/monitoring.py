@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from common.errors import InputError
 from common.words import show_figure
 from modelling.judging.answers import Answers, Classes, Values
-from modelling.judging.gate import Rows, adds_up, resample, rows_to_draw
 from modelling.judging.metrics import OF_A_CLASS, Metric
+from modelling.judging.resampling import Rows, adds_up, resample, rows_to_draw
 from modelling.recipe import Promotion
 
 

@@ -23,7 +23,7 @@ from engine.cache.key import Dependencies, class_code
 from engine.chain import Chain, Step
 from engine.processes.forkserver import PROJECT
 from engine.provenance.project_state import Provenance
-from modelling.judging.metrics import BASELINE_PREFIX, metrics_of
+from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, metrics_of
 from modelling.recipe import Recipe
 from steps.pipeline.dependencies import StepDependencies
 from steps.pipeline.request import Request
@@ -167,14 +167,13 @@ def _keep_table(so_far: Progress) -> None:
 
 
 def _keep_figures(so_far: Progress) -> None:
-    """Keeps the metrics of the recipe, and the baseline's, and which of them decides."""
+    """Keeps the metrics of the recipe, and the baseline's; which decides, and its interval."""
     found = so_far.done["evaluate"].run.data.metrics
-    names = metrics_of(so_far.recipe)
-    mlflow.set_tag(PRIMARY_METRIC, so_far.recipe.metrics.primary)
-    log_metrics({prefix + name: found[prefix + name] for name in names for prefix in _SIDES})
+    primary, names = so_far.recipe.metrics.primary, metrics_of(so_far.recipe)
+    kept = [*names, *(BASELINE_PREFIX + name for name in names), primary + LOW, primary + HIGH]
+    log_metrics({name: found[name] for name in kept if name in found})
+    mlflow.set_tag(PRIMARY_METRIC, primary)
 
-
-_SIDES = ("", BASELINE_PREFIX)
 
 ORDER = (
     PipelineStep(

@@ -1,8 +1,10 @@
 """The runs and artifacts that a step reads from."""
 
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import mlflow
+import numpy.typing as npt
 import pandas as pd
 import pyarrow
 from mlflow import MlflowClient
@@ -14,7 +16,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.errors import InputError
 from modelling.recipe import Recipe, Split
-from steps.runs.names import TRAIN_GROUPS, TRAIN_TIMES
+from steps.runs.names import TEST_ROW_NUMBERS, TRAIN_GROUPS, TRAIN_TIMES
 from tracking.output_manager import temporary_folder
 
 
@@ -79,6 +81,13 @@ def read_split(run_id: str, split: Split) -> dict[str, pd.Series]:
     if split.method == "group":
         return {"groups": read_rows(run_id, TRAIN_GROUPS)["group"]}
     return {}
+
+
+def read_test_groups(run_id: str, split: Split) -> npt.NDArray[Any] | None:
+    """Returns the (n,) groups of a prepare run's test rows; None unless the split is by groups."""
+    if split.method != "group":
+        return None
+    return read_rows(run_id, TEST_ROW_NUMBERS)["group"].to_numpy()
 
 
 def download(run_id: str, artifact: str) -> Path:

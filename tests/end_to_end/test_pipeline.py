@@ -268,6 +268,24 @@ def test_baseline_is_the_mean_of_the_training_rows(first, sides):
     assert {name: logged[name] for name in expected} == pytest.approx(expected)
 
 
+def test_metrics_of_the_training_rows_stand_beside_ours(first, sides, model_folder):
+    train, _ = sides
+    logged = first.step("evaluate").data.metrics
+    rows = train.drop(columns=["row_key", "quality"])
+    said = mlflow.pyfunc.load_model(str(model_folder)).predict(rows)
+    expected = {f"train_{name}": value for name, value in _metrics(train["quality"], said).items()}
+    assert {name: logged[name] for name in expected} == pytest.approx(expected)
+
+
+def test_the_interval_is_about_two_standard_errors_wide(first, predictions):
+    evaluated = first.step("evaluate").data
+    errors = np.abs(predictions["prediction"] - predictions["quality"])
+    reach = 1.96 * errors.std() / np.sqrt(len(errors))
+    ends = [evaluated.metrics[f"mae_{end}"] for end in ("low", "high")]
+    assert ends == pytest.approx([errors.mean() - reach, errors.mean() + reach], abs=reach / 5)
+    assert evaluated.tags["pipeline.few_rows"] == "none"
+
+
 def test_metrics_of_mlflow_stand_beside_ours(first):
     logged = first.step("evaluate").data.metrics
     assert logged["root_mean_squared_error"] == pytest.approx(logged["rmse"])
@@ -278,7 +296,7 @@ def test_metrics_of_mlflow_stand_beside_ours(first):
 
 def test_parent_shows_the_main_figures(first):
     evaluated, shown = first.step("evaluate").data.metrics, first.parent.data.metrics
-    names = {"rmse", "mae", "r2", "within_half_point", "dummy_rmse"}
+    names = {"rmse", "mae", "r2", "within_half_point", "dummy_rmse", "rmse_low", "rmse_high"}
     assert {name: shown[name] for name in names} == {name: evaluated[name] for name in names}
 
 

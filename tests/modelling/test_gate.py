@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from modelling.judging.answers import Answers
-from modelling.judging.gate import check_finite, check_thresholds, compare_with_champion, resample
+from modelling.judging.gate import check_finite, check_thresholds, compare_with_champion
 from modelling.judging.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
+from modelling.judging.resampling import resample
 from modelling.recipe import Promotion, Threshold
 
 BAD = [math.nan, math.inf, -math.inf, sys.float_info.max, -sys.float_info.max]

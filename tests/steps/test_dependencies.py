@@ -55,6 +55,7 @@ EDITED = {
     "modelling/judging/gate.py": ["register"],
     "modelling/judging/metrics.py": ["tuned", "trial", "evaluate", "register"],
     "modelling/judging/plots.py": ["evaluate"],
+    "modelling/judging/resampling.py": ["evaluate", "register"],
     "modelling/models/decision.py": ["tuned"],
     "modelling/models/estimators.py": ["train", "tuned", "trial"],
     "modelling/reporting/report.py": [],
