@@ -45,7 +45,7 @@ def main(data: str, target: str, task: str, output: str) -> None:
         mlflow.set_tag(DATA_SHA256, text_sha256(path))
         draft = draft_recipe(table, target, name, _path_in_recipe(data), task, _show_progress)
         command = f"mlflow run . --env-manager uv -P recipe={shlex.quote(str(place))}"
-        _write(place, render_draft(draft, Path(path).name, command))
+        _write(place, render_draft(draft, _name_of(data, path), command))
         log_artifact(place)
         log_metrics(
             {
@@ -99,6 +99,11 @@ def _path_in_recipe(data: str) -> str:
     """The table as seen from the project, so that a recipe of its own data goes with it."""
     root = Path.cwd()
     return str(Path(data).relative_to(root)) if Path(data).is_relative_to(root) else data
+
+
+def _name_of(data: str, path: Path) -> str:
+    """The table's own name: of several files or a query, as it was asked for."""
+    return path.name if "://" in data else PurePosixPath(data).name
 
 
 def _show_progress(names: list[str]) -> Iterator[str]:

@@ -100,7 +100,8 @@ def score(
     settings = load_parts(recipe, "score")
     with step_run("score", settings):
         paths = _output_paths(output, rejects, overwrite)
-        path = fetch_table(source, temporary_folder("download"), settings.data.source_column)
+        column = settings.data.source_column
+        path = fetch_table(source, temporary_folder("download"), column, may_be_folder=True)
         _check_apart(path, paths)
         version, uri = _find_version(model_uri, settings)
         stream = open_stream(path)

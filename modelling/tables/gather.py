@@ -1,12 +1,12 @@
 """Several files as one table, and files that are neither CSV nor Parquet: made one Parquet file.
 
-Cells become text, as a CSV file has them, and their column's kind reads them; the columns of
-Parquet files keep their types where all files have the same.
+Cells become text, as a CSV file has them, and their column's kind reads them; a column of Parquet
+files keeps its type where all files have the same.
 """
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
@@ -67,8 +67,7 @@ def gather(files: Sequence[Path], target: Path, source_column: str | None = None
             raise InputError(f"table {table.path} separates by another sign than {first.path}")
     if source_column in names:
         raise InputError(f"data.source_column: the tables have a column {source_column!r}")
-    as_they_are = all(table.files and table.types == first.types for table in tables)
-    columns = _columns(tables, names, source_column, as_they_are)
+    columns = _columns(tables, names, source_column, _same_types(tables))
     marks = {DECIMAL_COMMA: str(first.decimal_comma)}
     with _Writer(target, marks) as writer:
         for table in columns:
@@ -82,15 +81,28 @@ def _open(file: Path) -> TableStream:
     return open_stream(file)
 
 
+def _same_types(tables: Sequence[TableStream]) -> dict[str, arrow.DataType]:
+    """The types of columns that are of one in all files; none if a file has no types."""
+    if not all(table.files for table in tables):
+        return {}
+    first, *others = [arrow_parquet.read_schema(file) for table in tables for file in table.files]
+    return {
+        name: first.field(name).type
+        for name in first.names
+        if all(name in other.names and other.field(name) == first.field(name) for other in others)
+    }
+
+
 def _columns(
-    tables: Sequence[TableStream], names: list[str], source_column: str | None, as_they_are: bool
+    tables: Sequence[TableStream],
+    names: list[str],
+    source_column: str | None,
+    types: Mapping[str, arrow.DataType],
 ) -> Iterator[arrow.Table]:
     for table in tables:
         is_json = not table.files and table.form is None
         for batch in _json_batches(table, names) if is_json else _batches(table, names):
-            rows = batch
-            if not as_they_are:
-                rows = arrow.table({name: _as_text(rows[name]) for name in names})
+            rows = arrow.table({name: _cast(batch[name], types.get(name)) for name in names})
             if source_column:
                 source = arrow.repeat(arrow.scalar(table.path.name, arrow.string()), len(rows))
                 rows = rows.append_column(source_column, source)
@@ -105,7 +117,10 @@ def _batches(table: TableStream, names: list[str]) -> Iterator[arrow.Table]:
         yield batch.table.select(names)
 
 
-def _as_text(column: arrow.ChunkedArray) -> arrow.ChunkedArray:
+def _cast(column: arrow.ChunkedArray, kind: arrow.DataType | None) -> arrow.ChunkedArray:
+    """The column as the type that it has in all files, or as text."""
+    if kind is not None:
+        return column.cast(kind)
     if arrow.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     try:

@@ -78,8 +78,10 @@ def fetch_data(data: Data, source: str, folder: Path) -> Path:
     return fetch_table(source, folder, data.source_column)
 
 
-def fetch_table(source: str, folder: Path, source_column: str | None = None) -> Path:
-    """Returns the table as a local file.
+def fetch_table(
+    source: str, folder: Path, source_column: str | None = None, may_be_folder: bool = False
+) -> Path:
+    """Returns the table as a local file, or a folder of Parquet files that may be one.
 
     Args:
         source: a path, relative ones from the project's root; or a URI, in which `$NAME` stands for
@@ -88,6 +90,7 @@ def fetch_table(source: str, folder: Path, source_column: str | None = None) -> 
             database.
         folder: where a download goes.
         source_column: the name of a column to make of the files' names.
+        may_be_folder: whether a folder of Parquet files is to be read as it is.
 
     Raises:
         InputError: the URI cannot be downloaded, holds a secret, or is one that leads elsewhere; a
@@ -97,7 +100,8 @@ def fetch_table(source: str, folder: Path, source_column: str | None = None) -> 
     check_source(source)
     if found := _SQL.fullmatch(source):
         return _query(found[1], found[2], folder)
-    if not _is_several(source, source_column):
+    is_folder = may_be_folder and source_column is None and _is_parquet_folder(Path(source))
+    if is_folder or not _is_several(source, source_column):
         return _fetch_one(source, folder)
     # Here, since main asks for single files most of the time, and must not wait for the rest.
     from modelling.tables.gather import gather
@@ -115,14 +119,13 @@ def _is_several(source: str, source_column: str | None) -> bool:
         return source_column is not None
     path = Path(source)
     if path.is_dir():
-        return not _is_parquet_folder(path) or source_column is not None
+        return True
     is_made = source_column is not None or path.name.lower().endswith(JSON_LINES)
     return is_made or (not path.exists() and (len(_parts(source)) > 1 or has_magic(source)))
 
 
 def _is_parquet_folder(folder: Path) -> bool:
-    """Whether it may be one that `score` reads as it is, with columns in the names of folders."""
-    return not any(
+    return folder.is_dir() and not any(
         path.is_file() and path.suffix not in PARQUET
         for path in folder.rglob("*")
         if path.name[0] not in "._"
@@ -140,7 +143,9 @@ def _files(part: str, folder: Path) -> list[Path]:
     if path.is_dir():
         from modelling.tables.gather import files_below
 
-        return files_below(path)
+        # Folders named column=value are read by who reads the whole.
+        has_partitions = any("=" in inner.name for inner in path.rglob("*") if inner.is_dir())
+        return [path] if has_partitions and _is_parquet_folder(path) else files_below(path)
     if path.exists() or not has_magic(part):
         return [path]
     found = sorted(Path(name) for name in glob(part, recursive=True) if Path(name).is_file())

@@ -90,6 +90,20 @@ def test_the_rows_have_the_same_keys_and_sides_wherever_they_come_from(
     assert sides(fetch_table(ways[way], tmp_path)) == sides(folder / "one.csv")
 
 
+def test_a_folder_of_parquet_keeps_its_types_and_has_its_partitions(tmp_path):
+    rows = pd.DataFrame({"x": [1, 2**60], "day": pd.Timestamp("2026-11-21")})
+    for year in (2025, 2026):
+        (tmp_path / "given" / f"year={year}").mkdir(parents=True)
+        rows.to_parquet(tmp_path / "given" / f"year={year}" / "a.parquet")
+        rows = rows.assign(x=[0.5, None])
+    path = fetch_table(str(tmp_path / "given"), tmp_path / "made")
+    table = read_table(path)
+    assert table["year"].tolist() == ["2025", "2025", "2026", "2026"]
+    assert table["x"].tolist()[:3] == ["1", str(2**60), "0.5"]
+    assert table["day"].dtype.kind == "M"
+    assert fetch_table(str(tmp_path / "given"), tmp_path, may_be_folder=True) == tmp_path / "given"
+
+
 def test_the_digest_is_of_the_rows(places, tmp_path, monkeypatch):
     folder, ways = places
     monkeypatch.setenv("SHOP", f"sqlite:///{folder}/shop.db")
