@@ -45,7 +45,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class GateRow:
-    """A metric of the model, what it was held against, and whether that was passed."""
+    """A metric of the model, what it was held against, and whether that was passed.
+
+    low and high are of the difference to the champion; interval is of the metric itself, and train
+    is its figure on the training rows.
+    """
 
     metric: str
     candidate: Number
@@ -55,6 +59,8 @@ class GateRow:
     passed: bool | None
     low: Number = None
     high: Number = None
+    interval: tuple[float, float] | None = None
+    train: Number = None
 
 
 @dataclass(frozen=True)
@@ -158,9 +164,10 @@ class Origin:
 class Report:
     """All that a report says.
 
-    word and tone: the verdict, and whether it is good, note or bad; sentence: the verdict in one
-    sentence; reason: what it rests on; advice: what to try next; part_of: of a step,
-    the pipeline's run id; facts: the two or three figures behind it.
+    word and tone: the verdict, and whether it is good, note or bad; answer: how good the model is,
+    if that is known; sentence: the verdict in one sentence; reason: what it rests on; caution: why
+    the figures say little; advice: what to try next; part_of: of a step, the pipeline's run id;
+    facts: the two or three figures behind it.
     """
 
     recipe: str
@@ -174,6 +181,8 @@ class Report:
     tone: str
     sentence: str
     reason: str = ""
+    answer: str = ""
+    caution: str = ""
     advice: tuple[str, ...] = ()
     part_of: str = ""
     facts: tuple[Fact, ...] = ()
@@ -187,6 +196,11 @@ class Report:
     model: ModelCard | None = None
     sections: tuple[Section, ...] = ()
     origin: Origin | None = None
+
+    @property
+    def has_champion(self) -> bool:
+        """Whether the metrics of a champion stand beside those of the model."""
+        return any(row.champion is not None for row in self.gate)
 
     @property
     def has_gate(self) -> bool:

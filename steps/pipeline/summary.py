@@ -15,7 +15,9 @@ from engine.chain import Step
 from engine.processes.forkserver import PROJECT
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.judging.metrics import BASELINE_PREFIX
+from modelling.reporting.answer import say_quality
 from steps.pipeline.advice import advise
+from steps.pipeline.answer import read_caution, read_quality
 from steps.pipeline.order import BY_NAME
 from steps.pipeline.request import Request
 from steps.runs.names import MODEL_VERSION, REPORT, VERDICT, VERDICT_REASON
@@ -37,6 +39,8 @@ def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], 
     for step in steps:
         say(_row(step.name, step.run_id[:8], f"{step.seconds:.1f}", _figures(step, primary)))
     say("")
+    for words in _answer(steps, request):
+        say(words)
     if verdict:
         word = verdict[VERDICT]
         line = folded(f"verdict  {word}: {verdict[VERDICT_REASON]}", indent=9)
@@ -59,6 +63,16 @@ def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], 
 
 def _row(step: str, run: str, seconds: str, figures: str) -> str:
     return f"{step:<{STEP_WIDTH}} {run:<8} {seconds:>7}  {figures}"
+
+
+def _answer(steps: list[Step], request: Request) -> list[str]:
+    evaluated = next((step.run for step in steps if step.name == "evaluate"), None)
+    if evaluated is None:
+        return []
+    quality, caution = read_quality(evaluated, request.recipe), read_caution(evaluated)
+    lines = [f"answer   {say_quality(quality)}"] if quality else []
+    lines += [f"careful  {caution}"] if caution else []
+    return [folded(line, indent=9) for line in lines]
 
 
 def _advice(steps: list[Step], request: Request, verdict: str, run: Run) -> list[str]:

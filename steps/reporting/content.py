@@ -4,6 +4,7 @@ from datetime import datetime
 
 from modelling.reporting.report import Report
 from steps.pipeline.advice import advise
+from steps.pipeline.answer import read_caution
 from steps.reporting.parts import (
     read_confidence,
     read_data,
@@ -15,7 +16,7 @@ from steps.reporting.parts import (
     read_worst,
 )
 from steps.reporting.runs import PipelineRuns
-from steps.reporting.verdict import read_facts, read_failure, read_steps, read_verdict
+from steps.reporting.verdict import read_answer, read_facts, read_failure, read_steps, read_verdict
 from steps.runs.names import VERDICT
 
 
@@ -36,6 +37,8 @@ def collect_report(runs: PipelineRuns) -> Report:
         tone=tone,
         sentence=sentence,
         reason=reason,
+        answer=read_answer(runs),
+        caution=read_caution(runs.steps["evaluate"]) if "evaluate" in runs.steps else "",
         advice=_read_advice(runs),
         part_of="" if runs.is_pipeline or runs.parent is None else runs.parent.info.run_id,
         facts=tuple(read_facts(runs)),

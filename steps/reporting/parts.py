@@ -16,7 +16,7 @@ from mlflow.utils.mlflow_tags import (
 from common.tags import PLATFORM, PYTHON
 from common.words import counted
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
-from modelling.judging.metrics import BASELINE_PREFIX, OUTCOMES
+from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, OUTCOMES, TRAINING_PREFIX
 from modelling.kinds import KINDS, ROW_KEY
 from modelling.reporting.report import (
     Bar,
@@ -97,6 +97,7 @@ def read_gate(runs: PipelineRuns) -> list[GateRow]:
                 None if is_for_reading else bool(row["passed"]),
                 _known(row["low"]),
                 _known(row["high"]),
+                *_how_sure(figures, name),
             )
         )
     return rows
@@ -118,10 +119,22 @@ def _metrics(runs: PipelineRuns) -> list[GateRow]:
             _as_count(name, champion.get(name)),
             "",
             None,
+            None,
+            None,
+            *_how_sure(figures, name),
         )
         for name, value in figures.items()
         if BASELINE_PREFIX + name in figures
     ]
+
+
+def _how_sure(
+    figures: Mapping[str, float], name: str
+) -> tuple[tuple[float, float] | None, float | int | None]:
+    """The interval of a metric, if there is one, and its figure of the training rows."""
+    low, high = figures.get(name + LOW), figures.get(name + HIGH)
+    interval = None if low is None or high is None else (low, high)
+    return interval, _as_count(name, figures.get(TRAINING_PREFIX + name))
 
 
 def read_confidence(runs: PipelineRuns) -> float | None:

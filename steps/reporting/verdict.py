@@ -6,8 +6,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from common.tags import ERROR, RERUN_REASON
 from common.words import counted
 from modelling.judging.metrics import BASELINE_PREFIX
+from modelling.reporting.answer import Quality, say_quality, show_range
 from modelling.reporting.graph import StepState
 from modelling.reporting.report import Fact, Failure, show_metric
+from steps.pipeline.answer import read_quality
 from steps.pipeline.order import BY_NAME, UNTIL, place
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns
@@ -99,6 +101,18 @@ def _done(runs: PipelineRuns, name: str) -> str:
     return f"{runs.entry_point} is done"
 
 
+def read_answer(runs: PipelineRuns) -> str:
+    """Returns how good the model is, in a sentence; empty if nothing is known or all failed."""
+    quality = _quality(runs)
+    is_over = runs.run.info.status not in ("FAILED", "KILLED")
+    return say_quality(quality) if quality and is_over else ""
+
+
+def _quality(runs: PipelineRuns) -> Quality | None:
+    evaluated = runs.steps.get("evaluate")
+    return read_quality(evaluated, runs.recipe) if evaluated and runs.recipe else None
+
+
 def read_facts(runs: PipelineRuns) -> list[Fact]:
     """Returns the two or three figures behind the verdict."""
     facts = []
@@ -129,15 +143,15 @@ def read_facts(runs: PipelineRuns) -> list[Fact]:
 def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
     metrics = runs.steps["evaluate"].data.metrics
     candidate, baseline = metrics[primary], metrics.get(BASELINE_PREFIX + primary)
-    note = f"naive baseline {show_metric(baseline, primary)}" if baseline is not None else ""
-    facts = [Fact(f"{primary} on the test rows", show_metric(candidate, primary), note)]
-    sign = runs.sign(primary)
-    if baseline is not None and sign:
-        gain = sign * (candidate - baseline)
-        # Of an error a share says something; of a ROC AUC, whose baseline is chance, it does not.
-        is_error = sign < 0 and baseline
-        share = f"{abs(gain / baseline):.1%}" if is_error else show_metric(abs(gain), primary)
-        facts.append(Fact("against the naive baseline", f"{share} {_better(gain)}"))
+    sign, quality = runs.sign(primary), _quality(runs)
+    note = {1: "more is better", -1: "less is better"}.get(sign, "")
+    figure = show_metric(candidate, primary)
+    if quality:
+        figure, low, high = show_range(quality.figure, quality.low, quality.high)
+        note = f"95% interval {low} to {high}; {note}" if low else note
+    facts = [Fact(f"{primary} on the test rows", figure, note)]
+    if quality and baseline is not None:
+        facts.append(Fact(f"against {quality.naive}", *_against_naive(quality)))
     against = runs.steps["register"].data.metrics if "register" in runs.steps else {}
     if "difference_to_champion" in against:
         low, high = (show_metric(against[f"difference_{end}"], primary) for end in ("low", "high"))
@@ -153,6 +167,15 @@ def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
             )
         )
     return facts
+
+
+def _against_naive(quality: Quality) -> tuple[str, str]:
+    """How much better or worse, and than which figure."""
+    naive = show_range(quality.baseline, quality.low, quality.high)[0]
+    gap = quality.figure - quality.baseline
+    gain = gap if quality.greater_is_better else -gap
+    size = show_range(abs(gain), quality.low, quality.high)[0]
+    return quality.gain or f"{size} {'better' if gain >= 0 else 'worse'}", f"which has {naive}"
 
 
 def _facts_of_score(runs: PipelineRuns) -> list[Fact]:
@@ -214,7 +237,3 @@ def _step(runs: PipelineRuns, name: str) -> StepState:
 
 def _seconds(run: Run) -> float | None:
     return (run.info.end_time - run.info.start_time) / 1000 if run.info.end_time else None
-
-
-def _better(gain: float) -> str:
-    return "better" if gain >= 0 else "worse"

@@ -1,0 +1,43 @@
+"""What an evaluation says of its model: for the terminal and the report."""
+
+import math
+
+from mlflow.entities import Run
+
+from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, metrics_of
+from modelling.recipe import Recipe
+from modelling.reporting.answer import Quality
+from steps.runs.names import FEW_ROWS
+
+_ROWS = "example_count"  # MLflow's own
+
+
+def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
+    """Returns what the metric that decides says; None if the run has none, or no figure of it."""
+    metrics, name = evaluated.data.metrics, recipe.metrics.primary
+    known = metrics_of(recipe)
+    if name not in known or not math.isfinite(metrics.get(name, math.nan)):
+        return None
+    positive = recipe.data.positive_class
+    return Quality(
+        model=evaluated.data.tags.get("pipeline.model", "The model"),
+        metric=name,
+        figure=metrics[name],
+        low=metrics.get(name + LOW, math.nan),
+        high=metrics.get(name + HIGH, math.nan),
+        baseline=metrics.get(BASELINE_PREFIX + name, math.nan),
+        greater_is_better=known[name].greater_is_better,
+        is_regression=recipe.task == "regression",
+        target=recipe.data.target,
+        positive="" if positive is None else str(positive),
+        rows=metrics.get(_ROWS, math.nan),
+        positives=metrics.get("true_positives", math.nan)
+        + metrics.get("false_negatives", math.nan),
+        latest=recipe.split.method == "time",
+    )
+
+
+def read_caution(evaluated: Run) -> str:
+    """Returns why the figures say little, if they do."""
+    words = evaluated.data.tags.get(FEW_ROWS, "none")
+    return "" if words == "none" else words
