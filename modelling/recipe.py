@@ -474,7 +474,8 @@ class Metrics(Section):
     """Functions of modelling/judging/metrics.py that are computed besides, such as
     `within_half_point`."""
     functions: dict[
-        str, Annotated[OwnMetric, BeforeValidator(_path_alone, json_schema_input_type=OwnMetric)]
+        str,
+        Annotated[OwnMetric, BeforeValidator(_path_alone, json_schema_input_type=str | OwnMetric)],
     ] = Field(default_factory=dict)
     """By name, functions of one's own that are computed besides."""
     business_score: BusinessScore | None = None

@@ -1,12 +1,14 @@
-"""Writes docs/recipe_reference.md from modelling/recipe.py: its models, the text below each key.
+"""Writes docs/recipe_reference.md and recipes/recipe.schema.json from modelling/recipe.py.
 
     python scripts/write_recipe_reference.py
 
-A test fails when the page is not what this writes.
+The second one is for editors, which complete and check a recipe by it while it is typed. A test
+fails when one of them is not what this writes.
 """
 
 import ast
 import inspect
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +41,16 @@ def write_reference() -> str:
         if (rows := [_row(key, schemas[name], texts[name]) for key in schemas[name]["properties"]])
     ]
     return "\n".join([_INTRODUCTION, "\n\n".join(sections), ""])
+
+
+def write_schema() -> str:
+    """Returns the JSON schema of a recipe, with the text below each key as its description."""
+    schema = modelling.recipe.Recipe.model_json_schema()
+    texts = _texts_below_keys(inspect.getsource(modelling.recipe))
+    for name, section in {"Recipe": schema, **schema["$defs"]}.items():
+        for key, value in section["properties"].items():
+            value["description"] = " ".join(texts[name][key].split())
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 _HEAD = ["| key | value | default | |", "|---|---|---|---|"]
@@ -133,3 +145,4 @@ def _limits(value: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     (PROJECT / "docs/recipe_reference.md").write_text(write_reference(), encoding="utf-8")
+    (PROJECT / "recipes/recipe.schema.json").write_text(write_schema(), encoding="utf-8")

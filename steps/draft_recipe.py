@@ -4,6 +4,7 @@ Called with `data`, `target`, `task`, `output`. Leaves the recipe in a file that
 before, and among the artifacts of the run.
 """
 
+import os
 import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,8 @@ def main(data: str, target: str, task: str, output: str) -> None:
         mlflow.set_tag(DATA_SHA256, text_sha256(path))
         draft = draft_recipe(table, target, name, _path_in_recipe(data), task, _show_progress)
         command = f"mlflow run . --env-manager uv -P recipe={shlex.quote(str(place))}"
-        _write(place, render_draft(draft, _name_of(data, path), command))
+        words = render_draft(draft, _name_of(data, path), command, _schema_from(place))
+        _write(place, words)
         log_artifact(place)
         log_metrics(
             {
@@ -93,6 +95,13 @@ def _is_temporary(project: Path) -> bool:
         folder.parent == temporary and folder.name.startswith(tempfile.gettempprefix())
         for folder in (project.resolve(), *project.resolve().parents)
     )
+
+
+def _schema_from(place: Path) -> str:
+    """Where the JSON schema is, seen from a recipe of the project: it is not there for others."""
+    folder, root = place.absolute().parent, Path.cwd()
+    is_inside = folder.is_relative_to(root)
+    return os.path.relpath(root / "recipes/recipe.schema.json", folder) if is_inside else ""
 
 
 def _path_in_recipe(data: str) -> str:

@@ -201,13 +201,14 @@ def recipe_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", ascii_text).strip("_").lower()[:100] or "table"
 
 
-def render_draft(draft: Draft, source: str, command: str) -> str:
+def render_draft(draft: Draft, source: str, command: str, schema: str = "") -> str:
     """Writes a draft as YAML with comments.
 
     Args:
         draft: what to write.
         source: the name of the table's file.
         command: runs it.
+        schema: where the JSON schema of recipes is, from the draft, for editors; empty if nowhere.
 
     Raises:
         AssertionError: the text would not be read as this recipe.
@@ -221,7 +222,8 @@ def render_draft(draft: Draft, source: str, command: str) -> str:
     )
     environment.filters |= {"yaml": _yaml, "plain": _plain, "show": show}
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    text = template.render(draft=draft, recipe=draft.recipe, source=source, command=command)
+    words = {"source": source, "command": command, "schema": schema}
+    text = template.render(draft=draft, recipe=draft.recipe, **words)
     if Recipe.model_validate(yaml.safe_load(text)) != draft.recipe:
         raise AssertionError(f"the text of the recipe {draft.recipe.name} is not its content")
     return text

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from modelling.recipe import Recipe
-from scripts.write_recipe_reference import write_reference
+from scripts.write_recipe_reference import write_reference, write_schema
 from tests.docs.pages import PAGES, PROJECT, code_blocks
 
 _MOST_BYTES_OF_A_PICTURE = 150_000
@@ -33,6 +33,15 @@ def test_the_recipe_reference_is_what_the_models_say():
     page = (PROJECT / "docs/recipe_reference.md").read_text(encoding="utf-8")
     assert page == write_reference(), "run python scripts/write_recipe_reference.py"
     assert all(f"| `{key}` |" in page for key in Recipe.model_fields)
+
+
+def test_the_schema_for_editors_is_what_the_models_say_and_each_recipe_names_it():
+    schema = (PROJECT / "recipes/recipe.schema.json").read_text(encoding="utf-8")
+    assert schema == write_schema(), "run python scripts/write_recipe_reference.py"
+    for recipe in PROJECT.glob("recipes/**/*.yaml"):
+        first = recipe.read_text(encoding="utf-8").splitlines()[0]
+        place = first.removeprefix("# yaml-language-server: $schema=")
+        assert (recipe.parent / place).resolve() == PROJECT / "recipes/recipe.schema.json"
 
 
 @pytest.mark.parametrize("page", PAGES)

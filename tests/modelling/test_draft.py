@@ -240,7 +240,8 @@ def test_an_ordinary_column_is_kept(name, values):
 
 def test_of_text_that_is_no_feature_the_draft_does_not_say_how_to_use_it():
     table = NOISE.assign(y=LABELS, sold=[f"on 1/2/{1700 + n}" for n in range(ROWS)])
-    text = render_draft(draft(table), "table.csv", "mlflow run .")
+    text = render_draft(draft(table), "table.csv", "mlflow run .", "recipe.schema.json")
+    assert text.startswith("# yaml-language-server: $schema=recipe.schema.json\n# ")
     assert "to use it:" not in text
     assert "move it to the columns below" not in text
 
