@@ -41,11 +41,11 @@ from steps.runs.names import (
     PRIMARY_METRIC,
 )
 from steps.runs.read_source import read_source
-from steps.runs.step import load_parts, run_step, step_run
+from steps.runs.step import load_parts, load_whole, run_step, step_run
 from steps.runs.table_source import fetch_data, source_sha256
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.webhook import post
-from tracking.artifacts_logger import log_plot, log_table
+from tracking.artifacts_logger import log_config, log_plot, log_table
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import save_local, temporary_folder
 
@@ -91,6 +91,7 @@ def monitor(recipe: str, data: str) -> None:
         path = fetch_data(settings.data, data, temporary_folder("download"))
         table = read_source(path, settings)
         mlflow.set_tag(DATA_SHA256, source_sha256(path))
+        log_config(load_whole(recipe).model_dump(mode="json"), settings.name, None)
         champion = get_champion(settings.name)
         promised = _promised(champion, settings)
         trained = _load(champion, settings)

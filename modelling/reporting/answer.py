@@ -50,51 +50,60 @@ class Quality:
 
 def say_quality(quality: Quality) -> str:
     """Returns the sentence: how good, how sure, better than what, tested on what."""
-    return f"{quality.model} {_how_good(quality)}; tested on {_rows(quality)}"
+    return f"{quality.model} {_how_good(quality)}{_than_naive(quality)}; tested on {_rows(quality)}"
+
+
+def say_promise(quality: Quality, promised: float) -> str:
+    """Returns the same of new rows, against what a test promised."""
+    scale, _, unit = _way(quality)
+    before = show_range(scale * promised, scale * quality.low, scale * quality.high)[0]
+    good = f"{quality.model} {_how_good(quality)}; its test promised {before}{unit}"
+    return f"{good}; measured on {_rows(quality)}"
+
+
+def _way(quality: Quality) -> tuple[float, str, str]:
+    """How a metric is said: times what, in which words, in which unit."""
+    of_class = f"{quality.target} = {quality.positive}"
+    ways = {
+        "rmse": (1, f"is typically off by {{}} in {quality.target}", ""),
+        "mae": (1, f"is typically off by {{}} in {quality.target}", ""),
+        "r2": (100, f"explains {{}} of the differences in {quality.target}", "%"),
+        "accuracy": (100, "is right for {} of 100 rows", ""),
+        "business_score": (1, "is worth {} a row", ""),
+    }
+    if quality.positive:
+        above = f"scores a row of {of_class} above one of the rest in {{}} of 100 cases"
+        ways |= {
+            "roc_auc": (100, above, ""),
+            "precision": (100, f"is right for {{}} of 100 rows that it takes for {of_class}", ""),
+            "recall": (100, f"finds {{}} of 100 rows of {of_class}", ""),
+        }
+    return ways.get(quality.metric, (1, f"reaches {quality.metric} {{}}", ""))
 
 
 def _how_good(quality: Quality) -> str:
-    name, positive = quality.metric, quality.positive
-    of_class = f"{quality.target} = {positive}"
-    if name in ("rmse", "mae"):
-        return f"is typically off by {_range(quality)} in {quality.target}{_than_naive(quality)}"
-    if name == "r2":
-        return f"explains {_range(quality, 100, '%')} of the differences in {quality.target}"
-    if name == "accuracy":
-        naive = show_range(100 * quality.baseline, *_ends(quality, 100))[0]
-        right = f"is right for {_range(quality, 100)} of 100 rows"
-        return f"{right}, and {quality.naive} for {naive}"
-    if name == "roc_auc" and positive:
-        return (
-            f"scores a row of {of_class} above one of the rest in {_range(quality, 100)} of 100 "
-            "cases, and guessing does in 50"
-        )
-    if name == "precision" and positive:
-        return f"is right for {_range(quality, 100)} of 100 rows that it takes for {of_class}"
-    if name == "recall" and positive:
-        return f"finds {_range(quality, 100)} of 100 rows of {of_class}"
-    if name == "business_score":
-        naive = show_range(quality.baseline, *_ends(quality))[0]
-        return f"is worth {_range(quality)} a row, and {quality.naive} is worth {naive}"
-    return f"reaches {name} {_range(quality)}{_than_naive(quality)}"
+    scale, words, unit = _way(quality)
+    figure, low, high = show_range(
+        *(scale * x for x in (quality.figure, quality.low, quality.high))
+    )
+    ends = f" ({low} to {high}{unit})" if low else ""
+    # Not by format: a name may hold a brace.
+    return words.replace("{}", f"{figure}{unit}{ends}", 1)
 
 
 def _than_naive(quality: Quality) -> str:
+    """What comes of saying always the same; nothing of metrics for which that says nothing."""
     if quality.gain:
         return f", {quality.gain} than {quality.naive}"
-    if not math.isfinite(quality.baseline):
+    name = quality.metric
+    if not math.isfinite(quality.baseline) or name in ("r2", "precision", "recall"):
         return ""
-    return f", and {quality.naive} {show_range(quality.baseline, *_ends(quality))[0]}"
-
-
-def _ends(quality: Quality, scale: float = 1) -> tuple[float, float]:
-    return scale * quality.low, scale * quality.high
-
-
-def _range(quality: Quality, scale: float = 1, unit: str = "") -> str:
-    figure, low, high = show_range(scale * quality.figure, *_ends(quality, scale))
-    ends = f" ({low} to {high}{unit})" if low else ""
-    return f"{figure}{unit}{ends}"
+    if name == "roc_auc" and quality.positive:
+        return ", and guessing does in 50"
+    scale = _way(quality)[0]
+    ends = scale * quality.low, scale * quality.high
+    link = {"accuracy": " for", "business_score": " is worth"}.get(name, "")
+    return f", and {quality.naive}{link} {show_range(scale * quality.baseline, *ends)[0]}"
 
 
 def _rows(quality: Quality) -> str:

@@ -31,10 +31,15 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
         target=recipe.data.target,
         positive="" if positive is None else str(positive),
         rows=metrics.get(_ROWS, math.nan),
-        positives=metrics.get("true_positives", math.nan)
-        + metrics.get("false_negatives", math.nan),
+        positives=count_positives(evaluated),
         latest=recipe.split.method == "time",
     )
+
+
+def count_positives(measured: Run) -> float:
+    """Returns how many of the rows that were measured are of the class to be found, if known."""
+    metrics = measured.data.metrics
+    return metrics.get("true_positives", math.nan) + metrics.get("false_negatives", math.nan)
 
 
 def read_caution(evaluated: Run) -> str:

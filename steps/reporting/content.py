@@ -5,6 +5,7 @@ from datetime import datetime
 from modelling.reporting.report import Report
 from steps.pipeline.advice import advise
 from steps.pipeline.answer import read_caution
+from steps.reporting.monitoring import is_monitored, read_advice_of_monitor
 from steps.reporting.parts import (
     read_confidence,
     read_data,
@@ -56,6 +57,8 @@ def collect_report(runs: PipelineRuns) -> Report:
 
 
 def _read_advice(runs: PipelineRuns) -> tuple[str, ...]:
+    if is_monitored(runs):
+        return read_advice_of_monitor(runs)
     if not runs.is_pipeline or runs.recipe is None:
         return ()
     path = str(runs.request.get("recipe", "the recipe"))

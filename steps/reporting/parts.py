@@ -290,7 +290,7 @@ def _importance_bars(runs: PipelineRuns) -> Bars | None:
 
 def read_sections(runs: PipelineRuns) -> list[Section]:
     """What only some runs have."""
-    return [section for section in (_sweep(runs), _drift(runs)) if section]
+    return [section for section in (_sweep(runs), _promise(runs), _drift(runs)) if section]
 
 
 def _sweep(runs: PipelineRuns) -> Section | None:
@@ -311,8 +311,28 @@ def _sweep(runs: PipelineRuns) -> Section | None:
     return Section("sweep", "Sweep", text, table=_as_table(shown, _TRIALS), plots=tuple(plots))
 
 
+def _promise(runs: PipelineRuns) -> Section | None:
+    """What monitor measured, against what the evaluation promised."""
+    files = runs.files("monitor")
+    table = files.table("monitor") if files else None
+    if files is None or table is None:
+        return None
+    text = "Measured on the new rows, whose target is known, beside what its test promised."
+    title = "How the figure of these rows may vary by chance, against promise and limit"
+    plots = [
+        Plot(title, f"Plot. {title}", content)
+        for name in files.names("plots")
+        if not _is_of_drift(name) and (content := files.read(name))
+    ]
+    return Section("promise", "Still good?", text, table=_as_table(table), plots=tuple(plots))
+
+
+def _is_of_drift(plot: str) -> bool:
+    return "drift" in plot.rpartition("/")[2]
+
+
 def _drift(runs: PipelineRuns) -> Section | None:
-    files = runs.files("score")
+    files = runs.files("score") or runs.files("monitor")
     table = files.table("drift") if files else None
     if files is None or table is None:
         return None
@@ -326,7 +346,7 @@ def _drift(runs: PipelineRuns) -> Section | None:
     plots = [
         Plot("Population stability index by column", f"Bar chart. {text}", content)
         for name in files.names("plots")
-        if (content := files.read(name))
+        if _is_of_drift(name) and (content := files.read(name))
     ]
     shown = table.assign(drifted=table["drifted"].map({True: "yes", False: "no"}))
     return Section("drift", "Drift", text, table=_as_table(shown), plots=tuple(plots))

@@ -32,9 +32,9 @@ class PipelineRuns:
         self.steps = self._step_runs() if self.is_pipeline else {self.entry_point: run}
         whole = run if self.is_pipeline else self._get(self.tags.get(MLFLOW_PARENT_RUN_ID))
         self.parent = whole
-        files = RunFiles.of(whole) if whole else None
-        self.recipe = _read_recipe(files.config()) if files else None
-        self.request = dict((files.json(REQUEST_FILE) if files else None) or {})
+        files = RunFiles.of(whole or run)
+        self.recipe = _read_recipe(files.config())
+        self.request = dict(files.json(REQUEST_FILE) or {})
         self._files: dict[str, RunFiles] = {}
 
     def _get(self, run_id: str | None) -> Run | None:
@@ -77,6 +77,11 @@ class PipelineRuns:
             if step in self.steps and "pipeline.model" in self.steps[step].data.tags:
                 return str(self.steps[step].data.tags["pipeline.model"])
         return str(self.tags.get("pipeline.model", ""))
+
+    @property
+    def recipe_name(self) -> str:
+        """The name of the recipe."""
+        return str(self.tags.get("pipeline.recipe", ""))
 
     @property
     def target(self) -> str:

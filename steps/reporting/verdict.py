@@ -11,6 +11,12 @@ from modelling.reporting.graph import StepState
 from modelling.reporting.report import Fact, Failure, show_metric
 from steps.pipeline.answer import read_quality
 from steps.pipeline.order import BY_NAME, UNTIL, place
+from steps.reporting.monitoring import (
+    is_monitored,
+    read_answer_of_monitor,
+    read_facts_of_monitor,
+    read_verdict_of_monitor,
+)
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns
 from steps.runs.names import MODEL_VERSION, VERDICT, VERDICT_REASON
@@ -21,6 +27,8 @@ _TONES = {"promoted": "good", "challenger": "note", "unchanged": "note", "reject
 
 def read_verdict(runs: PipelineRuns) -> tuple[str, str, str, str]:
     """Returns the verdict: a word, its tone, a sentence, and what it rests on."""
+    if is_monitored(runs):
+        return read_verdict_of_monitor(runs)
     status, name = runs.run.info.status, runs.model_name
     if status in ("FAILED", "KILLED"):
         failed = runs.failed_step()
@@ -103,6 +111,8 @@ def _done(runs: PipelineRuns, name: str) -> str:
 
 def read_answer(runs: PipelineRuns) -> str:
     """Returns how good the model is, in a sentence; empty if nothing is known or all failed."""
+    if is_monitored(runs):
+        return read_answer_of_monitor(runs)
     quality = _quality(runs)
     is_over = runs.run.info.status not in ("FAILED", "KILLED")
     return say_quality(quality) if quality and is_over else ""
@@ -116,6 +126,8 @@ def _quality(runs: PipelineRuns) -> Quality | None:
 def read_facts(runs: PipelineRuns) -> list[Fact]:
     """Returns the two or three figures behind the verdict."""
     facts = []
+    if is_monitored(runs):
+        return read_facts_of_monitor(runs)
     if "evaluate" in runs.steps and (primary := runs.primary()):
         facts += _facts_of_metric(runs, primary)
     elif "train" in runs.steps and "features" in runs.steps["train"].data.metrics:
@@ -190,7 +202,7 @@ def _facts_of_score(runs: PipelineRuns) -> list[Fact]:
 
 def read_failure(runs: PipelineRuns) -> Failure | None:
     """Returns what went wrong, in which step; None if nothing did."""
-    if runs.run.info.status not in ("FAILED", "KILLED"):
+    if runs.run.info.status not in ("FAILED", "KILLED") or is_monitored(runs):
         return None
     name = runs.failed_step()
     run = runs.steps.get(name, runs.run)

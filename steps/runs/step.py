@@ -35,14 +35,22 @@ def freeze_recipe(recipe: Recipe) -> None:
     os.environ[_FROZEN_RECIPE] = str(frozen)
 
 
+def load_whole(recipe: str) -> Recipe:
+    """Reads a recipe, as it was when the process above began.
+
+    Raises:
+        InputError: the recipe cannot be read, or is none.
+    """
+    return load_recipe(os.environ.get(_FROZEN_RECIPE) or find_recipe(recipe))
+
+
 def load_parts(recipe: str, step: str) -> Recipe:
     """Reads the parts of a recipe that a step may read.
 
     Raises:
         InputError: the recipe cannot be read, or is none.
     """
-    path = os.environ.get(_FROZEN_RECIPE) or find_recipe(recipe)
-    return cast("Recipe", only_parts(load_recipe(path), READS[step]))
+    return cast("Recipe", only_parts(load_whole(recipe), READS[step]))
 
 
 @contextmanager

@@ -63,6 +63,10 @@ def test_rows_as_before_are_no_alert(kept, store):
     assert figures["promised_rmse"] == evaluated.data.metrics["rmse"]
     assert figures["rmse_low"] < figures["rmse"] < figures["rmse_high"] < figures["rmse_limit"]
     assert figures["measured_rows"] == figures["rows"] == 500
+    report = artifact(run, "report.html").read_text()
+    assert "its test promised 0.63; measured on 500 rows" in report
+    assert "Still good?" in report
+    assert "The rows are like those of the training." in report
 
 
 def test_metrics_are_those_of_the_rows(kept, store, wines):
@@ -85,6 +89,9 @@ def test_an_alert_fails_the_run_in_one_line(broken):
     assert run.data.tags["pipeline.error"] == f"ALERT: {alert}"
     assert broken.terminal.count(f"monitor: ALERT: {alert}") == 1
     assert "Traceback" not in broken.terminal
+    report = artifact(run, "report.html").read_text()
+    assert "No longer as good as promised" in report
+    assert "What failed" not in report
 
 
 def test_rows_that_cannot_be_measured_are_counted(broken):

@@ -15,6 +15,7 @@ from modelling.judging.answers import Answers
 from modelling.judging.monitoring import KeptPromise
 from modelling.recipe import load_recipe
 from steps.monitor import Measurement, _measure, _tell
+from steps.reporting import monitoring, verdict
 
 PROJECT = Path(__file__).parents[2]
 CHURN = load_recipe("recipes/customer_churn.yaml", PROJECT)
@@ -50,3 +51,47 @@ def test_the_data_means_nothing_in_the_description(monkeypatch):
     _tell(measured, kept, champion, ["drift above 0.25: <b>[a](b)*_ 1.00"], "new_rows.csv")
     assert not set(tags[MLFLOW_RUN_NOTE].replace("**ALERT**", "")) & set("*[]<>_`")
     assert tags[MLFLOW_RUN_NOTE].count("**ALERT**: ") == 1
+
+
+def monitored(alert, now, status="FAILED"):
+    """A run of monitor, as a report reads it: 0.78 (± 0.01) was promised, the limit is 0.70."""
+    metrics = {"roc_auc": now, "roc_auc_low": now - 0.03, "roc_auc_high": now + 0.03}
+    metrics |= {"promised_roc_auc": 0.78, "roc_auc_limit": 0.7, "rows": 400, "measured_rows": 390}
+    metrics |= {"drifted_columns": 1 if "drift" in alert else 0}
+    recipe = CHURN.model_copy(
+        update={"metrics": CHURN.metrics.model_copy(update={"primary": "roc_auc"})}
+    )
+    return SimpleNamespace(
+        entry_point="monitor",
+        tags={"pipeline.alert": alert, "pipeline.model_version": "3"},
+        run=SimpleNamespace(
+            data=SimpleNamespace(metrics=metrics), info=SimpleNamespace(status=status)
+        ),
+        recipe=recipe,
+        recipe_name="customer_churn",
+        model_name="boosting",
+    )
+
+
+@pytest.mark.parametrize(
+    ("runs", "word", "tone", "sentence", "advice"),
+    [
+        (monitored("none", 0.77, "FINISHED"), "all well", "good", "is as good as promised", 0),
+        (monitored("roc_auc 0.6 is worse", 0.6), "alert", "bad", "No longer as good", 1),
+        (monitored("roc_auc 0.6 is worse; drift", 0.6), "alert", "bad", "No longer as good", 2),
+        (monitored("drift above 0.25: age", 0.77), "alert", "note", "within the limit so far", 1),
+    ],
+)
+def test_a_report_answers_whether_the_model_is_still_good(runs, word, tone, sentence, advice):
+    found = verdict.read_verdict(runs)
+    assert found[:2] == (word, tone)
+    assert sentence in found[2]
+    assert len(monitoring.read_advice_of_monitor(runs)) == advice
+    assert verdict.read_failure(runs) is None
+    now = runs.run.data.metrics["roc_auc"]
+    assert verdict.read_answer(runs) == (
+        f"boosting scores a row of churned = 1 above one of the rest in {100 * now:.0f} "
+        f"({100 * now - 3:.0f} to {100 * now + 3:.0f}) of 100 cases; its test promised 78; "
+        "measured on 390 rows"
+    )
+    assert next(fact.label for fact in verdict.read_facts(runs)) == "roc_auc now"
