@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from common.errors import InputError, unknown_name
+from common.secrets import why_secret
 
 if TYPE_CHECKING:
     from modelling.recipe import Recipe
@@ -38,7 +39,7 @@ def read_files(folder: Path, name: str) -> dict[str, str]:
         name: of a Python file there, or of a folder that is a package.
 
     Raises:
-        ValueError: it is not there, is no Python, or has the name of another module.
+        ValueError: it is not there or no Python, has the name of a module, or holds a secret.
     """
     path = folder / name
     files = sorted(path.rglob(f"*{_CODE}")) if path.is_dir() else [path]
@@ -49,12 +50,21 @@ def read_files(folder: Path, name: str) -> dict[str, str]:
     if not (is_package or (path.is_file() and path.suffix == _CODE)):
         raise ValueError(f"{name} is neither a file *.py nor a folder with {_WHOLE}")
     _check_name(path)
+    return {file.relative_to(folder).as_posix(): _read(file) for file in files}
+
+
+def _read(file: Path) -> str:
     try:
-        return {
-            file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8") for file in files
-        }
+        content = file.read_bytes()
+        text = content.decode().replace("\r\n", "\n")
     except (UnicodeDecodeError, OSError) as error:
-        raise ValueError(f"{name} cannot be read: {error}") from error
+        raise ValueError(f"{file.name} cannot be read: {error}") from error
+    if reason := why_secret(file.name, content):
+        raise ValueError(
+            f"{file.name} would be recorded, and seems to hold a secret ({reason}): read that from "
+            "a variable of the environment"
+        )
+    return text
 
 
 def _check_name(path: Path) -> None:

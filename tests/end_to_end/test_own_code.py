@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,7 +81,7 @@ def test_the_code_is_with_the_run_and_in_the_model_and_its_plot_in_the_report(fa
 
 
 def test_a_change_of_the_code_runs_the_steps_that_use_it(fares, make_store, tmp_path):
-    store, _ = fares
+    store, before = fares
     for name in ("taxi.py", "taxi_fares.yaml"):
         shutil.copy(EXAMPLES / name, tmp_path)
     code = tmp_path / "taxi.py"
@@ -93,6 +94,25 @@ def test_a_change_of_the_code_runs_the_steps_that_use_it(fares, make_store, tmp_
         step.data.tags["pipeline.rerun_reason"] for step in map(outcome.step, ("prepare", "train"))
     ]
     assert reasons == ["taxi.py changed", "taxi.py changed"]
+    # Both in one process, each with its own code.
+    mlflow.set_tracking_uri(store.uri)
+    try:
+        old, new = (
+            mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
+            for run in (before.step("train"), outcome.step("train"))
+        )
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert old.unwrap_python_model().features != new.unwrap_python_model().features
+    _, test = sides(before)
+    kept = pd.read_parquet(next(artifact(before.step("evaluate"), "predictions").glob("*")))
+    assert np.array_equal(old.predict(test), kept["prediction"])
+    minutes = {"old": 60, "new": 3600}
+    for name, model in (("old", old), ("new", new)):
+        rows = test.assign(tpep_dropoff_datetime=test["tpep_pickup_datetime"] + pd.Timedelta("1h"))
+        fitted = model.unwrap_python_model()
+        inputs, _, _ = fitted.predict_valid(rows)
+        assert set(inputs["minutes"]) == {3600 / minutes[name]}
 
 
 @pytest.mark.slow

@@ -96,6 +96,11 @@ def test_a_recipe_that_was_read_needs_the_file_no_more(tmp_path):
         ("two words.py", "", "'two words' is no name in Python"),
         ("steps.py", "", "steps is also the name of an installed module: rename steps.py"),
         ("json.py", "", "json is also the name of an installed module"),
+        (
+            "mine.py",
+            "password = 'Hq7fe22kGt0x'",
+            "mine.py would be recorded, and seems to hold a sec",
+        ),
         ("notes.txt", "", "notes.txt is neither a file *.py nor a folder with __init__.py"),
     ],
 )
