@@ -67,7 +67,7 @@ def test_value_that_scikit_learn_refuses(store):
         (
             "  target: ",
             "  taget: ",
-            ["recipe.yaml: data: unknown key 'taget', did you mean 'target'?", "allowed: path, t"],
+            ["recipe.yaml: data: unknown key 'taget', did you mean 'target'?", "allowed: path, "],
         ),
         ("name:", "name: [", ["recipe.yaml is not YAML: line "]),
         ("seed: 0", "seed: zero", ["split.seed: ", "valid integer", "got 'zero'"]),

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 QUERY = "SELECT *\nFROM wines -- all of them\nWHERE pH > 0"
 

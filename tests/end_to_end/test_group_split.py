@@ -2,7 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 import yaml
+
+pytestmark = pytest.mark.slow
 
 
 def write_recipe(folder, frame):

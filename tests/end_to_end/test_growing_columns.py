@@ -60,7 +60,7 @@ def test_growth_is_told_and_is_no_alarm(store):
 
 def test_an_alarm_is_a_finding_and_no_crash(store, read_artifact):
     outcome = monitor(store, rows_of(pd.date_range("2023-11-01", periods=30), shift=5.0))
-    assert outcome.code == 1
+    assert outcome.code == 3
     run = outcome.of("monitor")
     alert = run.data.tags["pipeline.alert"]
     assert "is worse than the limit" in alert

@@ -6,6 +6,8 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
+pytestmark = pytest.mark.slow
+
 ROWS = 500
 
 
