@@ -64,6 +64,11 @@ def parse_condition(condition: str) -> Tree:
     return _Parser(condition, "condition").condition()
 
 
+def is_condition(text: str) -> bool:
+    """Says whether a text compares something, and so is no plain name."""
+    return any(sign in text for sign in "<>=!")
+
+
 def columns_of(formula: str) -> set[str]:
     """Returns the names of the columns that a formula reads.
 

@@ -30,7 +30,7 @@ from pydantic import (
 
 from common.errors import InputError, unknown_name
 from common.secrets import holds_secret
-from modelling.formulas import columns_of, parse_condition
+from modelling.formulas import columns_of, is_condition, parse_condition
 from modelling.kinds import KINDS, ColumnType, check_number_format
 from modelling.own_code import read_files
 
@@ -611,6 +611,9 @@ class Recipe(Section):
     """When `monitor` gives the alarm."""
     sweep: Sweep = Sweep()
     """What a sweep searches."""
+    slices: tuple[str, ...] = ()
+    """Parts of the test rows to be measured on their own: a column (by value, or by quarter of a
+    number), a condition such as `age > 60` as formulas have them, `missing(income)`."""
     plots: dict[PlotName, DottedName] = Field(default_factory=dict)
     """By title, such as error_by_hour, functions of one's own that are given the test rows with the
     predictions, and give a matplotlib Figure."""
@@ -619,6 +622,14 @@ class Recipe(Section):
         BeforeValidator(_off_is_none, json_schema_input_type=dict[str, Any] | Literal["off"]),
     ] = None
     """off, or the arguments of mlflow.sklearn.autolog: {log_post_training_metrics: true}."""
+
+    @field_validator("slices")
+    @classmethod
+    def _slices_are_conditions(cls, slices: tuple[str, ...]) -> tuple[str, ...]:
+        for text in slices:
+            if is_condition(text):
+                parse_condition(text)
+        return slices
 
     @model_validator(mode="before")
     @classmethod

@@ -49,6 +49,7 @@ from modelling.judging.metrics import (
     metrics_of,
 )
 from modelling.judging.resampling import adds_up
+from modelling.judging.slices import EvaluatedRows, find_slices, measure_slices
 from modelling.kinds import ROW_KEY
 from modelling.models.sklearn_wrapper import answer
 from modelling.own_code import call, find_named
@@ -64,10 +65,16 @@ from steps.runs.names import (
     MODEL_ID,
     PREPARE_RUN_ID,
     PRIMARY_METRIC,
+    WORST_SLICE,
 )
 from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.trained_model import load_trained, predict_all
-from tracking.artifacts_logger import again_if_datasets_collide, log_predictions, make_dataset
+from tracking.artifacts_logger import (
+    again_if_datasets_collide,
+    log_predictions,
+    log_table,
+    make_dataset,
+)
 from tracking.mlflow_manager import log_metrics
 
 _MOST_CURVES = 10
@@ -127,12 +134,29 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         figures |= _of_training(prepare_run_id, model, classes, settings, metrics)
         mlflow.set_tag(FEW_ROWS, few_rows(targets, classes) or "none")
         evaluation = Evaluation(settings, classes, test, targets, table, answers, facts)
+        slices = _slices(evaluation, metrics)
+        log_table(slices, "slices")
+        worst = slices.loc[slices["worse"], ["slice", "difference"]].set_index("slice").abs()
+        mlflow.set_tag(WORST_SLICE, str(worst["difference"].idxmax()) if len(worst) else "none")
         _evaluate_by_mlflow(model, evaluation, metrics)
         log_metrics(figures)
         kept = pd.DataFrame({ROW_KEY: test[ROW_KEY], target: test[target]}).join(table)
         log_predictions(kept, settings.name, facts["model"], {"model": facts["model_digest"]})
         content = json.dumps(figures, sort_keys=True) + table_digest(table)
         mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256(content.encode()).hexdigest())
+
+
+def _slices(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """The slices that the recipe names, and those where the model is worse than elsewhere."""
+    recipe, answers, targets = evaluation.recipe, evaluation.answers, evaluation.targets
+    rows = evaluation.test.drop(columns=[ROW_KEY, recipe.data.target])
+    name = recipe.metrics.primary
+    # A part of the rows has a smaller sum, and less variance to explain, without being worse.
+    if name == "r2" or adds_up(metrics[name], answers, targets):
+        name = "rmse" if evaluation.classes is None else "accuracy"
+    tested = EvaluatedRows(rows, answers, targets, name, metrics[name], recipe.split.seed)
+    found = find_slices(tested, _errors(evaluation))
+    return pd.concat([measure_slices(tested, recipe.slices), found], ignore_index=True)
 
 
 def _of_training(

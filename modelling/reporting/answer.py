@@ -14,7 +14,8 @@ class Quality:
     model: its name; metric: the one that decides, with its figure, its interval (NaN if nothing is
     known) and the figure of who always says the same; is_regression, target, positive: what is
     predicted, and the class to be found, if there is one; rows: that it was tested on; positives:
-    those of that class; latest: whether they are the latest ones.
+    those of that class; latest: whether they are the latest ones; worst: the part of them that it
+    is worst for.
     """
 
     model: str
@@ -30,6 +31,7 @@ class Quality:
     rows: float = math.nan
     positives: float = math.nan
     latest: bool = False
+    worst: str = ""
 
     @property
     def naive(self) -> str:
@@ -50,7 +52,9 @@ class Quality:
 
 def say_quality(quality: Quality) -> str:
     """Returns the sentence: how good, how sure, better than what, tested on what."""
-    return f"{quality.model} {_how_good(quality)}{_than_naive(quality)}; tested on {_rows(quality)}"
+    worst = f", worst for {quality.worst}" if quality.worst else ""
+    good = f"{quality.model} {_how_good(quality)}{_than_naive(quality)}{worst}"
+    return f"{good}; tested on {_rows(quality)}"
 
 
 def say_promise(quality: Quality, promised: float) -> str:

@@ -7,7 +7,7 @@ from mlflow.entities import Run
 from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.answer import Quality
-from steps.runs.names import FEW_ROWS
+from steps.runs.names import FEW_ROWS, WORST_SLICE
 
 _ROWS = "example_count"  # MLflow's own
 
@@ -33,6 +33,7 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
         rows=metrics.get(_ROWS, math.nan),
         positives=count_positives(evaluated),
         latest=recipe.split.method == "time",
+        worst=_told(evaluated, WORST_SLICE),
     )
 
 
@@ -44,5 +45,9 @@ def count_positives(measured: Run) -> float:
 
 def read_caution(evaluated: Run) -> str:
     """Returns why the figures say little, if they do."""
-    words = evaluated.data.tags.get(FEW_ROWS, "none")
+    return _told(evaluated, FEW_ROWS)
+
+
+def _told(run: Run, tag: str) -> str:
+    words = run.data.tags.get(tag, "none")
     return "" if words == "none" else words

@@ -18,6 +18,7 @@ from common.words import counted
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, OUTCOMES, TRAINING_PREFIX
 from modelling.kinds import KINDS, ROW_KEY
+from modelling.reporting.answer import show_range
 from modelling.reporting.report import (
     Bar,
     Bars,
@@ -290,7 +291,8 @@ def _importance_bars(runs: PipelineRuns) -> Bars | None:
 
 def read_sections(runs: PipelineRuns) -> list[Section]:
     """What only some runs have."""
-    return [section for section in (_sweep(runs), _promise(runs), _drift(runs)) if section]
+    found = (_sweep(runs), _promise(runs), _drift(runs), _slices(runs))
+    return [section for section in found if section]
 
 
 def _sweep(runs: PipelineRuns) -> Section | None:
@@ -309,6 +311,38 @@ def _sweep(runs: PipelineRuns) -> Section | None:
     shown = table.drop(columns="run_id").replace("", None).dropna(axis="columns", how="all")
     text = f"{counted(len(table), 'trial')}: {states}. Scores are of folds of the training rows."
     return Section("sweep", "Sweep", text, table=_as_table(shown, _TRIALS), plots=tuple(plots))
+
+
+def _slices(runs: PipelineRuns) -> Section | None:
+    """For whom the model is good: the slices that the recipe names, and the worst, found."""
+    files = runs.files("evaluate")
+    table = files.table("slices") if files else None
+    if table is None:
+        return None
+    worse = ", ".join(table.loc[table["worse"].astype(bool), "slice"])
+    text = (
+        f"Worse than on the whole, by more than chance: {worse}."
+        if worse
+        else "No part of the test rows was found where it is worse than on the whole."
+    )
+    if table.empty:
+        return Section("slices", "For whom", text)
+    if (table["how"] == "found").any():
+        text += " What was found is measured on the half of the test rows that the search had not."
+    metric = table.columns[3]
+    figures = [show_range(*row) for row in table[[metric, "low", "high"]].itertuples(index=False)]
+    shown = pd.DataFrame(
+        {
+            "slice": table["slice"],
+            "rows": table["rows"],
+            metric: table[metric],
+            "95% interval": [f"{low} to {high}" if low else None for _, low, high in figures],
+            "difference from all": table["difference"],
+            "worse": table["worse"].map({True: "yes", False: "no"}),
+            "how": table["how"],
+        }
+    )
+    return Section("slices", "For whom", text, table=_as_table(shown))
 
 
 def _promise(runs: PipelineRuns) -> Section | None:

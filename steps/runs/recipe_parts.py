@@ -26,7 +26,7 @@ READS = {
     "prepare": ("name", "task", "code", "data", "split"),
     "train": (*_FITTED, "split.method", "autologging"),
     "trial": (*_FITTED, "split.method"),
-    "evaluate": (*_MEASURED, "split.method", "plots"),
+    "evaluate": (*_MEASURED, "split.method", "slices", "plots"),
     "register": (*_MEASURED, "split.method", "gate", "promotion"),
     "rollback": ("name", "promotion.stage"),
     "score": ("name", "task", "data.drop", "data.source_column", "drift"),

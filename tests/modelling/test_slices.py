@@ -1,0 +1,94 @@
+"""For whom a model is good: named parts of the test rows, and the bad one found without a name."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.errors import InputError
+from modelling.judging.answers import Answers
+from modelling.judging.metrics import BINARY_METRICS, REGRESSION_METRICS
+from modelling.judging.slices import EvaluatedRows, find_slices, measure_slices
+
+ROWS = 2000
+
+
+def evaluated(is_bad, seed):
+    """Errors of 1, and of 3 in the bad part."""
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, ROWS).astype(float),
+            "region": rng.choice(["north", "south", "west"], ROWS),
+            "income": np.where(rng.random(ROWS) < 0.1, np.nan, rng.normal(40, 5, ROWS)),
+        }
+    )
+    scale = np.where(is_bad(rows), 3, 1) if is_bad else np.ones(ROWS)
+    targets = rng.normal(size=ROWS)
+    answers = Answers(targets + scale * rng.normal(size=ROWS))
+    return EvaluatedRows(rows, answers, targets, "rmse", REGRESSION_METRICS["rmse"], seed)
+
+
+def found(given):
+    return find_slices(given, given.answers.predictions - given.targets)
+
+
+def test_named_slices_are_measured_with_their_interval():
+    given = evaluated(lambda rows: rows["age"] > 60, 0)
+    table = measure_slices(given, ("region", "age > 60", "missing(income)", "income"))
+    assert list(table["slice"])[3:5] == ["age > 60", "missing(income)"]
+    assert set(table["slice"][:3]) == {"region = north", "region = south", "region = west"}
+    assert len(table) == 3 + 2 + 4
+    assert table["rows"][:3].sum() == ROWS
+    old = table.set_index("slice").loc["age > 60"]
+    mask = given.rows["age"] > 60
+    errors = (given.answers.predictions - given.targets)[mask]
+    assert old["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert old["low"] < old["rmse"] < old["high"]
+    assert old["difference"] == pytest.approx(
+        old["rmse"] - given.metric(given.answers, given.targets)
+    )
+    assert table.loc[table["worse"], "slice"].tolist() == ["age > 60"]
+
+
+@pytest.mark.parametrize(
+    ("is_bad", "words"),
+    [
+        (lambda rows: rows["age"] > 75, "age above 7"),
+        (lambda rows: rows["region"] == "south", "region = south"),
+    ],
+)
+def test_a_bad_slice_is_found_without_its_name(is_bad, words):
+    for seed in range(5):
+        table = found(evaluated(is_bad, seed))
+        (name,) = table["slice"]
+        assert name.startswith(words)
+        assert table["difference"][0] > 0.8
+
+
+def test_where_there_is_none_none_is_found():
+    assert sum(len(found(evaluated(None, seed))) for seed in range(20)) <= 1
+
+
+def test_a_class_that_a_slice_lacks_leaves_its_figure_unknown():
+    rng = np.random.default_rng(0)
+    targets = (np.arange(300) < 150).astype(float)
+    rows = pd.DataFrame({"half": np.where(targets == 1, "a", "b")})
+    answers = Answers(targets, rng.random(300))
+    given = EvaluatedRows(rows, answers, targets, "roc_auc", BINARY_METRICS["roc_auc"], 0)
+    table = measure_slices(given, ("half",))
+    assert table["roc_auc"].isna().all()
+    assert not table["worse"].any()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("regoin", "region"),
+        ("missing(incom)", "income"),
+        ("agee > 60", "age"),
+        ("region > 3", "slices"),
+    ],
+)
+def test_a_slice_that_cannot_be_is_refused_by_name(text, words):
+    with pytest.raises(InputError, match=words):
+        measure_slices(evaluated(None, 0), (text,))
