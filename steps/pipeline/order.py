@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -40,9 +39,10 @@ from steps.runs.names import (
 )
 from steps.runs.provenance_write import record_provenance, record_workspace
 from steps.runs.step import freeze_recipe
-from steps.runs.table_source import fetch_data, source_sha256
+from steps.runs.table_source import fetch_for_steps, source_sha256
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
+from tracking.output_manager import temporary_folder
 
 
 class Progress:
@@ -65,12 +65,11 @@ class Progress:
     @cached_property
     def data_sha256(self) -> str:
         """The digest of the table; `prepare` will say what is wrong with one that has none."""
-        with TemporaryDirectory(prefix="cuvee-") as folder:
-            try:
-                data = self.recipe.data
-                return source_sha256(fetch_data(data, self.request.data, Path(folder)))
-            except (InputError, OSError):
-                return "unreadable"
+        folder = temporary_folder("table")
+        try:
+            return source_sha256(fetch_for_steps(self.recipe.data, self.request.data, folder))
+        except (InputError, OSError):
+            return "unreadable"
 
     @cached_property
     def champion(self) -> ModelVersion | None:

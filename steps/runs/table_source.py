@@ -1,6 +1,7 @@
 """Where a table comes from: a path, a web address, or any URI that MLflow can download."""
 
 import hashlib
+import json
 import os
 import re
 from glob import glob, has_magic
@@ -17,6 +18,7 @@ from common.secrets import holds_secret, without_credentials
 from modelling.recipe import Data
 from modelling.tables.endings import JSON_LINES, PARQUET
 
+_FETCHED = "CUVEE_TABLE"
 _OF_MLFLOW = "/mlflow-artifacts/"
 _SECONDS_TO_ANSWER = 60
 _PIECE = 1 << 20
@@ -70,12 +72,32 @@ def check_path(text: str, kind: str) -> Path:
 def fetch_data(data: Data, source: str, folder: Path) -> Path:
     """Returns the table of a recipe's data section, or another for it, as `fetch_table` does.
 
-    What a loader of one's own reads is left as it is.
+    What a loader of one's own reads is left as it is. What `fetch_for_steps` fetched is there.
     """
+    known, path = json.loads(os.environ.get(_FETCHED, "[null, null]"))
+    if known == [source, data.loader, data.source_column] and Path(path).exists():
+        return Path(path)
     if data.loader:
         check_source(source)
         return _fetch_one(source, folder)
     return fetch_table(source, folder, data.source_column)
+
+
+def fetch_for_steps(data: Data, source: str, folder: Path) -> Path:
+    """Fetches a table as `fetch_data` does, and lets the steps below this process have it too.
+
+    So it is downloaded once, and cannot change in between.
+
+    Args:
+        data: the recipe's section.
+        source: as `fetch_table` takes it.
+        folder: which stays as long as this process does.
+    """
+    path = fetch_data(data, source, folder)
+    if path.is_relative_to(folder):
+        known = [source, data.loader, data.source_column]
+        os.environ[_FETCHED] = json.dumps([known, str(path)])
+    return path
 
 
 def fetch_table(

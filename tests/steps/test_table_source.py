@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from steps.runs.table_source import check_path, fetch_table
+from modelling.recipe import Data
+from steps.runs.table_source import check_path, fetch_data, fetch_for_steps, fetch_table
 
 
 def refused(source, folder):
@@ -118,3 +119,17 @@ def test_a_variable_that_is_not_there_is_said(tmp_path):
 
 def test_a_dollar_in_a_path_is_a_dollar(tmp_path):
     assert fetch_table("data/$HOME.csv", tmp_path) == Path("data/$HOME.csv")
+
+
+def test_what_was_fetched_for_the_steps_is_fetched_once(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUVEE_TABLE", "[null, null]")  # is undone at the end, whatever is set
+    host, asked = server
+    data = Data(path="wines.csv", target="b", columns={})
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    before = len(asked)
+    path = fetch_for_steps(data, f"http://{host}/wines.csv", first)
+    assert fetch_data(data, f"http://{host}/wines.csv", second) == path
+    assert len(asked) == before + 1
+    assert fetch_data(data, f"http://{host}/wines.csv?again", second).parent == second
