@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import config_context
 
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import Metric
@@ -43,6 +42,8 @@ def adds_up(score: Metric, answers: Answers, targets: Values) -> bool:
 @contextmanager
 def no_warnings() -> Iterator[None]:
     """Silences the metrics: a resample without a row of some class has no figure for some."""
+    from sklearn import config_context  # here, since main imports this file and does without
+
     with warnings.catch_warnings(), config_context(assume_finite=True):
         warnings.simplefilter("ignore")
         yield
