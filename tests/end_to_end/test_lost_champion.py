@@ -19,6 +19,7 @@ def test_a_deleted_alias_comes_back_with_the_next_run_of_that_model(make_store):
     assert store.main().parent.data.tags[VERDICT] == "unchanged"
 
 
+@pytest.mark.slow
 def test_a_champion_without_files_is_told_and_the_same_model_takes_its_place(make_store):
     store = make_store(like="champion")
     (model,) = store.folder.glob("mlruns/*/models/*")

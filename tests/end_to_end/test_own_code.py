@@ -35,6 +35,7 @@ def sides(outcome):
     return [pd.read_parquet(artifact(prepared, f"{side}.parquet")) for side in ("train", "test")]
 
 
+@pytest.mark.slow
 def test_taxi_fares_are_what_a_plain_script_gives(fares):
     store, outcome = fares
 
@@ -70,6 +71,7 @@ def test_taxi_fares_are_what_a_plain_script_gives(fares):
     assert outcome.aliases == {"champion": 1}
 
 
+@pytest.mark.slow
 def test_the_code_is_with_the_run_and_in_the_model_and_its_plot_in_the_report(fares):
     _, outcome = fares
     written = (EXAMPLES / "taxi.py").read_text()
@@ -80,6 +82,7 @@ def test_the_code_is_with_the_run_and_in_the_model_and_its_plot_in_the_report(fa
     assert "Error by hour" in artifact(outcome.parent, "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_change_of_the_code_runs_the_steps_that_use_it(fares, make_store, tmp_path):
     store, before = fares
     for name in ("taxi.py", "taxi_fares.yaml"):

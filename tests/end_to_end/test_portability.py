@@ -16,6 +16,7 @@ from steps.registry.portability import check_travels
 PROJECT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_an_estimator_of_the_project_is_refused_before_it_becomes_a_version(make_store):
     store = make_store(like="champion")
     recipe = store.folder / "own.yaml"

@@ -214,6 +214,7 @@ def test_bad_input_is_refused_in_one_line(parameters, words, monkeypatch):
     assert [word for word in words if word not in one_line(caught.value)] == []
 
 
+@pytest.mark.slow
 def test_bad_input_under_mlflow_run(store):
     outcome = store.mlflow_run("alhpa=1,2", entry_point="sweep")
     outcome.assert_refused("sweep", ["did you mean 'alpha'"], parent=False)
