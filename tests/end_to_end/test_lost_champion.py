@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 VERDICT = "pipeline.verdict"
 REASON = "pipeline.verdict_reason"
 

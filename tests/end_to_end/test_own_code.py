@@ -119,7 +119,6 @@ def test_a_change_of_the_code_runs_the_steps_that_use_it(fares, make_store, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_red_or_white_is_what_a_plain_script_says(make_store):
     store = make_store()
     outcome = store.main("recipe=recipes/examples/red_or_white.yaml", **NO_PICKLE)
@@ -168,7 +167,6 @@ def write_recipe(folder, code, before, after):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_own_code_is_swept_and_made_again_though_its_file_has_changed(make_store, tmp_path):
     code = """
 import numpy as np
@@ -206,7 +204,6 @@ def worst(predictions, targets):
     assert again.of("reproduce").data.tags["pipeline.verdict"] == "identical"
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_path):
     store = make_store()
