@@ -283,7 +283,9 @@ def _artifacts(evaluation: Evaluation) -> Artifacts:
 
 
 def _own_plots(evaluation: Evaluation) -> dict[str, Figure]:
-    rows = evaluation.test.drop(columns=ROW_KEY).join(evaluation.table)
+    # A column of the table that is named as an answer gives way to it.
+    hidden = [ROW_KEY, *evaluation.table.columns]
+    rows = evaluation.test.drop(columns=hidden, errors="ignore").join(evaluation.table)
     code = evaluation.recipe.code
     named = evaluation.recipe.plots.items()
     return {name: call(find_named(path, code), rows.copy()) for name, path in named}

@@ -177,11 +177,19 @@ def _find_table(recorded: RecordedRun, project: Path, folder: Path) -> tuple[str
 
 def _data_section(recorded: RecordedRun) -> Data | None:
     """What the recorded recipe says of its table; None of a run that kept no recipe."""
+    file = _recorded_recipe(recorded)
+    if file is None:
+        return None
+    return Data.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))["data"])
+
+
+def _recorded_recipe(recorded: RecordedRun) -> Path | None:
+    """The recipe that a run kept, if it kept one."""
     try:
         (path,) = download(recorded.run_id, "config").glob("*.yaml")
     except (InputError, ValueError):
         return None
-    return Data.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))["data"])
+    return path
 
 
 def _run_pipeline(
@@ -219,8 +227,9 @@ def _run_pipeline(
 def _recipe(recorded: RecordedRun, project: Path) -> str:
     """The recipe's path in the project; as recorded, if Git does not have it or it has own code."""
     path = str(recorded.request["recipe"])
-    folder = download(recorded.run_id, "config")
-    file = next(folder.glob("*.yaml"))
+    file = _recorded_recipe(recorded)
+    if file is None:
+        return path
     has_code = bool(yaml.safe_load(file.read_text(encoding="utf-8")).get("code"))
     if not has_code and not Path(path).is_absolute() and (project / path).is_file():
         return path

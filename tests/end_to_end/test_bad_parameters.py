@@ -36,6 +36,7 @@ def recipe_with(tmp_path):
 # The whole way once for what main refuses, what its command line does, and scikit-learn.
 
 
+@pytest.mark.slow
 def test_unknown_name_under_mlflow_run(store):
     outcome = store.mlflow_run("alpa=0.5")
     words = ["unknown hyperparameter of ElasticNet 'alpa', did you mean 'alpha'?", "fit_intercept"]

@@ -35,7 +35,6 @@ _ENVIRONMENTS = {
 _OTHERWISE = {
     r"\btrials=\d+": "trials=2",
     r"recipe=recipes/customer_churn.yaml$": r"\g<0> -P model=logistic_regression",
-    r"model=random_forest$": r"\g<0> -P n_estimators=20",
     r"-e sweep$": "-e sweep -P alpha=0.01,0.1",
     r"-e sweep -P '\S+'$": r"\g<0> -P trials=2",
     r"-e rollback -P version=1": "-e rollback -P version=2",  # 1 is the champion by then

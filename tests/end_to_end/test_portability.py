@@ -44,6 +44,7 @@ def test_a_model_of_skops_takes_no_process(model, monkeypatch):
     check_travels(model[0])
 
 
+@pytest.mark.slow
 def test_a_pickle_of_installed_packages_travels_and_code_that_imports_the_project_does_not(model):
     folder, pipeline = model
     pickle = pipeline.with_suffix(".pkl")
