@@ -22,6 +22,8 @@ from common.errors import InputError, unknown_name
 from common.secrets import why_secret
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from modelling.recipe import Recipe
 
 Files = Mapping[str, str]
@@ -184,6 +186,44 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
         raise InputError(str(error)) from error
 
 
+def ask_rows(
+    path: str, code: Files, table: "pd.DataFrame", gives: str, is_one: Callable[[Any], bool]
+) -> "pd.Series":
+    """Asks a function of own code for a value for each row of a table.
+
+    Args:
+        path: the function's dotted name.
+        code: the recipe's.
+        table: n rows, numbered from 0; the function gets copies.
+        gives: what a value is, in words, for messages.
+        is_one: whether something is such a value.
+
+    Returns:
+        (n,) such values.
+
+    Raises:
+        InputError: it raises, or gives something else, or for other rows, or not the same again.
+    """
+    import pandas as pd
+
+    from modelling.models.sklearn_wrapper import other_rows
+
+    function = find_named(path, code)
+    given, again = (call(function, table.copy()) for _ in range(2))
+    problem = other_rows(given, table.index)
+    if not problem:
+        values = pd.Series(given)
+        problem = next((f"{value!r:.60}" for value in values if not is_one(value)), "")
+    if problem:
+        raise InputError(f"{where(function)}{path} gave {problem}; it gives {gives} for each row")
+    if not values.equals(pd.Series(again)):
+        raise InputError(
+            f"{where(function)}{path} gave something else when it was asked again: it must keep "
+            "nothing, and what is random in it needs a seed"
+        )
+    return values
+
+
 _TABLE = ("the table",)
 _METRIC = ("predictions", "targets")
 
@@ -202,8 +242,12 @@ def check_own_code(recipe: "Recipe") -> None:
         **{f"plots.{name}": path for name, path in recipe.plots.items()},
         **{f"data.checks: {path}": path for path in recipe.data.checks},
     }
-    if recipe.data.loader:
-        plain["data.loader"] = recipe.data.loader
+    others = {
+        "data.loader": recipe.data.loader,
+        "data.filter": recipe.data.filter,
+        "split.function": recipe.split.function,
+    }
+    plain |= {place: path for place, path in others.items() if path}
     for place, path in plain.items():
         try:
             takes = ("the path",) if place == "data.loader" else _TABLE

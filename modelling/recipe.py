@@ -203,6 +203,9 @@ class Data(Section):
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
     """The columns to train on, by name; others are left out. Without any, all but the target and
     the dropped ones are trained on, each with the type that it shows."""
+    filter: DottedName | None = None
+    """What a condition of `where` cannot say: a function of one's own that is given the table as it
+    is in the file, each column read as its kind, and gives true for each row that counts."""
     loader: DottedName | None = None
     """A function of one's own that is given the path and gives the table, a DataFrame."""
     checks: tuple[DottedName, ...] = ()
@@ -264,12 +267,12 @@ class Data(Section):
 class Split(Section):
     """How rows go to train and test."""
 
-    method: Literal["hash", "random", "stratified", "time", "group", "column"] = "hash"
+    method: Literal["hash", "random", "stratified", "time", "group", "column", "own"] = "hash"
     """hash: by a seeded hash of a row's feature values, so that it stays where it is when the table
     grows and equal rows stay together; random; stratified: as many of each class on both sides;
     time: the latest rows are the test rows; group: all rows of one `column` value are on one side,
     by a seeded hash of it. Folds, a tuned threshold and the comparison with the champion keep to
-    the method. column: the `column` says train or test in each row."""
+    the method. column: the `column` says train or test in each row; own: a `function` does."""
     test_size: float = Field(default=0.2, gt=0, lt=1)
     """The share of the rows that are test rows."""
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -280,6 +283,9 @@ class Split(Section):
     column: str | None = None
     """The column of `method: group`, such as a customer's number, or of `method: column`. It need
     not be one to train on."""
+    function: DottedName | None = None
+    """Of `method: own`: a function of one's own that is given the rows that count, with all columns
+    of the file, each read as its kind, and gives train or test for each."""
 
     @property
     def given_by(self) -> str | None:
@@ -290,6 +296,12 @@ class Split(Section):
     def _group_has_a_column(self) -> Self:
         if (self.method in ("group", "column")) != (self.column is not None):
             raise ValueError("column goes with method: group or column, and only with them")
+        return self
+
+    @model_validator(mode="after")
+    def _own_has_a_function(self) -> Self:
+        if (self.method == "own") != (self.function is not None):
+            raise ValueError("function goes with method: own, and only with it")
         return self
 
     @model_validator(mode="after")

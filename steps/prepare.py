@@ -23,6 +23,7 @@ from modelling.tables.digest import table_digest
 from modelling.tables.split import split_table
 from modelling.tables.table import (
     CheckedTable,
+    ask_sides,
     check_table,
     has_decimal_comma,
     profile_table,
@@ -123,7 +124,9 @@ _RANKS = {"time": ("time", TRAIN_TIMES), "group": ("group", TRAIN_GROUPS)}
 def _read_given(
     table: pd.DataFrame, checked: CheckedTable, recipe: Recipe, source: str
 ) -> pd.Series | None:
-    """What orders the rows that are trained on or tested, or groups them."""
+    """What orders the rows that are trained on or tested, groups them, or says their side."""
+    if recipe.split.function:
+        return ask_sides(table, recipe, checked.frame.index)
     name = recipe.split.given_by
     if name is None:
         return None

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError
+from common.words import counted
 from engine.failures import one_line
 from engine.processes.forkserver import PROJECT
 from modelling.judging.answers import (
@@ -32,7 +33,8 @@ from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.own_code import call, check_own_code, find_named
 from modelling.recipe import Recipe, load_recipe
-from modelling.tables.table import check_table
+from modelling.tables.split import split_table
+from modelling.tables.table import CheckedTable, ask_sides, check_table
 from steps.runs.read_source import read_source
 from steps.runs.table_source import fetch_data
 
@@ -54,9 +56,9 @@ def try_code(recipe: str, data: str) -> None:
         check_own_code(settings)
         check_gate(settings)
         table = _read(settings, settings.data.source if data == "auto" else data)
-        # From all of it: the first ones may be of one class.
-        rows = table.iloc[np.unique(np.linspace(0, len(table) - 1, _ROWS).astype(int))]
-        told = [_tell(*each) for each in _tries(settings, table, rows.reset_index(drop=True))]
+        checked = check_table(table, settings, settings.data.source)
+        told = [_tell(*each) for each in _tries_of_rows(settings, table, checked)]
+        told += [_tell(*each) for each in _tries(settings, checked.frame)]
     except InputError as error:
         told = [_tell(Path(recipe).name, partial(str, error), is_wrong=True)]
     if not all(told):
@@ -78,13 +80,30 @@ def _read(recipe: Recipe, source: str) -> pd.DataFrame:
         table = read_source(PROJECT / fetch_data(recipe.data, source, Path(folder)), recipe)
     names = ", ".join(map(str, table.columns))
     _tell("data.loader" if recipe.data.loader else "data", lambda: f"{len(table):,} rows: {names}")
-    return check_table(table, recipe, source).frame
+    return table
 
 
-def _tries(recipe: Recipe, table: pd.DataFrame, rows: pd.DataFrame) -> Tries:
+def _tries_of_rows(recipe: Recipe, table: pd.DataFrame, checked: CheckedTable) -> Tries:
+    if recipe.data.filter:
+        left_out = checked.rows_left_out.get("filter", 0)
+        yield recipe.data.filter, lambda: f"leaves out {counted(left_out, 'row')}"
     for path in recipe.data.checks:
         check = find_named(path, recipe.code)
-        yield path, partial(_checked, check, table)
+        yield path, partial(_checked, check, checked.frame)
+    if recipe.split.function:
+        yield recipe.split.function, partial(_split, recipe, table, checked.frame)
+
+
+def _split(recipe: Recipe, table: pd.DataFrame, frame: pd.DataFrame) -> str:
+    sides = ask_sides(table, recipe, frame.index)
+    split = split_table(frame, recipe.data.target, recipe.split, sides)
+    return f"{len(split.train_rows):,} training and {len(split.test_rows):,} test rows"
+
+
+def _tries(recipe: Recipe, table: pd.DataFrame) -> Tries:
+    # From all of it: the first ones may be of one class.
+    places = np.unique(np.linspace(0, len(table) - 1, _ROWS).astype(int))
+    rows = table.iloc[places].reset_index(drop=True)
     raw = rows.drop(columns=recipe.data.target)
     for name, path in recipe.features.functions.items():
         yield path, partial(_feature, recipe, raw, name)

@@ -665,19 +665,24 @@ def own_feature(path: str, own_code: str, table: pd.DataFrame) -> np.ndarray:
     """
     function = find_function(path, own_code)
     given = call_own(function, table.copy())
-    problem = None
-    if isinstance(given, pd.Series) and not given.index.equals(table.index):
-        is_all = given.index.sort_values().equals(table.index)
-        problem = "the rows in another order" if is_all else f"{len(given)} rows of {len(table)}"
-    elif np.shape(given) != (len(table),):
-        shape = f"an array of shape {np.shape(given)}" if np.ndim(given) else repr(given)[:60]
-        problem = f"{shape} for {len(table)} rows"
-    elif not pd.api.types.is_numeric_dtype(values := pd.Series(given)):
+    problem = other_rows(given, table.index)
+    if not problem and not pd.api.types.is_numeric_dtype(values := pd.Series(given)):
         value = next(iter(values.dropna()), None)
         problem = f"{value!r} of type {type(value).__name__}"
     if problem:
         raise OwnCodeError(f"{place_of(function)}{path} gave {problem}; it gives a number a row")
     return _finite(values.to_numpy(dtype="float64", na_value=np.nan))
+
+
+def other_rows(given: Any, rows: pd.Index) -> str:
+    """Says in words what is wrong with what should be a value for each row; empty if nothing is."""
+    if isinstance(given, pd.Series) and not given.index.equals(rows):
+        is_all = given.index.sort_values().equals(rows)
+        return "the rows in another order" if is_all else f"{len(given)} rows of {len(rows)}"
+    if np.shape(given) != (len(rows),):
+        shape = f"an array of shape {np.shape(given)}" if np.ndim(given) else repr(given)[:60]
+        return f"{shape} for {len(rows)} rows"
+    return ""
 
 
 # What a raw cell means: the kind of its column alone decides, whatever stands beside it.

@@ -50,7 +50,7 @@ def split_table(
         target: the target's name.
         split: method, test size, seed.
         given: (n,) what to order by, for the method `time`; text of groups, for `group`, and of
-            sides, for `column`.
+            sides, for `column` and `own`.
 
     Returns:
         Both sides. `row_key` is an unsigned 64-bit hash of the row's values, and of its number
@@ -161,7 +161,7 @@ def _choose_test_rows(
                 "groups are needed"
             )
         return _by_hash(pd.util.hash_pandas_object(given, index=False).to_numpy(), split)
-    if split.method == "column" and given is not None:
+    if split.method in ("column", "own") and given is not None:
         return _as_said(given, split)
     in_test = np.zeros(rows, dtype=bool)
     if split.method == "time" and given is not None:
@@ -186,10 +186,18 @@ def _choose_test_rows(
     return in_test
 
 
+_TRAIN, _TEST = ("train", "training"), ("test", "testing")
+
+
+def is_side(value: object) -> bool:
+    """Says whether a value is a word for one of the two sides."""
+    return isinstance(value, str) and value.lower() in (*_TRAIN, *_TEST)
+
+
 def _as_said(given: pd.Series, split: Split) -> np.ndarray:
     words = given.str.lower()
-    in_test = words.isin(["test", "testing"]).to_numpy()
-    unknown = given[~in_test & ~words.isin(["train", "training"])]
+    in_test = words.isin(_TEST).to_numpy()
+    unknown = given[~in_test & ~words.isin(_TRAIN)]
     if len(unknown):
         raise InputError(
             f"split.column {split.column!r} is {min(unknown)!r} in {counted(len(unknown), 'row')}; "
@@ -209,9 +217,14 @@ def _check_sizes(in_test: np.ndarray, split: Split) -> None:
     if min(test_rows, train_rows) < _FEWEST_ROWS:
         raise InputError(
             f"a table of {len(in_test)} rows is too small to split: {train_rows} training and "
-            f"{test_rows} test rows at split.test_size {split.test_size:g}, at least "
-            f"{_FEWEST_ROWS} each are needed"
+            f"{test_rows} test rows {_as_asked(split)}, at least {_FEWEST_ROWS} each are needed"
         )
+
+
+def _as_asked(split: Split) -> str:
+    if split.method in ("column", "own"):
+        return f"as {split.column or split.function} says"
+    return f"at split.test_size {split.test_size:g}"
 
 
 def _check_sides_have_all_classes(labels: pd.Series, in_test: np.ndarray, split: Split) -> None:

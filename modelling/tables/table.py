@@ -24,9 +24,10 @@ from modelling.formulas import check_kinds, columns_in, parse_condition
 from modelling.judging.answers import find_class
 from modelling.kinds import KINDS, ColumnType
 from modelling.models.sklearn_wrapper import LARGEST_EXACT, evaluate, is_missing, read_column
+from modelling.own_code import ask_rows
 from modelling.recipe import ColumnCheck, Recipe, limit_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
-from modelling.tables.split import sample_by_content
+from modelling.tables.split import is_side, sample_by_content
 
 DECIMAL_COMMA = "decimal_comma"
 """What a Parquet file says of itself whose text is that of CSV files in which 1,5 is a number."""
@@ -203,6 +204,7 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     known = {*checks, *recipe.data.drop, target, given_by}
     left_out = [name for name in table.columns if name not in known]
     table, elsewhere = _where(table, recipe, source)
+    table, filtered = _filter(table, recipe, source)
     table, without_target = _with_target(table, recipe, source)
     decimal_comma = has_decimal_comma(table)
     columns = {
@@ -226,6 +228,7 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     left = {"missing_target": without_target, "outside_limits": beyond, "rare_classes": rare}
     chosen = {
         "where": elsewhere,
+        "filter": filtered,
         "duplicates": checked - different,
         "sample": different - len(frame),
     }
@@ -262,6 +265,52 @@ def _where(table: pd.DataFrame, recipe: Recipe, source: str) -> tuple[pd.DataFra
     if not kept.any():
         raise InputError(f"table {source}: data.where: {data.where} leaves no row")
     return table[kept], int((~kept).sum())
+
+
+def _filter(table: pd.DataFrame, recipe: Recipe, source: str) -> tuple[pd.DataFrame, int]:
+    """The rows that the recipe's own function keeps, and how many others there are."""
+    path = recipe.data.filter
+    if not path:
+        return table, 0
+    rows = _read_all(table, recipe)
+    kept = ask_rows(path, recipe.code, rows, "True or False", _is_bool).to_numpy(dtype=bool)
+    if not kept.any():
+        raise InputError(f"table {source}: data.filter: {path} leaves no row")
+    return table[kept], int((~kept).sum())
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def ask_sides(table: pd.DataFrame, recipe: Recipe, rows: pd.Index) -> pd.Series:
+    """Asks the recipe's own function of the split where rows go.
+
+    Args:
+        table: as read.
+        recipe: with split.function.
+        rows: the n numbers, from 0, of those that are trained on or tested.
+
+    Returns:
+        (n,) train or test, as text, by the rows' numbers.
+
+    Raises:
+        InputError: the function raises, or gives something else.
+    """
+    read = _read_all(table, recipe).loc[rows].reset_index(drop=True)
+    path = str(recipe.split.function)
+    return ask_rows(path, recipe.code, read, "train or test", is_side).set_axis(rows)
+
+
+def _read_all(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The rows with all columns, each read as its kind; what cannot be read is missing."""
+    decimal_comma = has_decimal_comma(table)
+    table = table.reset_index(drop=True)
+    columns = {}
+    for name in table.columns:
+        check = _check_of(table[name], recipe, decimal_comma)
+        columns[name] = read_cells(table[name], check.type, check.format, decimal_comma)
+    return pd.DataFrame(columns)
 
 
 def _check_of(column: pd.Series, recipe: Recipe, decimal_comma: bool) -> ColumnCheck:

@@ -13,6 +13,8 @@ from sklearn.metrics import f1_score, precision_score, recall_score, root_mean_s
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from modelling.recipe import load_recipe
+from steps.pipeline.dependencies import StepDependencies
 from tests.end_to_end.git_daemon import git
 from tests.end_to_end.store import artifact
 
@@ -231,3 +233,36 @@ def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_pat
     again = store.main(f"recipe={second}/recipes/taxi_fares.yaml", "until=train")
     assert again.terminal.count("reused from") == 2
     assert again.parent.data.tags["pipeline.workspace_dirty"] == "false"
+
+
+def test_prepare_asks_the_filter_and_the_split_and_runs_again_when_they_change(
+    make_store, tmp_path
+):
+    code = """
+def is_light(wines):
+    return wines["alcohol"] < 13
+
+def side(wines):
+    return ["test" if each > 5 else "train" for each in wines["residual sugar"]]
+"""
+    recipe = write_recipe(tmp_path, code, "\ndata:\n", "\ndata:\n  filter: own.is_light\n")
+    text = recipe.read_text()
+    assert text.count("  method: hash ") == 1
+    recipe.write_text(text.replace("  method: hash ", "  function: own.side\n  method: own "))
+    wines = pd.read_csv(PROJECT / "data/red-wine-quality.csv")
+    kept = wines[wines["alcohol"] < 13]
+    prepared = make_store().step("prepare", f"recipe={recipe}")
+    assert prepared.code == 0, prepared.terminal
+    left_out = len(wines) - len(kept)
+    assert f"prepare: {left_out} rows left out, as data.filter says" in prepared.terminal
+    metrics = prepared.of("prepare").data.metrics
+    assert metrics["rows_left_out_filter"] == left_out
+    assert metrics["test_rows"] == (kept["residual sugar"] > 5).sum()
+    changed = code.replace("> 5", "> 4")
+    before, after = (
+        StepDependencies(PROJECT, load_recipe(recipe)).of_prepare("d", "sha")
+        for text in (code, changed)
+        if (tmp_path / "own.py").write_text(text)
+    )
+    assert before.inputs.keys() == after.inputs.keys() >= {"own.py"}
+    assert before.inputs["own.py"] != after.inputs["own.py"]

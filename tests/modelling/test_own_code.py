@@ -18,6 +18,8 @@ from modelling.models.sklearn_wrapper import answer, apply_features, load_pipeli
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.own_code import check_own_code, code_digests, own_module, own_name, own_packages
 from modelling.recipe import Features, Model, Recipe, load_recipe
+from modelling.tables.split import split_table
+from modelling.tables.table import ask_sides, check_table
 
 CODE = """
     import numpy as np
@@ -78,6 +80,84 @@ def features_of(folder, function, **more):
     recipe = read(folder, function, features={"functions": {"f": "own.f"}}, **more)
     check_own_code(recipe)
     return fit_inputs(recipe, ROWS).inputs["f"]
+
+
+CELLS = pd.DataFrame(
+    {
+        "a": ["1", "2", "3", "n/a", "5", "6"],
+        "y": ["1", "2", "3", "4", "5", "6"],
+        "day": ["2026-01-02", "2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01", "2026-06-01"],
+    },
+    dtype="str",
+)
+
+
+def rows_of(folder, source):
+    """A recipe with its own filter and split, and CELLS after its filter."""
+    recipe = read(
+        folder,
+        source,
+        data={"path": "t.csv", "target": "y", "columns": {"a": {}}, "filter": "own.kept"},
+        split={"method": "own", "function": "own.side"},
+    )
+    check_own_code(recipe)
+    return recipe, check_table(CELLS, recipe, "t")
+
+
+KEPT = "def kept(table): return table['a'] != 3\n"
+SIDE = """
+def side(table):
+    return ["TEST" if day.month > 4 else "train" for day in table["day"]]
+"""
+
+
+def test_a_filter_and_a_split_see_all_columns_as_their_kinds(tmp_path, refusal):
+    kept = KEPT.replace("!= 3", ".notna() & table['a'].ne(3)")
+    recipe, checked = rows_of(tmp_path, kept + SIDE)
+    assert checked.frame.index.tolist() == [0, 1, 4, 5]
+    assert checked.rows_left_out["filter"] == 2
+    sides = ask_sides(CELLS, recipe, checked.frame.index)
+    split = split_table(checked.frame, "y", recipe.split, sides)
+    assert sorted(split.train["a"]) == [1, 2]
+    assert sorted(split.test["a"]) == [5, 6]
+    assert refusal(split_table, checked.frame, "y", recipe.split, sides.map(lambda _: "test")) == (
+        "a table of 4 rows is too small to split: 0 training and 4 test rows as own.side says, "
+        "at least 2 each are needed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("1 / 0", "own.py, line 1: kept failed: ZeroDivisionError: division by zero"),
+        (
+            "table['a'].head(2).notna()",
+            "own.kept gave 2 rows of 6; it gives True or False",
+        ),
+        ("table['a'].notna().iloc[::-1]", "own.kept gave the rows in another order"),
+        ("None", "own.py, line 1: own.kept gave None for 6 rows"),
+        ("table['a']", "own.kept gave 1.0; it gives True or False for each row"),
+        ("table['a'] > 9", "table t: data.filter: own.kept leaves no row"),
+        (
+            "__import__('random').choices([True, False], k=6)",
+            "own.kept gave something else when it was asked again: it must keep nothing, and what "
+            "is random in it needs a seed",
+        ),
+    ],
+)
+def test_a_filter_that_cannot_be_is_told_in_a_line(body, says, tmp_path, refusal):
+    assert says in refusal(rows_of, tmp_path, f"def kept(table): return {body}\n{SIDE}")
+
+
+def test_a_split_says_train_or_test(tmp_path, refusal):
+    kept = KEPT.replace("!= 3", ".notna()")
+    recipe, checked = rows_of(tmp_path, kept + SIDE.replace('"TEST"', '"validation"'))
+    assert refusal(ask_sides, CELLS, recipe, checked.frame.index) == (
+        "own.py, line 3: own.side gave 'validation'; it gives train or test for each row"
+    )
+    for parts in ({"method": "own"}, {"function": "own.side"}):
+        says = refusal(read, tmp_path, CODE, split=parts)
+        assert "split: function goes with method: own, and only with it" in says
 
 
 def test_a_recipe_that_was_read_needs_the_file_no_more(tmp_path):

@@ -15,6 +15,8 @@ def load(path):
 def twice(table): return table["a"] * 2
 def off(predictions, targets): return (predictions - targets).abs().mean()
 def check(table): return "no b" if "b" not in table else None
+def kept(table): return table["a"] < 250
+def side(table): return (table["a"] % 5 == 0).map({True: "Test", False: "training"})
 def plot(rows):
     from matplotlib.figure import Figure
     return Figure()
@@ -30,7 +32,14 @@ def recipe(tmp_path):
         "name": "own",
         "task": "regression",
         "code": "own.py",
-        "data": {"path": str(tmp_path / "t.csv"), "target": "y", "loader": "own.load"},
+        "data": {
+            "path": str(tmp_path / "t.csv"),
+            "target": "y",
+            "loader": "own.load",
+            "filter": "own.kept",
+            "checks": ["own.check"],
+        },
+        "split": {"method": "own", "function": "own.side"},
         "features": {"functions": {"twice": "own.twice"}},
         "models": {"ridge": {"estimator": "sklearn.linear_model.Ridge"}},
         "metrics": {"functions": {"off": {"function": "own.off", "greater_is_better": False}}},
@@ -45,10 +54,14 @@ def test_each_is_said_in_a_line(recipe):
     lines = dict(line.split(maxsplit=1) for line in said.output.splitlines())
     assert said.exit_code == 0, said.output
     assert list(lines) == [
-        "data.loader", "own.twice", "models.ridge", "metrics.off", "plots.nothing"
+        "data.loader", "own.kept", "own.check", "own.side",
+        "own.twice", "models.ridge", "metrics.off", "plots.nothing",
     ]  # fmt: skip
     assert lines["data.loader"] == "300 rows: a, y"
-    assert lines["own.twice"] == "0, 6, 12, … from 0 to 598"
+    assert lines["own.kept"] == "leaves out 50 rows"
+    assert lines["own.check"] == "no b"
+    assert lines["own.side"] == "200 training and 50 test rows"
+    assert lines["own.twice"] == "0, 4, 10, … from 0 to 498"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +69,9 @@ def test_each_is_said_in_a_line(recipe):
     [
         ('table["a"] * 2', 'table["c"]', "own.py, line 5: twice failed: KeyError: 'c'"),
         ("def off(predictions, targets)", "def off(predictions)", "own.off(predictions) is called"),
-        ("return Figure()", "return 1 / 0", "own.py, line 10: plot failed: ZeroDivisionError"),
+        ("return Figure()", "return 1 / 0", "own.py, line 12: plot failed: ZeroDivisionError"),
+        ("{True", "{2", "own.py, line 9: own.side gave nan; it gives train or test for each row"),
+        ("< 250", "", "own.py, line 8: own.kept gave 0.0; it gives True or False for each row"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_rest_is_tried(before, after, says, recipe):
