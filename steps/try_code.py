@@ -37,6 +37,7 @@ from modelling.tables.split import split_table
 from modelling.tables.table import CheckedTable, ask_sides, check_table
 from steps.runs.read_source import read_source
 from steps.runs.table_source import fetch_data
+from steps.runs.workspace import Workspace, find_recipe
 
 _ROWS = 100
 _SHOWN = 3
@@ -52,11 +53,13 @@ Tries = Iterator[tuple[str, Callable[[], str]]]
 def try_code(recipe: str, data: str) -> None:
     """Tries a recipe's own code on rows of its table, or of the one that `data` names."""
     try:
+        recipe = find_recipe(recipe)
         settings = load_recipe(recipe, PROJECT)
         check_own_code(settings)
         check_gate(settings)
-        table = _read(settings, settings.data.source if data == "auto" else data)
-        checked = check_table(table, settings, settings.data.source)
+        source = Workspace(recipe).place_of(settings.data.source if data == "auto" else data)
+        table = _read(settings, source)
+        checked = check_table(table, settings, source)
         told = [_tell(*each) for each in _tries_of_rows(settings, table, checked)]
         told += [_tell(*each) for each in _tries(settings, checked.frame)]
     except InputError as error:

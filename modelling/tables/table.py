@@ -170,7 +170,7 @@ def _is_there(cell: arrow.Scalar) -> bool:
 def not_there(path: Path) -> InputError:
     """Says that there is no table here."""
     return InputError(
-        f"table {path} is not there; a relative path is looked up from the project's root"
+        f"table {path} is not there; a relative path starts from the recipe's repository"
     )
 
 

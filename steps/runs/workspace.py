@@ -1,5 +1,6 @@
 """The workspace: what a recipe's relative paths start from, maybe a team's own repository."""
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,7 +45,8 @@ class Workspace:
     def _place_of_one(self, path: str) -> str:
         place = self.folder / path
         is_there = place.exists() or (has_magic(path) and glob(str(place), recursive=True))
-        return str(place) if is_there else path
+        is_elsewhere = "://" in path or (PROJECT / path).exists()
+        return path if is_elsewhere and not is_there else str(place)
 
     def name_of(self, source: str) -> str:
         """Returns how a table is named from here: the same in every clone of the repository."""
@@ -62,6 +64,14 @@ def find_recipe(recipe: str) -> str:
         return recipe
     typed = [folder / recipe for folder in _standing_folders()]
     return next((str(file.resolve()) for file in typed if file.is_file()), recipe)
+
+
+def typed_path(path: str) -> Path:
+    """Returns a path that was typed, absolute: a relative one starts from where one stands."""
+    is_under_mlflow = "MLFLOW_RUN_ID" in os.environ  # which went into the project
+    folders = _standing_folders() if is_under_mlflow else [Path.cwd()]
+    outside = (each for each in folders if not each.resolve().is_relative_to(PROJECT.resolve()))
+    return next(outside, folders[0]) / path
 
 
 def _standing_folders() -> list[Path]:

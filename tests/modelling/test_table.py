@@ -174,7 +174,7 @@ def test_the_wines_are_the_published_ones(wines):
 def test_a_missing_table_says_where_it_was_looked_up(tmp_path, refusal):
     path = tmp_path / "nothing.csv"
     assert refusal(read_table, path) == (
-        f"table {path} is not there; a relative path is looked up from the project's root"
+        f"table {path} is not there; a relative path starts from the recipe's repository"
     )
     assert "is not there" in refusal(read_table, tmp_path)
 

@@ -37,6 +37,7 @@ def test_relative_paths_start_from_the_repository_of_the_recipe(team):
     both = "data/*.csv, data/trips.csv"
     assert workspace.place_of(both) == f"{team}/data/*.csv, {place}"
     assert workspace.name_of(workspace.place_of(both)) == both
+    assert workspace.place_of("data/gone.csv") == str(team / "data/gone.csv")
     # What is not there is the project's, or an absolute path, or a URI.
     for other in (
         "data/red-wine-quality.csv",
