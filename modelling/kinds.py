@@ -2,7 +2,7 @@
 
 The logged model reads raw cells by `read_as` (`read_column` of models/sklearn_wrapper.py, which
 imports nothing of the project). A new kind is a record here, its reading there, its encoding in
-models/estimators.py (`build_pipeline`) and its look in drafting/column_look.py.
+models/preprocessing.py and its look in drafting/column_look.py.
 """
 
 import re
@@ -97,8 +97,8 @@ KINDS: Mapping[str, Kind] = {
     "category": Kind(
         "category",
         "categories",
-        becomes="a category a number for each of its values, or, of more than 20, the mean of the "
-        "target",
+        becomes="a category a number for each of its values, or a column, or, of many, the mean of "
+        "the target",
     ),
     "ordinal": Kind(
         "ordinal", "numbers", becomes="an ordinal the place of its value in the order, from 0"
@@ -116,7 +116,7 @@ KINDS: Mapping[str, Kind] = {
         check_format=check_date_format,
         not_from=frozenset({"string", "double", "long", "boolean"}),
         watched="{} (days)",
-        becomes="a date becomes its day, month and day of the week",
+        becomes="a date becomes its day, month, day of the week and hour",
     ),
 }
 

@@ -442,6 +442,13 @@ class Model(Section):
     a parameter of one."""
     scale: bool = False
     """Whether its inputs are brought to mean 0 and variance 1."""
+    preprocess: Literal["auto", "native", "one_hot", "spread"] = "auto"
+    """What is done with the columns before the estimator. native: gaps and categories as they are,
+    for HistGradientBoosting, LightGBM and others that take both; one_hot: gaps filled, and a column
+    for each value of a category; spread: the same, with skewed numbers brought near to a normal
+    distribution, and the months, weekdays and hours of dates as categories: for lines, distances
+    and networks, with `scale`. auto: native for the estimators that are named, one_hot for all
+    others."""
     serialization: Literal["skops", "cloudpickle"] = "skops"
     """skops loads no code; cloudpickle is for estimators that skops cannot hold, and runs whatever
     the file says when it is loaded."""

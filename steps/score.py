@@ -30,7 +30,7 @@ from engine.step_log import open_terminal
 from modelling.drafting.column_look import is_free_text
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.drift import DriftCounts, profiled_answers
-from modelling.models.estimators import known_categories
+from modelling.models.preprocessing import known_categories
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs
 from modelling.tables.stream import Batch, TableStream, as_frame, is_numeric_category, open_stream

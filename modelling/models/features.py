@@ -72,9 +72,17 @@ def fit_features(
     }
     if orders:
         fitted["orders"] = {name: list(order) for name, order in orders.items()}
+    fitted |= _hours(frame, kinds)
     fitted |= _functions(features, code or {})
     _check_finite(frame, features, fitted)
     return fitted
+
+
+def _hours(frame: pd.DataFrame, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """The dates that are of several hours of the day."""
+    dates = [name for name in frame.columns if kinds[name] == "date"]
+    hours = [name for name in dates if frame[name].dt.hour.nunique() > 1]
+    return {"hours": hours} if hours else {}
 
 
 def _functions(features: Features, code: Files) -> dict[str, Any]:

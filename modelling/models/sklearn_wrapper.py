@@ -51,6 +51,7 @@ TRUSTED_TYPES = (
     "_loss._loss.CyHuberLoss",
     "_loss._loss.CyPinballLoss",
     "collections.OrderedDict",
+    "functools.partial",
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "lightgbm.sklearn.LGBMRegressor",
@@ -78,6 +79,7 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
+    "sklearn.utils.validation.check_array",
 )
 
 
@@ -899,8 +901,9 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
     Returns:
         n rows in a fixed order of columns: the raw ones (float64; text for a category and a text;
         for an ordinal its place in the order), with three numbers (days since 1970-01-01, month,
-        day of the week from 0) in place of each date;
-        then the declared features, float64, missing where they have no finite value.
+        day of the week from 0) in place of each date, and a fourth, its hour, where the training
+        rows are of several; then the declared features, float64, missing where they have no finite
+        value.
     """
     kinds = fitted["columns"]
     formats, spellings = fitted.get("formats", {}), fitted.get("spellings", {})
@@ -925,7 +928,7 @@ def apply_features(frame: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for name, values in read.items():
         if kinds[name] == "date":
-            columns |= _date_parts(name, values)
+            columns |= _date_parts(name, values, name in fitted.get("hours", ()))
         elif kinds[name] == "ordinal":
             order = fitted["orders"][name]
             columns[name] = values.map({value: float(at) for at, value in enumerate(order)})
@@ -955,12 +958,13 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _date_parts(name: str, dates: pd.Series) -> dict[str, pd.Series]:
-    return {
+def _date_parts(name: str, dates: pd.Series, with_hour: bool) -> dict[str, pd.Series]:
+    parts = {
         f"{name} (days)": (dates - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1),
         f"{name} (month)": dates.dt.month.astype("float64"),
         f"{name} (weekday)": dates.dt.day_of_week.astype("float64"),
     }
+    return parts | {f"{name} (hour)": dates.dt.hour.astype("float64")} if with_hour else parts
 
 
 def evaluate(tree: Any, columns: Mapping[str, np.ndarray], rows: int) -> np.ndarray:

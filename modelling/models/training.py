@@ -8,8 +8,9 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from common.errors import InputError
-from modelling.models.estimators import build_pipeline, describe_inputs
+from modelling.models.estimators import build_pipeline
 from modelling.models.features import column_kinds, fit_features
+from modelling.models.preprocessing import describe_inputs
 from modelling.models.sklearn_wrapper import OwnCodeError, apply_features, find_problems
 from modelling.recipe import Recipe
 

@@ -8,12 +8,13 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from modelling.models.estimators import TEXT
+from modelling.models.preprocessing import TEXT
 
 _OF_LOG_ODDS = ("LinearDiscriminantAnalysis", "LogisticRegression", "LogisticRegressionCV")
 # By what is done with the inputs, the step that a coefficient is of.
 _STEPS = {
     "numbers": "one unit of a number more",
+    "skewed": "one standard deviation of a skewed number more",
     "flags": "a flag that is set",
     "few": "a category that is there",
     "many": "one standard deviation of a category's mean target more",

@@ -11,7 +11,8 @@ import pandas as pd
 
 from modelling.judging.plots import plot_predictions, worst_predictions
 from modelling.kinds import ROW_KEY
-from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
+from modelling.models.estimators import build_pipeline, fit_pipeline
+from modelling.models.preprocessing import Inputs
 from modelling.recipe import Model
 from modelling.reporting.graph import StepState
 from modelling.reporting.model_card import describe_pipeline
@@ -45,7 +46,9 @@ def report_of(table: pd.DataFrame, name: str) -> Report:
     rows = {"train": table[:cut], "test": table[cut:].reset_index(drop=True)}
     features, test = table.columns.difference([target, ROW_KEY], sort=False), rows["test"]
     texts = list(table[features].select_dtypes(exclude="number"))
-    inputs = Inputs(numbers=[name for name in features if name not in texts], few=texts)
+    inputs = Inputs(
+        numbers=[name for name in features if name not in texts], categories=dict.fromkeys(texts, 3)
+    )
     line = build_pipeline(Model(estimator=_RIDGE, scale=True), {}, 0, inputs=inputs)
     fit_pipeline(line, rows["train"][features], rows["train"][target])
     predictions = line.predict(test[features])

@@ -9,7 +9,8 @@ import pytest
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import BINARY_METRICS, Metric, business_score
 from modelling.models.decision import fit_with_threshold
-from modelling.models.estimators import Inputs, build_pipeline
+from modelling.models.estimators import build_pipeline
+from modelling.models.preprocessing import Inputs
 from modelling.recipe import BusinessScore, Model, Sampling
 
 RNG = np.random.default_rng(0)

@@ -10,15 +10,13 @@ from threadpoolctl import threadpool_limits
 
 from modelling.models import threads
 from modelling.models.estimators import (
-    Inputs,
     build_pipeline,
     check_hyperparameter,
-    describe_inputs,
     estimator_parameters,
     fit_pipeline,
-    known_categories,
 )
 from modelling.models.features import column_kinds, fit_features
+from modelling.models.preprocessing import Inputs, describe_inputs, known_categories
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features, Model, Sampling
 

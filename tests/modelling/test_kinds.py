@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from modelling.kinds import KINDS, ColumnType, kind_of_values
-from modelling.models.estimators import Inputs
+from modelling.models.preprocessing import Inputs
 from modelling.models.sklearn_wrapper import read_column
 
 

@@ -16,9 +16,10 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from modelling.models.estimators import build_pipeline, describe_inputs, fit_pipeline
+from modelling.models.estimators import build_pipeline, fit_pipeline
 from modelling.models.features import column_kinds, fit_features
 from modelling.models.model_files import check_trusted, model_digest
+from modelling.models.preprocessing import describe_inputs
 from modelling.models.sklearn_wrapper import apply_features, load_pipeline
 from modelling.recipe import Features, Model
 

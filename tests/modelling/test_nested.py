@@ -6,13 +6,13 @@ import pytest
 import skops.io
 
 from modelling.models.estimators import (
-    Inputs,
     build_pipeline,
     check_hyperparameter,
     estimator_parameters,
     fit_pipeline,
 )
 from modelling.models.model_files import check_trusted
+from modelling.models.preprocessing import Inputs
 from modelling.models.sklearn_wrapper import answer, load_pipeline
 from modelling.recipe import Model, Recipe
 

@@ -8,7 +8,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
-from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
+from modelling.models.estimators import build_pipeline, fit_pipeline
+from modelling.models.preprocessing import Inputs
 from modelling.recipe import Model
 from modelling.reporting.model_card import describe_pipeline
 
@@ -26,7 +27,7 @@ def test_weights_bear_names_that_a_person_knows():
         }
     )
     model = Model(estimator="sklearn.linear_model.Ridge", scale=True, parameters={"alpha": 2.0})
-    inputs = Inputs(numbers=["age"], flags=["vip"], few=["plan"], may_miss=True)
+    inputs = Inputs(numbers=["age"], flags=["vip"], categories={"plan": 4}, may_miss=True)
     pipeline = build_pipeline(model, {}, 0, "regression", inputs)
     card = describe_pipeline(fit_pipeline(pipeline, table, table["vip"]))
     assert [name for name, _ in card["weights"]["values"]] == [
