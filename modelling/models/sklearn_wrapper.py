@@ -799,6 +799,8 @@ def _read_text(column: pd.Series, kind: str, form: str) -> pd.Series:
         return pd.Series(numbers, index=column.index, name=column.name)
     if kind == "boolean":
         return pd.Series(_read_booleans(text), index=column.index, name=column.name)
+    if kind in _TEXTS:  # a CSV file has its own ends of lines in its cells too
+        text = compute.replace_substring(text, "\r\n", "\n")
     read = text.to_pandas().astype("str").set_axis(column.index).rename(column.name)
     return read if kind in _TEXTS else _read_dates(read, form)
 
