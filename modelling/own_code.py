@@ -226,6 +226,8 @@ def ask_rows(
 
 _TABLE = ("the table",)
 _METRIC = ("predictions", "targets")
+WEIGHTS = "sample_weight"
+"""The third argument of a metric that is to be given how much each row counts."""
 
 
 def check_own_code(recipe: "Recipe") -> None:
@@ -260,8 +262,8 @@ def read_metric(path: str, code: Files) -> tuple[Callable[..., Any], bool | None
     """Returns a metric's function, and which way is better if that is said there.
 
     Args:
-        path: of a function of predictions and targets, or of what `mlflow.models.make_metric`
-            makes of one.
+        path: of a function of predictions and targets (and maybe sample_weight), or of what
+            `mlflow.models.make_metric` makes of one.
         code: the recipe's.
 
     Raises:
@@ -271,10 +273,20 @@ def read_metric(path: str, code: Files) -> tuple[Callable[..., Any], bool | None
     greater_is_better = None
     if hasattr(found, "eval_fn"):
         greater_is_better, found = bool(found.greater_is_better), found.eval_fn
+    if takes_argument(found, 2, WEIGHTS):
+        return found, greater_is_better
     if _takes(found, (*_METRIC, "metrics")) and not _takes(found, _METRIC):
         return partial(found, metrics={}), greater_is_better  # in MLflow's own form
     check_takes(found, path, _METRIC)
     return found, greater_is_better
+
+
+def takes_argument(function: Callable[..., Any], place: int, name: str) -> bool:
+    """Says whether a function's argument at a place, from 0, has this name."""
+    try:
+        return list(inspect.signature(function).parameters)[place : place + 1] == [name]
+    except (TypeError, ValueError):
+        return False
 
 
 def _takes(function: Any, arguments: Sequence[str]) -> bool:

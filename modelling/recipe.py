@@ -176,6 +176,9 @@ class Data(Section):
     """The name of a column to make, with the name of the file that a row is from."""
     target: str
     """The column to predict."""
+    weight: str | None = None
+    """A column that says how much a row counts: numbers, none below 0. It reaches the fit, the
+    folds, every metric and interval, and the gate; the model never sees it."""
     target_format: str = ""
     """How its numbers are written, as `format` of a column."""
     missing_target: Literal["refuse", "drop"] = "refuse"
@@ -249,6 +252,13 @@ class Data(Section):
         if form:
             check_number_format(form)
         return form
+
+    @model_validator(mode="after")
+    def _weight_is_no_feature(self) -> Self:
+        if self.weight is not None and (self.weight in self.columns or self.weight == self.target):
+            what = "the target" if self.weight == self.target else "a feature"
+            raise ValueError(f"the weight {self.weight!r} cannot be {what}")
+        return self
 
     @model_validator(mode="after")
     def _target_is_no_feature(self) -> Self:
@@ -689,6 +699,15 @@ class Recipe(Section):
             ):
                 if used:
                     raise ValueError(f"{part} needs data.positive_class")
+        return self
+
+    @model_validator(mode="after")
+    def _weighted_rows_are_not_drawn(self) -> Self:
+        if self.data.weight is not None and self.sampling.method in ("over", "under"):
+            raise ValueError(
+                f"sampling.method: {self.sampling.method} draws rows, and data.weight weighs them; "
+                "take class_weight"
+            )
         return self
 
     @field_validator("models")

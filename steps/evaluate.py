@@ -57,7 +57,7 @@ from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.profile import read_sample
 from steps.reporting.report import report_step
-from steps.runs.artifacts import download, find_run, read_rows, read_test_groups
+from steps.runs.artifacts import download, find_run, read_rows, read_test_groups, read_weights
 from steps.runs.names import (
     FEW_ROWS,
     IMPORTANCE,
@@ -65,6 +65,8 @@ from steps.runs.names import (
     MODEL_ID,
     PREPARE_RUN_ID,
     PRIMARY_METRIC,
+    TEST_WEIGHT,
+    TRAIN_WEIGHTS,
     WORST_SLICE,
 )
 from steps.runs.step import load_parts, run_step, step_run
@@ -125,12 +127,16 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         )
         classes = find_classes(settings, known)
         table = predict_all(model, test.drop(columns=[ROW_KEY, target]), settings.task)
-        answers = read_answers(table, classes)
+        weights = read_weights(prepare_run_id, settings.data, "test")
+        answers = read_answers(table, classes, weights)
         targets = encode_targets(test[target], classes)
         figures = compute_metrics(metrics, answers, targets)
         groups = read_test_groups(prepare_run_id, settings.split)
         figures |= compute_intervals(metrics, answers, targets, settings.split.seed, groups)
-        figures |= _baseline(known, targets, classes, metrics)
+        known_weights = read_weights(prepare_run_id, settings.data, "train")
+        figures |= _baseline(known, known_weights, targets, weights, classes, metrics)
+        if weights is not None:
+            figures[TEST_WEIGHT] = float(weights.sum())
         figures |= _of_training(prepare_run_id, model, classes, settings, metrics)
         mlflow.set_tag(FEW_ROWS, few_rows(targets, classes) or "none")
         evaluation = Evaluation(settings, classes, test, targets, table, answers, facts)
@@ -170,7 +176,10 @@ def _of_training(
     rows, total = read_sample(download(prepare_run_id, "train.parquet"))
     targets = encode_targets(rows.pop(recipe.data.target), classes)
     table = predict_all(model, rows.drop(columns=ROW_KEY), recipe.task)
-    answers = read_answers(table, classes)
+    weights = None
+    if recipe.data.weight is not None:  # of the same rows, since there are as many
+        weights = read_sample(download(prepare_run_id, TRAIN_WEIGHTS))[0]["weight"]
+    answers = read_answers(table, classes, weights)
     figures = compute_metrics(metrics, answers, targets)
     if len(rows) < total:  # what is a sum over the rows is one over all of them
         sums = [name for name in metrics if adds_up(metrics[name], answers, targets)]
@@ -179,7 +188,12 @@ def _of_training(
 
 
 def _baseline(
-    known: pd.Series, targets: Values, classes: Classes | None, metrics: Mapping[str, Metric]
+    known: pd.Series,
+    known_weights: pd.Series | None,
+    targets: Values,
+    weights: pd.Series | None,
+    classes: Classes | None,
+    metrics: Mapping[str, Metric],
 ) -> dict[str, float]:
     """The metrics of what the training rows say on average, as if it were a model.
 
@@ -187,11 +201,13 @@ def _baseline(
     """
     rows = pd.DataFrame({"nothing": np.zeros(max(len(known), len(targets)))})
     if classes is None:
-        dummy = DummyRegressor(strategy="mean").fit(rows.head(len(known)), known)
+        dummy = DummyRegressor(strategy="mean")
     else:
-        dummy = DummyClassifier(strategy="prior").fit(rows.head(len(known)), known)
+        dummy = DummyClassifier(strategy="prior")
+    dummy.fit(rows.head(len(known)), known, sample_weight=known_weights)
     table = answer(dummy, rows.head(len(targets)), _NO_DECISION)
-    return compute_metrics(metrics, read_answers(table, classes), targets, BASELINE_PREFIX)
+    answers = read_answers(table, classes, weights)
+    return compute_metrics(metrics, answers, targets, BASELINE_PREFIX)
 
 
 def _evaluate_by_mlflow(
@@ -203,6 +219,9 @@ def _evaluate_by_mlflow(
     config: dict[str, Any] = {"log_model_explainability": False}
     if classes is not None and classes.positive is not None:
         config["pos_label"] = classes.positive
+    weights = evaluation.answers.weights
+    if weights is not None:
+        config["sample_weights"] = weights
 
     def run() -> EvaluationResult:
         return mlflow.models.evaluate(
@@ -222,7 +241,7 @@ def _evaluate_by_mlflow(
             evaluators=["default"],
             evaluator_config={"default": config},
             extra_metrics=[
-                _mlflow_metric(name, metrics[name], classes)
+                _mlflow_metric(name, metrics[name], classes, weights)
                 for name in (*recipe.metrics.custom, *recipe.metrics.functions)
                 if not metrics[name].takes_probabilities
             ],
@@ -240,9 +259,11 @@ def _evaluate_by_mlflow(
         again_if_datasets_collide(run)
 
 
-def _mlflow_metric(name: str, metric: Metric, classes: Classes | None) -> EvaluationMetric:
+def _mlflow_metric(
+    name: str, metric: Metric, classes: Classes | None, weights: Values | None
+) -> EvaluationMetric:
     def eval_fn(predictions: pd.Series, targets: pd.Series) -> float:
-        answers = Answers(encode_targets(predictions, classes))
+        answers = Answers(encode_targets(predictions, classes), weights=weights)
         return metric(answers, encode_targets(targets, classes))
 
     return make_metric(eval_fn=eval_fn, greater_is_better=metric.greater_is_better, name=name)
@@ -323,17 +344,18 @@ def _plots_of_classes(evaluation: Evaluation, classes: Classes) -> dict[str, Fig
         )
         for label in shown[:_MOST_CURVES]
     }
+    said, weights = evaluation.table[PREDICTION].to_numpy(), evaluation.answers.weights
     figures = {
-        "confusion": plots.plot_confusion(true, evaluation.table[PREDICTION].to_numpy(), target),
-        "roc": plots.plot_roc(scores, target),
-        "precision_recall": plots.plot_precision_recall(scores, target),
+        "confusion": plots.plot_confusion(true, said, target, weights),
+        "roc": plots.plot_roc(scores, target, weights),
+        "precision_recall": plots.plot_precision_recall(scores, target, weights),
         "calibration": plots.plot_calibration(scores, target),
     }
     if classes.positive is not None:
         [(name, (is_class, score))] = scores.items()
         threshold = evaluation.facts.get("threshold")
-        figures["lift"] = plots.plot_lift(is_class, score, name)
-        figures["score_distribution"] = plots.plot_scores(is_class, score, name, threshold)
+        figures["lift"] = plots.plot_lift(is_class, score, name, weights)
+        figures["score_distribution"] = plots.plot_scores(is_class, score, name, threshold, weights)
     return figures
 
 
@@ -346,7 +368,9 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
     def answers_for(rows: pd.DataFrame) -> tuple[Answers, npt.NDArray[np.intp]]:
         _, answers, problems = wrapper.predict_valid(rows)
         places = np.delete(np.arange(len(rows)), list(problems))
-        return read_answers(answers, evaluation.classes), places
+        weights = evaluation.answers.weights
+        count = None if weights is None else pd.Series(weights[rows.index[places]])
+        return read_answers(answers, evaluation.classes, count), places
 
     def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
         table, how = compute_importance(

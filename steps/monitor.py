@@ -5,7 +5,7 @@ of each column, and `pipeline.alert`: what crosses the limits of the recipe, or 
 the run: its exit code is not 0, and MLflow writes FAILED over whatever a run with such a code says.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -25,7 +25,7 @@ from modelling.judging.monitoring import KeptPromise, check_classes, hold_agains
 from modelling.judging.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
-from modelling.tables.table import has_decimal_comma, read_numbers
+from modelling.tables.table import has_decimal_comma, read_numbers, read_weights
 from modelling.tables.targets import read_targets
 from steps.registry.versions import get_champion
 from steps.reporting.report import report_step
@@ -39,6 +39,7 @@ from steps.runs.names import (
     MODEL_ID,
     MODEL_VERSION,
     PRIMARY_METRIC,
+    TEST_WEIGHT,
 )
 from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, load_whole, run_step, step_run
@@ -146,7 +147,7 @@ def _load(champion: ModelVersion, recipe: Recipe) -> TrainedModel:
 def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: str) -> Measurement:
     model = trained.pyfunc.unwrap_python_model()
     target = recipe.data.target
-    for name in (*model.features["columns"], target):
+    for name in (*model.features["columns"], target, *filter(None, [recipe.data.weight])):
         if name not in table.columns:
             raise InputError(f"table {data}: " + unknown_name("column", name, table.columns))
     labels = model.pipeline.classes_.tolist() if recipe.task == "classification" else []
@@ -166,6 +167,9 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
     check_classes(recipe.metrics.primary, true, classes, data)
     drift.add(profiled_answers(said, model.features))
     answers = read_answers(said, classes).of_rows(np.flatnonzero(known[valid]))
+    if recipe.data.weight is not None:
+        weights = read_weights(table[recipe.data.weight].iloc[measured], data, decimal_comma)
+        answers = replace(answers, weights=weights.to_numpy())
     first = min(problems, default=None)
     return Measurement(
         answers,
@@ -183,6 +187,9 @@ def _for_as_many_rows(
 ) -> dict[str, float]:
     """The promises of these metrics; those that are sums over the rows, for the rows of now."""
     rows = promised.get("example_count", len(measured.targets))  # MLflow's own
+    weights = measured.answers.weights
+    if weights is not None and TEST_WEIGHT in promised:
+        rows = promised[TEST_WEIGHT] * len(weights) / weights.sum()
     return {
         name: promise_for(metric, measured.answers, measured.targets, promised[name], rows)
         for name, metric in metrics.items()

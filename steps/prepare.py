@@ -30,7 +30,13 @@ from modelling.tables.table import (
     read_time,
 )
 from steps.reporting.report import report_step
-from steps.runs.names import DATA_SHA256, TEST_ROW_NUMBERS, TRAIN_GROUPS, TRAIN_TIMES
+from steps.runs.names import (
+    DATA_SHA256,
+    TEST_ROW_NUMBERS,
+    TRAIN_GROUPS,
+    TRAIN_TIMES,
+    TRAIN_WEIGHTS,
+)
 from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.table_source import fetch_data, source_sha256
@@ -74,15 +80,10 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     checked = check_table(table, recipe, source)
     for path in recipe.data.checks:
         _check_by_own(path, checked.frame, recipe, source)
-    if checked.left_out:
-        click.echo(f"prepare: left out, not in the recipe: {', '.join(map(str, checked.left_out))}")
-    for key, count in checked.rows_left_out.items():
-        if count:
-            click.echo(f"prepare: {counted(count, 'row')} left out, as data.{key} says")
-    for words in checked.outside:
-        click.echo(f"prepare: outside its limits: {words}")
+    _tell(checked)
     given = _read_given(table, checked, recipe, source)
-    split = split_table(checked.frame, recipe.data.target, recipe.split, given)
+    weights = checked.weights
+    split = split_table(checked.frame, recipe.data.target, recipe.split, given, weights)
     digests = [
         _write_side(getattr(split, name), name, source, recipe.data.target)
         for name in ("train", "test")
@@ -99,6 +100,11 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
         _log_parquet(of_train, file)
         digests.append(table_digest(of_train))
         places[name] = ranks.to_numpy()[split.test_rows]
+    if weights is not None:
+        of_train = weights.iloc[split.train_rows].to_frame("weight")
+        _log_parquet(of_train, TRAIN_WEIGHTS)
+        places["weight"] = weights.to_numpy()[split.test_rows]
+        digests += map(table_digest, (of_train, places[["weight"]]))
     _log_parquet(places, TEST_ROW_NUMBERS)
     log_table(profile_table(checked.frame), "profile")
     log_metrics(
@@ -116,6 +122,22 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     )
     mlflow.set_tag("pipeline.columns_left_out", ", ".join(map(str, checked.left_out)) or "none")
     mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256("".join(digests).encode()).hexdigest())
+
+
+def _tell(checked: CheckedTable) -> None:
+    """Says what of the table is not trained on as it is."""
+    if checked.left_out:
+        click.echo(f"prepare: left out, not in the recipe: {', '.join(map(str, checked.left_out))}")
+    for key, count in checked.rows_left_out.items():
+        if count:
+            click.echo(f"prepare: {counted(count, 'row')} left out, as data.{key} says")
+    if checked.weights is not None:
+        low, high = checked.weights.min(), checked.weights.max()
+        click.echo(
+            f"prepare: a row counts as its {checked.weights.name!r} says, {low:g} to {high:g}"
+        )
+    for words in checked.outside:
+        click.echo(f"prepare: outside its limits: {words}")
 
 
 _RANKS = {"time": ("time", TRAIN_TIMES), "group": ("group", TRAIN_GROUPS)}

@@ -47,7 +47,7 @@ from steps.registry.versions import (
     unfit_columns,
 )
 from steps.reporting.report import report_step
-from steps.runs.artifacts import download, find_run, read_test_groups
+from steps.runs.artifacts import download, find_run, read_test_groups, read_weights
 from steps.runs.model_digests import download_checked
 from steps.runs.names import (
     CHAMPION_BEFORE,
@@ -190,15 +190,17 @@ def _compare(
     if not np.array_equal(ours[ROW_KEY], theirs[ROW_KEY]):
         raise InputError(f"run {evaluated.info.run_id} evaluated the champion on other test rows")
     classes = find_classes(recipe, ours[recipe.data.target])
+    prepare_run_id = candidate.data.tags[PREPARE_RUN_ID]
+    weights = read_weights(prepare_run_id, recipe.data, "test")
     return compare_with_champion(
         recipe.metrics.primary,
         metrics_of(recipe)[recipe.metrics.primary],
         encode_targets(ours[recipe.data.target], classes),
-        read_answers(ours, classes),
-        read_answers(theirs, classes),
+        read_answers(ours, classes, weights),
+        read_answers(theirs, classes, weights),
         recipe.promotion,
         recipe.split.seed,
-        read_test_groups(candidate.data.tags[PREPARE_RUN_ID], recipe.split),
+        read_test_groups(prepare_run_id, recipe.split),
     )
 
 

@@ -43,7 +43,7 @@ from modelling.own_code import own_file, own_name, own_packages
 from modelling.recipe import Model, Recipe
 from modelling.tables.folds import split_folds
 from steps.reporting.report import report_step
-from steps.runs.artifacts import find_run, read_rows, read_split
+from steps.runs.artifacts import find_run, read_rows, read_split, read_weights
 from steps.runs.model_digests import record_digests
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID
 from steps.runs.step import load_parts, run_step, step_run
@@ -83,7 +83,8 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         pipeline = unfitted_pipeline(settings, name, hyperparameters, fitting)
         configure_autologging(settings.autologging)
         given = read_split(prepare_run_id, settings.split)
-        pipeline, decision = _fit(settings, pipeline, inputs, targets, given)
+        weights = read_weights(prepare_run_id, settings.data, "train")
+        pipeline, decision = _fit(settings, pipeline, inputs, targets, given, weights)
         features["decision"] = decision
         _log_parameters(settings, chosen, pipeline)
         log_metrics({"train_rows": len(inputs), "features": inputs.shape[1]})
@@ -137,18 +138,19 @@ def _fit(
     inputs: pd.DataFrame,
     targets: pd.Series,
     given: dict[str, pd.Series],
+    weights: pd.Series | None,
 ) -> tuple[Pipeline, dict[str, Any] | None]:
     """Fits the Pipeline; returns it, and from when on a row is of the positive class."""
     seed = recipe.split.seed
     classes = find_classes(recipe, targets)
     if recipe.decision.threshold != "tuned" or classes is None:
-        pipeline = fit_pipeline(pipeline, inputs, targets, recipe.sampling, seed)
+        pipeline = fit_pipeline(pipeline, inputs, targets, recipe.sampling, seed, weights)
         threshold = recipe.decision.threshold
     else:
         metric = threshold_metric(recipe)
         folds = split_folds(inputs, targets, FOLDS, seed, True, **given) if given else []
         pipeline, threshold = fit_with_threshold(
-            pipeline, inputs, targets, classes, metric, recipe.sampling, seed, folds
+            pipeline, inputs, targets, classes, metric, recipe.sampling, seed, folds, weights
         )
         click.echo(f"train: threshold {threshold:.4f}, tuned for {recipe.decision.metric}")
     if classes is None or classes.positive is None:

@@ -19,20 +19,23 @@ PROBABILITY_PREFIX = "probability_"
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of n rows.
+    """What a model says of n rows, and how much each counts.
 
     predictions: (n,) values; of a binary classification 1 for the positive class and 0 for the
     other; of one with more classes the number of the class, in sorted order. probabilities: of the
-    positive class (n,), or of every class (n, classes); None for a regression.
+    positive class (n,), or of every class (n, classes); None for a regression. weights: (n,), none
+    below 0; None where all rows count the same.
     """
 
     predictions: Values
     probabilities: Values | None = None
+    weights: Values | None = None
 
     def of_rows(self, rows: npt.NDArray[np.intp]) -> "Answers":
         """Returns the answers for some of the rows."""
-        chosen = None if self.probabilities is None else self.probabilities[rows]
-        return Answers(self.predictions[rows], chosen)
+        given = (self.probabilities, self.weights)
+        chosen = (None if values is None else values[rows] for values in given)
+        return Answers(self.predictions[rows], *chosen)
 
     def equals(self, other: "Answers") -> bool:
         """Says whether these are the same answers."""
@@ -98,19 +101,23 @@ def encode_targets(targets: Any, classes: Classes | None) -> Values:
     return np.asarray(targets, dtype=float) if classes is None else classes.encode(targets)
 
 
-def read_answers(table: pd.DataFrame, classes: Classes | None) -> Answers:
+def read_answers(
+    table: pd.DataFrame, classes: Classes | None, weights: pd.Series | None = None
+) -> Answers:
     """Turns a model's output into the numbers that metrics take.
 
     Args:
         table: n rows with `prediction` and, of a classification, `probability_<class>`.
         classes: of the target; None for a regression.
+        weights: (n,) how much each row counts, if not the same.
 
     Raises:
         InputError: the model knows other classes.
     """
     predictions = encode_targets(table[PREDICTION], classes)
+    count = None if weights is None else weights.to_numpy(dtype=float)
     if classes is None:
-        return Answers(predictions)
+        return Answers(predictions, weights=count)
     given = [name for name in map(str, table) if name.startswith(PROBABILITY_PREFIX)]
     if set(given) != set(classes.columns):
         raise InputError(
@@ -118,8 +125,9 @@ def read_answers(table: pd.DataFrame, classes: Classes | None) -> Answers:
             f"{', '.join(_labels(classes.columns))}"
         )
     if classes.positive is None:
-        return Answers(predictions, table[classes.columns].to_numpy())
-    return Answers(predictions, table[f"{PROBABILITY_PREFIX}{classes.positive}"].to_numpy())
+        return Answers(predictions, table[classes.columns].to_numpy(), count)
+    of_positive = table[f"{PROBABILITY_PREFIX}{classes.positive}"].to_numpy()
+    return Answers(predictions, of_positive, count)
 
 
 def _labels(columns: Iterable[str]) -> list[str]:

@@ -111,7 +111,8 @@ def _weights(
 
 def _figures(metric: Metric, answers: Answers, targets: Values, weights: Values) -> Values:
     if metric.of_weights:
-        return metric.of_weights(metric.given(answers), targets, weights)
+        counted = weights if answers.weights is None else weights * answers.weights
+        return metric.of_weights(metric.given(answers), targets, counted)
     return np.array([_figure(metric, answers, targets, row) for row in weights], dtype=float)
 
 

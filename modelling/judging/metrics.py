@@ -17,7 +17,7 @@ import numpy as np
 from common.errors import InputError, unknown_name
 from modelling.judging import weighted
 from modelling.judging.answers import Answers, Values
-from modelling.own_code import call, read_metric, where
+from modelling.own_code import WEIGHTS, call, read_metric, takes_argument, where
 from modelling.recipe import BusinessScore, OwnMetric, Recipe
 
 
@@ -26,7 +26,8 @@ class Metric:
     """A metric: its function of predictions and targets, which way is better.
 
     takes_probabilities: the function takes the probabilities in place of the predictions;
-    of_weights: the same metric of many resamples at once, where there is one.
+    of_weights: the same metric of many resamples at once, where there is one; with_weights: of (n,)
+    weights of the rows, if it takes any.
     """
 
     function: Callable[[Values, Values], float]
@@ -34,6 +35,12 @@ class Metric:
     takes_probabilities: bool = False
     task: str = "regression"
     of_weights: weighted.Weighted | None = None
+    with_weights: Callable[[Values, Values, Values], float] | None = None
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether rows may count more or less than others."""
+        return self.of_weights is not None or self.with_weights is not None
 
     def given(self, answers: Answers) -> Values:
         """Returns what the function takes of the answers."""
@@ -43,14 +50,23 @@ class Metric:
         return given
 
     def __call__(self, answers: Answers | Values, targets: Values) -> float:
-        """Returns the metric of the answers for n rows against (n,) targets."""
+        """Returns the metric of the answers for n rows, as they weigh, against (n,) targets."""
         if not isinstance(answers, Answers):
             answers = Answers(answers)
-        figure: Any = self.function(self.given(answers), targets)
+        figure: Any = self._compute(self.given(answers), targets, answers.weights)
         if np.ndim(figure) or not isinstance(figure, SupportsFloat):
             name = getattr(self.function, "__name__", "metric")
             raise InputError(f"{name} gave {_what(figure)}; a metric gives one number")
         return float(figure)
+
+    def _compute(self, given: Values, targets: Values, weights: Values | None) -> Any:
+        if weights is None:
+            return self.function(given, targets)
+        if self.of_weights:
+            return self.of_weights(given, targets, weights[np.newaxis])[0]
+        if self.with_weights:
+            return self.with_weights(given, targets, weights)
+        raise InputError(f"{getattr(self.function, '__name__', 'a metric')} takes no weights")
 
 
 def _what(given: Any) -> str:
@@ -172,9 +188,23 @@ for known, at_once in (
     known.update({name: replace(known[name], of_weights=way) for name, way in at_once.items()})
 
 CUSTOM_METRICS = {
-    "squared_diff_plus_one": Metric(squared_diff_plus_one, False),
-    "sum_on_target_divided_by_two": Metric(sum_on_target_divided_by_two, True),
-    "within_half_point": Metric(within_half_point, True),
+    "squared_diff_plus_one": Metric(
+        squared_diff_plus_one,
+        False,
+        with_weights=lambda given, targets, weights: float(weights @ (given - targets + 1) ** 2),
+    ),
+    "sum_on_target_divided_by_two": Metric(
+        sum_on_target_divided_by_two,
+        True,
+        with_weights=lambda _, targets, weights: float(weights @ targets / 2),
+    ),
+    "within_half_point": Metric(
+        within_half_point,
+        True,
+        with_weights=lambda given, targets, weights: float(
+            np.average(np.abs(given - targets) <= 0.5, weights=weights)
+        ),
+    ),
 }
 
 BASELINE_PREFIX = "dummy_"
@@ -215,7 +245,17 @@ def metrics_of(recipe: Recipe) -> dict[str, Metric]:
         found[name] = _own_metric(name, said, recipe)
     if recipe.metrics.primary not in found:
         raise InputError(unknown_name("metric in metrics.primary", recipe.metrics.primary, found))
+    _check_weights(recipe, found)
     return found
+
+
+def _check_weights(recipe: Recipe, metrics: Mapping[str, Metric]) -> None:
+    for name, metric in metrics.items():
+        if recipe.data.weight is not None and not metric.takes_weights:
+            raise InputError(
+                f"metrics: {name!r} takes no weights, and there is data.weight: give its function "
+                f"a third argument, named {WEIGHTS}"
+            )
 
 
 def _own_metric(name: str, said: OwnMetric, recipe: Recipe) -> Metric:
@@ -230,14 +270,25 @@ def _own_metric(name: str, said: OwnMetric, recipe: Recipe) -> Metric:
     if said.takes_probabilities and recipe.task == "regression":
         raise InputError(f"metrics.functions.{name}: a regression has no probabilities")
 
-    def compute(given: Values, targets: Values) -> float:
+    takes_weights = takes_argument(function, 2, WEIGHTS)
+
+    def compute(given: Values, targets: Values, weights: Values | None = None) -> float:
         from pandas import DataFrame, Series
 
         as_given = Series(given) if np.ndim(given) == 1 else DataFrame(given)
-        return call(function, as_given, Series(targets))
+        count = np.ones(len(targets)) if weights is None else weights
+        return call(
+            function, as_given, Series(targets), *([Series(count)] if takes_weights else [])
+        )
 
     compute.__name__ = f"{where(function)}{said.function}"
-    return Metric(compute, greater_is_better, said.takes_probabilities, recipe.task)
+    return Metric(
+        compute,
+        greater_is_better,
+        said.takes_probabilities,
+        recipe.task,
+        with_weights=compute if takes_weights else None,
+    )
 
 
 def check_gate(recipe: Recipe) -> None:

@@ -228,15 +228,25 @@ def worst_predictions(
     return pd.concat([front, rest], axis=1)
 
 
-def plot_confusion(targets: Labels, predictions: Labels, target: str) -> Figure:
-    """Draws how many rows of each class were said to be of which: counts, coloured by share."""
+def plot_confusion(
+    targets: Labels, predictions: Labels, target: str, weights: Values | None = None
+) -> Figure:
+    """Draws how many rows of each class were said to be of which: counts, coloured by share.
+
+    Args:
+        targets: (n,) labels.
+        predictions: (n,) labels.
+        target: its name.
+        weights: (n,) how much each row counts, if not the same.
+    """
     classes = np.unique(np.concatenate([targets, predictions]))
     size = min(max(4.8, 1.5 + 0.5 * len(classes)), 16)
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Confusion matrix of {target}", 1.15 * size, size)
     axes = figure.axes[0]
     axes.grid(visible=False)
-    counts = confusion_matrix(targets, predictions, labels=classes)
+    counts = confusion_matrix(targets, predictions, labels=classes, sample_weight=weights)
+    counts = np.rint(counts).astype(int)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     display = ConfusionMatrixDisplay(shares, display_labels=[_short(name) for name in classes])
     display.plot(ax=axes, cmap="Blues", include_values=False, im_kw={"vmin": 0, "vmax": 1})
@@ -253,14 +263,19 @@ def plot_confusion(targets: Labels, predictions: Labels, target: str) -> Figure:
     return figure
 
 
-def plot_roc(scores: Scores, target: str) -> Figure:
+def plot_roc(scores: Scores, target: str, weights: Values | None = None) -> Figure:
     """Draws the receiver operating characteristic of each class: found against false alarms."""
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"ROC curve of {target}", 6.0, 6.0)
     axes = figure.axes[0]
     for name, is_class, score, colour in _curves(scores):
         RocCurveDisplay.from_predictions(
-            is_class, score, name=name, ax=axes, curve_kwargs={"color": colour}
+            is_class,
+            score,
+            name=name,
+            ax=axes,
+            curve_kwargs={"color": colour},
+            sample_weight=weights,
         )
     axes.plot([0, 1], [0, 1], color=_SOFT, linestyle="--", label="chance")
     _legend(figure, "lower right")
@@ -268,7 +283,7 @@ def plot_roc(scores: Scores, target: str) -> Figure:
     return figure
 
 
-def plot_precision_recall(scores: Scores, target: str) -> Figure:
+def plot_precision_recall(scores: Scores, target: str, weights: Values | None = None) -> Figure:
     """Draws the precision of each class against its recall."""
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Precision and recall of {target}", 6.0, 6.0)
@@ -281,8 +296,10 @@ def plot_precision_recall(scores: Scores, target: str) -> Figure:
             ax=axes,
             drop_intermediate=True,
             curve_kwargs={"color": colour},
+            sample_weight=weights,
         )
-        axes.axhline(float(np.mean(is_class)), color=colour, linestyle=":", linewidth=1)
+        share = float(np.average(is_class, weights=weights))
+        axes.axhline(share, color=colour, linestyle=":", linewidth=1)
     _legend(figure, "lower left", "dotted: the class's share of the rows")
     _label(figure, "share of the class found (recall)", "share that is right (precision)")
     return figure
@@ -302,14 +319,15 @@ def plot_calibration(scores: Scores, target: str) -> Figure:
     return figure
 
 
-def plot_lift(is_class: Values, score: Values, name: str) -> Figure:
+def plot_lift(is_class: Values, score: Values, name: str, weights: Values | None = None) -> Figure:
     """Draws how much denser the class is among the rows with the highest scores than in all."""
     order = np.argsort(-score, kind="stable")
-    found = np.cumsum(is_class[order])
-    share = np.arange(1, len(order) + 1) / len(order)
+    counted = np.ones(len(order)) if weights is None else weights[order]
+    found, passed = np.cumsum(is_class[order] * counted), np.cumsum(counted)
+    share = passed / passed[-1]
     shown = np.unique(np.linspace(0, len(order) - 1, 200).astype(int))
     shown = shown[share[shown] >= 0.01]
-    lift = found / np.arange(1, len(order) + 1) / is_class.mean()
+    lift = found / np.where(passed > 0, passed, 1) / (found[-1] / passed[-1])
     name = _short(name, _LONGEST_TITLE)
     figure = _figure(f"Lift of {name}")
     axes = figure.axes[0]
@@ -325,7 +343,11 @@ def plot_lift(is_class: Values, score: Values, name: str) -> Figure:
 
 
 def plot_scores(
-    is_class: Values, score: Values, name: str, threshold: float | None = None
+    is_class: Values,
+    score: Values,
+    name: str,
+    threshold: float | None = None,
+    weights: Values | None = None,
 ) -> Figure:
     """Draws the distribution of a class's probability, for its rows and for the others."""
     name = _short(name, _LONGEST_TITLE)
@@ -335,8 +357,9 @@ def plot_scores(
     for wanted, label, colour in ((0, f"not {name}", "#999999"), (1, name, _PALETTE[1])):
         part = score[is_class == wanted]
         label = f"{label}, n={len(part)}"
-        weights = np.full(len(part), 100 / max(len(part), 1))
-        axes.hist(part, bins=bins, weights=weights, alpha=0.6, color=colour, label=label)
+        counted = np.ones(len(part)) if weights is None else weights[is_class == wanted]
+        shares = 100 * counted / max(counted.sum(), 1e-300)
+        axes.hist(part, bins=bins, weights=shares, alpha=0.6, color=colour, label=label)
     if threshold is not None:
         axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
     _legend(figure, "best")

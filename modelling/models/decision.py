@@ -28,6 +28,7 @@ def fit_with_threshold(
     sampling: Sampling,
     seed: int,
     folds: Sequence[tuple[Rows, Rows]] = (),
+    weights: pd.Series | None = None,
 ) -> tuple[Pipeline, float]:
     """Fits a Pipeline, and finds the threshold that is best for a metric on folds.
 
@@ -44,6 +45,7 @@ def fit_with_threshold(
         seed: of the folds and the sampling.
         folds: the places of the rows to fit and of those to score, of a split that the folds must
             respect.
+        weights: by the index of the targets, how much each row counts, if not the same.
 
     Returns:
         The Pipeline, fitted on all rows, and the threshold.
@@ -53,7 +55,8 @@ def fit_with_threshold(
     """
 
     def score(true: Any, predicted: Any, pos_label: Any) -> float:
-        value = metric(Answers(classes.encode(predicted)), classes.encode(true))
+        count = None if weights is None else weights.loc[true.index].to_numpy()
+        value = metric(Answers(classes.encode(predicted), weights=count), classes.encode(true))
         return value if metric.greater_is_better else -value
 
     groups = pd.util.hash_pandas_object(features, index=False)
@@ -61,7 +64,7 @@ def fit_with_threshold(
     try:
         with threads_for(features):
             tuned = TunedThresholdClassifierCV(
-                sampling_pipeline(pipeline, sampling, seed, targets),
+                sampling_pipeline(pipeline, sampling, seed, targets, weights),
                 scoring=make_scorer(score, pos_label=classes.positive),
                 response_method="predict_proba",
                 cv=list(folds or usual.split(features, targets, groups)),

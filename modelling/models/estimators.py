@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from common.errors import InputError
@@ -103,6 +103,7 @@ def fit_pipeline(
     targets: pd.Series,
     sampling: Sampling | None = None,
     seed: int = 0,
+    weights: pd.Series | None = None,
 ) -> Pipeline:
     """Fits a Pipeline on (n, features) inputs and (n,) targets, and returns it.
 
@@ -114,12 +115,13 @@ def fit_pipeline(
         targets: numbers, or labels.
         sampling: what to do about classes of different sizes.
         seed: of the sampling.
+        weights: by the index of the targets, how much each row counts, if not the same.
 
     Raises:
         InputError: scikit-learn or imbalanced-learn refuses a hyperparameter or the data; the
             message is its own.
     """
-    resampling = sampling_pipeline(pipeline, sampling, seed, targets)
+    resampling = sampling_pipeline(pipeline, sampling, seed, targets, weights)
     try:
         with threads_for(features):
             resampling.fit(features, targets)
@@ -129,33 +131,72 @@ def fit_pipeline(
 
 
 class _WeightedPipeline(Pipeline):
-    """A Pipeline in whose fit the classes weigh the same, however many rows they have."""
+    """A Pipeline in whose fit rows count more or less than others.
+
+    row_weights: by the index of the targets; all the same if not given. is_balanced: whether the
+    classes weigh the same, however many rows they have.
+    """
+
+    def __init__(
+        self, steps: Any, row_weights: pd.Series | None = None, is_balanced: bool = False
+    ) -> None:
+        super().__init__(steps)
+        self.row_weights = row_weights
+        self.is_balanced = is_balanced
 
     def fit(self, X: pd.DataFrame, y: pd.Series) -> "_WeightedPipeline":
-        super().fit(X, y, estimator__sample_weight=compute_sample_weight("balanced", y))
+        given = self.row_weights
+        weights = np.ones(len(y)) if given is None else given.loc[y.index].to_numpy()
+        if self.is_balanced:
+            classes, of_row = np.unique(y, return_inverse=True)
+            of_class = compute_class_weight("balanced", classes=classes, y=y, sample_weight=weights)
+            weights = weights * of_class[of_row]
+        super().fit(X, y, estimator__sample_weight=weights)
         return self
 
 
+def _takes_weights(estimator: BaseEstimator) -> bool:
+    """Whether the fit of an estimator, or of those that it hands them on to, takes weights."""
+    if has_fit_parameter(estimator, "sample_weight"):
+        return True
+    parameters = estimator.get_params(deep=False)
+    held = [each for _, each in parameters.get("estimators") or ()] or [parameters.get("regressor")]
+    return all(each is not None and _takes_weights(each) for each in held)
+
+
 def sampling_pipeline(
-    pipeline: Pipeline, sampling: Sampling | None, seed: int, targets: pd.Series
+    pipeline: Pipeline,
+    sampling: Sampling | None,
+    seed: int,
+    targets: pd.Series,
+    weights: pd.Series | None = None,
 ) -> Pipeline:
     """Returns the Pipeline as it is to be fitted on targets, with what the recipe says of sampling.
+
+    Args:
+        pipeline: unfitted.
+        sampling: the recipe's.
+        seed: of what is drawn.
+        targets: (n,) of the rows to fit on.
+        weights: by their index, how much each row counts, if not the same.
 
     Raises:
         InputError: the estimator takes no weights, and they are asked for.
     """
-    weights = pipeline["estimator"].get_params(deep=False).get("class_weight")
-    if isinstance(weights, dict):
-        pipeline["estimator"].set_params(class_weight=_by_label(weights, targets))
+    estimator = pipeline["estimator"]
+    of_classes = estimator.get_params(deep=False).get("class_weight")
+    if isinstance(of_classes, dict):
+        estimator.set_params(class_weight=_by_label(of_classes, targets))
+    is_balanced = sampling is not None and sampling.method == "class_weight"
+    if is_balanced or weights is not None:
+        if not _takes_weights(estimator):
+            hint = "set sampling.method to over or under"
+            if weights is not None:
+                hint = "data.weight needs an estimator that does"
+            raise InputError(f"{type(estimator).__name__} takes no weights; {hint}")
+        return _WeightedPipeline(pipeline.steps, weights, is_balanced)
     if sampling is None or sampling.method == "none":
         return pipeline
-    if sampling.method == "class_weight":
-        estimator = pipeline["estimator"]
-        if not has_fit_parameter(estimator, "sample_weight"):
-            raise InputError(
-                f"{type(estimator).__name__} takes no weights; set sampling.method to over or under"
-            )
-        return _WeightedPipeline(pipeline.steps)
     # Imported here, since it takes a while and most recipes need none.
     from imblearn.over_sampling import RandomOverSampler
     from imblearn.pipeline import Pipeline as SamplingPipeline

@@ -32,6 +32,8 @@ class _Fold:
     targets: pd.Series
     unseen: pd.DataFrame
     true: Values
+    weights: pd.Series | None = None
+    true_weights: pd.Series | None = None
 
 
 class CrossValidation:
@@ -45,10 +47,12 @@ class CrossValidation:
         folds: int,
         times: pd.Series | None = None,
         groups: pd.Series | None = None,
+        weights: pd.Series | None = None,
     ) -> None:
         """Takes (n, raw columns) training rows and (n,) targets.
 
-        Their (n,) times put them in order, or their (n,) groups stay together.
+        Their (n,) times put them in order, or their (n,) groups stay together; their (n,) weights
+        say how much each counts.
 
         Raises:
             InputError: as `split_folds`; or the recipe names a metric that does not exist.
@@ -56,6 +60,7 @@ class CrossValidation:
         self._recipe = recipe
         self._raw = raw
         self._targets = targets
+        self._weights = weights
         self._classes: Classes | None = find_classes(recipe, targets)
         self._metric: Metric = metrics_of(recipe)[recipe.metrics.primary]
         stratify = self._classes is not None
@@ -87,7 +92,8 @@ class CrossValidation:
         for number in range(len(self._rows)):
             fold = self._fold(number)
             table = self._answer(fold, model, hyperparameters, {"decision": decision})
-            yield self._metric(read_answers(table, self._classes), fold.true)
+            answers = read_answers(table, self._classes, fold.true_weights)
+            yield self._metric(answers, fold.true)
 
     def _answer(
         self,
@@ -103,6 +109,7 @@ class CrossValidation:
             fold.targets,
             self._recipe.sampling,
             self._recipe.split.seed,
+            fold.weights,
         )
         return answer(fitted, fold.unseen, decision)
 
@@ -112,19 +119,25 @@ class CrossValidation:
         tuned_for = threshold_metric(self._recipe)
         folds = [self._fold(number) for number in range(len(self._rows))]
         given = [
-            read_answers(self._answer(fold, model, hyperparameters, _UNDECIDED), self._classes)
+            read_answers(
+                self._answer(fold, model, hyperparameters, _UNDECIDED),
+                self._classes,
+                fold.true_weights,
+            )
             for fold in folds
         ]
         sure = [np.asarray(answers.probabilities) for answers in given]
+        counted = [answers.weights for answers in given if answers.weights is not None]
         for number, fold in enumerate(folds):
             others = [other for other in range(len(folds)) if other != number]
             threshold = best_threshold(
                 tuned_for,
                 np.concatenate([sure[other] for other in others]),
                 np.concatenate([folds[other].true for other in others]),
+                np.concatenate([counted[other] for other in others]) if counted else None,
             )
             said = (sure[number] >= threshold).astype(float)
-            yield self._metric(Answers(said, sure[number]), fold.true)
+            yield self._metric(Answers(said, sure[number], given[number].weights), fold.true)
 
     def _fold(self, number: int) -> _Fold:
         if self._kept is None:
@@ -138,25 +151,32 @@ class CrossValidation:
         fitting = fit_inputs(self._recipe, self._raw.iloc[fit].reset_index(drop=True))
         unseen = unseen_inputs(self._raw.iloc[score].reset_index(drop=True), fitting.features)
         true = encode_targets(self._targets.iloc[score], self._classes)
-        return _Fold(fitting, self._targets.iloc[fit].reset_index(drop=True), unseen, true)
+        known = self._targets.iloc[fit].reset_index(drop=True)
+        if self._weights is None:
+            return _Fold(fitting, known, unseen, true)
+        of_fit = self._weights.iloc[fit].reset_index(drop=True)
+        return _Fold(fitting, known, unseen, true, of_fit, self._weights.iloc[score])
 
 
 _THRESHOLDS = 100
 
 
-def best_threshold(metric: Metric, probabilities: Values, targets: Values) -> float:
+def best_threshold(
+    metric: Metric, probabilities: Values, targets: Values, weights: Values | None = None
+) -> float:
     """Returns the probability from which on rows are best taken for positive.
 
     Args:
         metric: one of predictions.
         probabilities: (n,) of the positive class.
         targets: (n,) 1 or 0.
+        weights: (n,) how much each row counts, if not the same.
     """
     # As many candidates as scikit-learn's TunedThresholdClassifierCV, by which a training tunes.
     candidates = np.linspace(probabilities.min(), probabilities.max(), _THRESHOLDS)
     sign = 1 if metric.greater_is_better else -1
     values = [
-        sign * metric(Answers((probabilities >= threshold).astype(float)), targets)
+        sign * metric(Answers((probabilities >= threshold) * 1.0, weights=weights), targets)
         for threshold in candidates
     ]
     return float(candidates[int(np.argmax(values))])

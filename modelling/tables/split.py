@@ -41,7 +41,11 @@ class SplitTable:
 
 
 def split_table(
-    frame: pd.DataFrame, target: str, split: Split, given: pd.Series | None = None
+    frame: pd.DataFrame,
+    target: str,
+    split: Split,
+    given: pd.Series | None = None,
+    weights: pd.Series | None = None,
 ) -> SplitTable:
     """Splits a checked table.
 
@@ -51,14 +55,16 @@ def split_table(
         split: method, test size, seed.
         given: (n,) what to order by, for the method `time`; text of groups, for `group`, and of
             sides, for `column` and `own`.
+        weights: (n,) how much each row counts, if not the same; it does not decide a row's side.
 
     Returns:
-        Both sides. `row_key` is an unsigned 64-bit hash of the row's values, and of its number
-        among equal rows, so that it stays the same when the table is shuffled or grows.
+        Both sides. `row_key` is an unsigned 64-bit hash of the row's values and weight, and of its
+        number among equal rows, so that it stays the same when the table is shuffled or grows.
 
     Raises:
         InputError: a side would have fewer than two rows, or none of a class, or a class has too
-            few rows to be split, or a column has the name of the key.
+            few rows to be split, or a column has the name of the key, or all rows of a side weigh
+            nothing.
     """
     if ROW_KEY in frame:
         raise InputError(
@@ -66,7 +72,7 @@ def split_table(
         )
     features = frame.drop(columns=target)
     feature_hash = _hash_rows(features)
-    keys, occurrence = _row_keys(frame)
+    keys, occurrence = _row_keys(with_weights(frame, weights))
     order = np.argsort(keys, kind="stable")
     in_test = np.zeros(len(frame), dtype=bool)
     in_test[order] = _choose_test_rows(
@@ -76,6 +82,9 @@ def split_table(
         None if given is None else given.iloc[order].reset_index(drop=True),
     )
     _check_sizes(in_test, split)
+    for side, name in ((~in_test, "training"), (in_test, "test")):
+        if weights is not None and not weights[side].any():
+            raise InputError(f"data.weight {weights.name!r} is 0 in all {name} rows")
     if frame[target].dtype.kind != "f":
         _check_sides_have_all_classes(frame[target], in_test, split)
     keyed = pd.DataFrame({ROW_KEY: keys, **frame}, index=frame.index, copy=False)
@@ -90,11 +99,19 @@ def split_table(
     )
 
 
-def sample_by_content(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+def with_weights(frame: pd.DataFrame, weights: pd.Series | None) -> pd.DataFrame:
+    """Returns n rows with their weights, if they have any: rows that weigh otherwise are others."""
+    return frame if weights is None else pd.concat([frame, weights], axis=1)
+
+
+def sample_by_content(
+    frame: pd.DataFrame, rows: int, weights: pd.Series | None = None
+) -> pd.DataFrame:
     """Returns at most so many rows in their order, the same ones in whatever order they stand."""
     if len(frame) <= rows:
         return frame
-    chosen = np.argsort(_mix(_row_keys(frame)[0]), kind="stable")[:rows]
+    keyed = with_weights(frame, None if weights is None else weights.loc[frame.index])
+    chosen = np.argsort(_mix(_row_keys(keyed)[0]), kind="stable")[:rows]
     return frame.iloc[np.sort(chosen)]
 
 

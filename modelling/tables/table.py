@@ -27,7 +27,7 @@ from modelling.models.sklearn_wrapper import LARGEST_EXACT, evaluate, is_missing
 from modelling.own_code import ask_rows
 from modelling.recipe import ColumnCheck, Recipe, limit_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
-from modelling.tables.split import is_side, sample_by_content
+from modelling.tables.split import is_side, sample_by_content, with_weights
 
 DECIMAL_COMMA = "decimal_comma"
 """What a Parquet file says of itself whose text is that of CSV files in which 1,5 is a number."""
@@ -50,12 +50,14 @@ class CheckedTable:
     have in the file. left_out: the columns of the file that are neither declared nor dropped.
     rows_left_out: how many rows are not here, by the key of the recipe that says so. outside: in
     words, what of the file is outside the limits of the columns, where that is no reason to refuse.
+    weights: (n,) how much each row counts, if the recipe says so, under the name of its column.
     """
 
     frame: pd.DataFrame
     left_out: list[str]
     rows_left_out: Mapping[str, int] = field(default_factory=dict)
     outside: Sequence[str] = ()
+    weights: pd.Series | None = None
 
 
 def read_table(path: Path, numbers: Collection[str] = ()) -> pd.DataFrame:
@@ -198,10 +200,11 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     target = recipe.data.target
     checks = _column_checks(table, recipe, source)
     given_by = recipe.split.given_by
-    for name in [*checks, *([given_by] if given_by else [])]:
+    weight = recipe.data.weight
+    for name in [*checks, *filter(None, (given_by, weight))]:
         if name not in table.columns:
             raise InputError(f"table {source}: " + unknown_name("column", name, table.columns))
-    known = {*checks, *recipe.data.drop, target, given_by}
+    known = {*checks, *recipe.data.drop, target, given_by, weight}
     left_out = [name for name in table.columns if name not in known]
     table, elsewhere = _where(table, recipe, source)
     table, filtered = _filter(table, recipe, source)
@@ -220,11 +223,14 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
         raise InputError(f"table {source}: no row is left; {', '.join(outside) or 'all are rare'}")
     _check_values(frame, checks, recipe, source)
     checked = len(frame)
+    weights = None
+    if weight:
+        weights = read_weights(table.loc[frame.index, weight], source, decimal_comma)
     if recipe.data.duplicates == "drop":
-        frame = frame.drop_duplicates()
+        frame = frame[~with_weights(frame, weights).duplicated()]
     different = len(frame)
     if recipe.data.sample:
-        frame = sample_by_content(frame, recipe.data.sample)
+        frame = sample_by_content(frame, recipe.data.sample, weights)
     left = {"missing_target": without_target, "outside_limits": beyond, "rare_classes": rare}
     chosen = {
         "where": elsewhere,
@@ -233,7 +239,29 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
         "sample": different - len(frame),
     }
     left |= {key: count for key, count in chosen.items() if count}
-    return CheckedTable(frame, left_out, left, outside)
+    weights = None if weights is None else weights.loc[frame.index]
+    return CheckedTable(frame, left_out, left, outside, weights)
+
+
+def read_weights(column: pd.Series, source: str, decimal_comma: bool) -> pd.Series:
+    """Reads (n,) weights of rows.
+
+    Raises:
+        InputError: one is missing, no number, infinite or below 0; or all are 0.
+    """
+    weights = _read(column, ColumnCheck(), source, decimal_comma)
+    wrong = ~(weights.ge(0) & weights.lt(np.inf))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        value = weights.iloc[row]
+        what = "is missing" if pd.isna(value) else f"is {value:g}"
+        raise InputError(
+            f"table {source}: data.weight {column.name!r}, row {column.index[row] + 1} {what}"
+            f"{_and_more(int(wrong.sum()) - 1)}; a weight is a number from 0 on"
+        )
+    if not weights.any():
+        raise InputError(f"table {source}: data.weight {column.name!r} is 0 in every row")
+    return weights
 
 
 def has_decimal_comma(table: pd.DataFrame) -> bool:
@@ -408,7 +436,7 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
     declared = data.columns or {
         str(name): ColumnCheck(type=shown_type(table[name], has_decimal_comma(table)), missing=1.0)
         for name in table.columns
-        if name not in (*data.drop, data.target, recipe.split.given_by)
+        if name not in (*data.drop, data.target, recipe.split.given_by, data.weight)
     }
     if not declared:
         raise InputError(f"table {source} has no column but the target and the dropped ones")

@@ -15,8 +15,8 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.errors import InputError
-from modelling.recipe import Recipe, Split
-from steps.runs.names import TEST_ROW_NUMBERS, TRAIN_GROUPS, TRAIN_TIMES
+from modelling.recipe import Data, Recipe, Split
+from steps.runs.names import TEST_ROW_NUMBERS, TRAIN_GROUPS, TRAIN_TIMES, TRAIN_WEIGHTS
 from tracking.output_manager import temporary_folder
 
 
@@ -88,6 +88,20 @@ def read_test_groups(run_id: str, split: Split) -> npt.NDArray[Any] | None:
     if split.method != "group":
         return None
     return read_rows(run_id, TEST_ROW_NUMBERS)["group"].to_numpy()
+
+
+def read_weights(run_id: str, data: Data, side: str) -> pd.Series | None:
+    """Returns how much each of the (n,) rows of a prepare run counts; None if all the same.
+
+    Args:
+        run_id: of prepare.
+        data: the recipe's section; its weight is read.
+        side: train or test.
+    """
+    if data.weight is None:
+        return None
+    artifact = TRAIN_WEIGHTS if side == "train" else TEST_ROW_NUMBERS
+    return read_rows(run_id, artifact, ["weight"])["weight"]
 
 
 def download(run_id: str, artifact: str) -> Path:

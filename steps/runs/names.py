@@ -3,6 +3,8 @@
 DATA_SHA256 = "pipeline.data_sha256"
 TRAIN_TIMES = "train_times.parquet"
 TRAIN_GROUPS = "train_groups.parquet"
+TRAIN_WEIGHTS = "train_weights.parquet"
+TEST_WEIGHT = "test_weight"
 TEST_ROW_NUMBERS = "test_row_numbers.parquet"
 PREPARE_RUN_ID = "pipeline.prepare_run_id"
 DRIFT = "pipeline.drift"

@@ -8,6 +8,7 @@ _FITTED = (
     "name",
     "task",
     "data.target",
+    "data.weight",
     "data.positive_class",
     "data.columns",
     "split.seed",
@@ -20,7 +21,10 @@ _FITTED = (
     "models",
     "metrics",
 )
-_MEASURED = ("name", "task", "data.target", "data.positive_class", "split.seed", "code", "metrics")
+_MEASURED = (
+    *("name", "task", "data.target", "data.weight", "data.positive_class"),
+    *("split.seed", "code", "metrics"),
+)
 
 READS = {
     "prepare": ("name", "task", "code", "data", "split"),

@@ -18,7 +18,7 @@ from engine.trials.trial import Figures, Work
 from modelling.kinds import ROW_KEY
 from modelling.recipe import Recipe, only_parts
 from modelling.search.cross_validation import CrossValidation
-from steps.runs.artifacts import find_run, read_rows, read_split
+from steps.runs.artifacts import find_run, read_rows, read_split, read_weights
 from steps.runs.recipe_parts import READS
 from steps.runs.step import load_parts, step_run
 from tracking.mlflow_manager import log_metrics
@@ -101,7 +101,9 @@ def read_folds(recipe: Recipe, prepare_run_id: str, folds: int) -> CrossValidati
     rows = read_rows(prepare_run_id, "train.parquet")
     targets = rows[recipe.data.target]
     raw = rows.drop(columns=[ROW_KEY, recipe.data.target])
-    return CrossValidation(recipe, raw, targets, folds, **read_split(prepare_run_id, recipe.split))
+    given = read_split(prepare_run_id, recipe.split)
+    weights = read_weights(prepare_run_id, recipe.data, "train")
+    return CrossValidation(recipe, raw, targets, folds, **given, weights=weights)
 
 
 def score_figures(metric: str, scores: list[float]) -> list[tuple[str, float, int]]:
