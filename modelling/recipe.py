@@ -141,6 +141,12 @@ def _as_one_text(path: Any) -> Any:
     return ", ".join(path)
 
 
+def _one_target(target: Any) -> Any:
+    if isinstance(target, list | tuple):
+        raise ValueError("a recipe predicts one target; write a recipe for each of them")
+    return target
+
+
 def _without_secret(uri: str) -> str:
     if any(map(holds_secret, uri.split(", "))):
         raise ValueError(
@@ -174,7 +180,7 @@ class Data(Section):
     takes it (`sqlite:///shop.db`, `postgresql://…`)."""
     source_column: str | None = None
     """The name of a column to make, with the name of the file that a row is from."""
-    target: str
+    target: Annotated[str, BeforeValidator(_one_target, json_schema_input_type=str)]
     """The column to predict."""
     weight: str | None = None
     """A column that says how much a row counts: numbers, none below 0. It reaches the fit, the
@@ -497,11 +503,13 @@ class Metrics(Section):
     """The metric that decides, and those that are computed besides."""
 
     primary: str = ""
-    """What the gate, the champion and a sweep go by. If not said: rmse for a regression, roc_auc
-    for a classification."""
+    """What the gate, the champion and a sweep go by: any metric that is computed, or one of
+    scikit-learn's by the name of its scorer, without `neg_`: `mape`, `mean_poisson_deviance`,
+    `pinball_0.9` (of that quantile), `max_error`, `balanced_accuracy`, … If not said: rmse for a
+    regression, roc_auc for a classification."""
     custom: tuple[str, ...] = ()
-    """Functions of modelling/judging/metrics.py that are computed besides, such as
-    `within_half_point`."""
+    """What is computed besides, by name: scikit-learn's as above, or functions of
+    modelling/judging/metrics.py such as `within_half_point`."""
     functions: dict[
         str,
         Annotated[OwnMetric, BeforeValidator(_path_alone, json_schema_input_type=str | OwnMetric)],

@@ -1,15 +1,17 @@
 """The metrics of a recipe: of scikit-learn, under short names, and our own.
 
-To add one of your own, write a function of predictions and targets, put it into CUSTOM_METRICS
-(with its task, if that is classification) and name it in the recipe under metrics.custom. In a
-binary classification both are 1 for the positive class and 0 for the other; with more classes they
-are the number of the class, in sorted order.
+A recipe may name any other of scikit-learn's. To add one of your own, write a function of
+predictions and targets, put it into CUSTOM_METRICS (with its task, if that is classification) and
+name it in the recipe under metrics.custom. In a binary classification both are 1 for the positive
+class and 0 for the other; with more classes they are the number of the class, in sorted order.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
+from inspect import signature
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -19,6 +21,9 @@ from modelling.judging import weighted
 from modelling.judging.answers import Answers, Values
 from modelling.own_code import WEIGHTS, call, read_metric, takes_argument, where
 from modelling.recipe import BusinessScore, OwnMetric, Recipe
+
+_PINBALL = re.compile(r"pinball_(0?\.\d+)")
+_SHORT = {"mape": "mean_absolute_percentage_error"}
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,19 @@ def _sklearn(
 ) -> Metric:
     """A metric of scikit-learn, which is imported when it is computed."""
 
-    def compute(predictions: Values, targets: Values) -> float:
+    def compute(predictions: Values, targets: Values, weights: Values | None = None) -> float:
         named = dict(given)
         if named.pop("all_labels", False):
-            named["labels"] = np.arange(predictions.shape[1])
+            named["labels"] = np.arange(predictions.shape[1] if predictions.ndim > 1 else 2)
+        if weights is not None:
+            named["sample_weight"] = weights
         function = getattr(import_module("sklearn.metrics"), name)
-        return function(targets, predictions, **named)
+        try:
+            return function(targets, predictions, **named)
+        except ValueError as error:
+            raise InputError(f"{name}: {' '.join(str(error).split())}") from error
 
-    return Metric(compute, greater_is_better, probabilities)
+    return Metric(compute, greater_is_better, probabilities, with_weights=compute)
 
 
 def _one_against_rest(name: str) -> Metric:
@@ -100,6 +110,57 @@ def _one_against_rest(name: str) -> Metric:
         return np.mean([function(targets == label, probabilities[:, label]) for label in classes])
 
     return Metric(compute, True, takes_probabilities=True)
+
+
+def _worst_error() -> Metric:
+    """The largest error of a row that counts, which scikit-learn's takes no weights for."""
+    largest = _sklearn("max_error", False)
+
+    def with_weights(predictions: Values, targets: Values, weights: Values) -> float:
+        return largest.function(predictions[weights > 0], targets[weights > 0])
+
+    return replace(largest, with_weights=with_weights)
+
+
+def find_metric(name: str, recipe: Recipe) -> Metric | None:
+    """Returns a metric of scikit-learn by the name of its scorer, for the recipe's task, or None.
+
+    The name is without `neg_`: an error is told as it is, and less of it is better. `mape` is short
+    for mean_absolute_percentage_error; `pinball_0.9` is the pinball loss of that quantile.
+    """
+    quantile = _PINBALL.fullmatch(name)
+    if quantile and recipe.task == "regression":
+        return _sklearn("mean_pinball_loss", False, alpha=float(quantile[1]))
+    return _scorers(recipe.task, recipe.is_binary).get(_SHORT.get(name, name))
+
+
+@cache
+def _scorers(task: str, is_binary: bool) -> dict[str, Metric]:
+    """Scikit-learn's metrics of a task, by name."""
+    # Imported here, since most recipes need none.
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    found = {}
+    for name in get_scorer_names():
+        scorer = get_scorer(name)
+        function = scorer._score_func
+        is_of_values = function.__module__.endswith("._regression")
+        is_of_classes = function.__module__.endswith(("._classification", "._ranking"))
+        if not (is_of_values if task == "regression" else is_of_classes):
+            continue
+        given = dict(scorer._kwargs)
+        others = ("samples", "top_k_accuracy") if is_binary else ("samples", "binary")
+        if given.get("average") in others or name in others:  # of two, both are always right
+            continue
+        takes_probabilities = scorer._response_method != "predict"
+        if takes_probabilities and "labels" in signature(function).parameters:
+            given["all_labels"] = not (is_binary and function.__name__ == "roc_auc_score")
+        found[name.removeprefix("neg_")] = _sklearn(
+            function.__name__, scorer._sign > 0, takes_probabilities, **given
+        )
+    if "max_error" in found:
+        found["max_error"] = _worst_error()
+    return found
 
 
 def count_outcomes(predictions: Values, targets: Values) -> dict[str, int]:
@@ -234,19 +295,29 @@ def metrics_of(recipe: Recipe) -> dict[str, Metric]:
             True,
             of_weights=weighted.mean_of(partial(_worth_of_rows, worth=worth)),
         )
-    known = [name for name, metric in CUSTOM_METRICS.items() if metric.task == recipe.task]
+    ours = {name: metric for name, metric in CUSTOM_METRICS.items() if metric.task == recipe.task}
     for name in recipe.metrics.custom:
-        if name not in known and name not in found:
-            raise InputError(unknown_name("metric in metrics.custom", name, [*found, *known]))
-        found.setdefault(name, CUSTOM_METRICS.get(name) or found[name])
+        if name not in found:
+            known = [*found, *ours]
+            found[name] = ours.get(name) or _of_sklearn("metrics.custom", name, recipe, known)
     for name, said in recipe.metrics.functions.items():
         if name in found:
             raise InputError(f"metrics.functions: {name!r} is the name of another metric")
         found[name] = _own_metric(name, said, recipe)
-    if recipe.metrics.primary not in found:
-        raise InputError(unknown_name("metric in metrics.primary", recipe.metrics.primary, found))
+    primary = recipe.metrics.primary
+    if primary not in found:
+        found[primary] = _of_sklearn("metrics.primary", primary, recipe, found)
     _check_weights(recipe, found)
     return found
+
+
+def _of_sklearn(place: str, name: str, recipe: Recipe, known: Iterable[str]) -> Metric:
+    """A metric of scikit-learn that a recipe names in a place, where there are known ones too."""
+    metric = find_metric(name, recipe)
+    if metric is None:
+        theirs = _scorers(recipe.task, recipe.is_binary)
+        raise InputError(unknown_name(f"metric in {place}", name, dict.fromkeys([*known, *theirs])))
+    return metric
 
 
 def _check_weights(recipe: Recipe, metrics: Mapping[str, Metric]) -> None:
@@ -299,6 +370,8 @@ def check_gate(recipe: Recipe) -> None:
     """
     known = metrics_of(recipe)
     for name in recipe.gate:
+        if name not in known and find_metric(name, recipe):
+            raise InputError(f"gate: {name!r} is not computed; name it in metrics.custom")
         if name not in known:
             raise InputError(unknown_name("metric in gate", name, known))
 
@@ -309,15 +382,14 @@ def threshold_metric(recipe: Recipe) -> Metric:
     Raises:
         InputError: there is none of this name, or the threshold makes no difference to it.
     """
-    known = {
-        name: metric
-        for name, metric in metrics_of(recipe).items()
-        if not metric.takes_probabilities
-    }
-    if recipe.decision.metric not in known:
+    name = str(recipe.decision.metric)
+    known = metrics_of(recipe)
+    metric = known.get(name) or find_metric(name, recipe)
+    if metric is None or metric.takes_probabilities:
         kind = "metric in decision.metric (one that the threshold makes a difference to)"
-        raise InputError(unknown_name(kind, recipe.decision.metric, known))
-    return known[recipe.decision.metric]
+        usable = [name for name, metric in known.items() if not metric.takes_probabilities]
+        raise InputError(unknown_name(kind, name, usable))
+    return metric
 
 
 def compute_metrics(

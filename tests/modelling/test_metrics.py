@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +15,11 @@ from modelling.judging.metrics import (
     MULTICLASS_METRICS,
     REGRESSION_METRICS,
     Metric,
+    _scorers,
     business_score,
     check_gate,
     compute_metrics,
+    find_metric,
     metrics_of,
     threshold_metric,
 )
@@ -90,27 +93,91 @@ def test_metrics_and_gate_of_a_recipe_that_exist_pass(wine_recipe, recipe_with):
         check_gate(recipe)
 
 
+SKLEARNS = (
+    "d2_absolute_error_score, explained_variance, max_error, mean_absolute_error, "
+    "mean_absolute_percentage_error, mean_gamma_deviance, mean_poisson_deviance, "
+    "mean_squared_error, mean_squared_log_error, median_absolute_error, root_mean_squared_error, "
+    "root_mean_squared_log_error"
+)
+
+
 @pytest.mark.parametrize(
     ("metrics", "says"),
     [
         (
             {"primary": "rsme"},
-            "unknown metric in metrics.primary 'rsme', did you mean 'rmse'? allowed: rmse, mae, r2",
+            "unknown metric in metrics.primary 'rsme', did you mean 'rmse'? allowed: rmse, mae, "
+            "r2, " + SKLEARNS,
         ),
         (
             {"custom": ["within_half_pint"]},
             "unknown metric in metrics.custom 'within_half_pint', did you mean 'within_half_point'?"
             " allowed: rmse, mae, r2, squared_diff_plus_one, sum_on_target_divided_by_two, "
-            "within_half_point",
+            "within_half_point, " + SKLEARNS,
         ),
         (
             {"primary": "within_half_point"},
-            "unknown metric in metrics.primary 'within_half_point'; allowed: rmse, mae, r2",
+            "unknown metric in metrics.primary 'within_half_point'; allowed: rmse, mae, r2, "
+            + SKLEARNS,
         ),
     ],
 )
 def test_unknown_metric_names_the_nearest(metrics, says, recipe_with, refusal):
     assert refusal(metrics_of, recipe_with(metrics=metrics)) == says
+
+
+def test_a_metric_of_the_gate_that_is_not_computed_is_told(recipe_with, refusal):
+    says = refusal(check_gate, recipe_with(gate={"mape": {"threshold": 1}}))
+    assert says == "gate: 'mape' is not computed; name it in metrics.custom"
+
+
+WEIGHTS = np.array([1.0, 3.0, 2.0, 0.0])
+OF_VALUES = {
+    "mape": (sklearn.metrics.mean_absolute_percentage_error, {}, False),
+    "mean_poisson_deviance": (sklearn.metrics.mean_poisson_deviance, {}, False),
+    "pinball_0.9": (sklearn.metrics.mean_pinball_loss, {"alpha": 0.9}, False),
+    "median_absolute_error": (sklearn.metrics.median_absolute_error, {}, False),
+    "explained_variance": (sklearn.metrics.explained_variance_score, {}, True),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), OF_VALUES.items())
+def test_a_metric_of_scikit_learn_by_its_name_may_be_the_primary_one(name, expected, recipe_with):
+    function, given, greater_is_better = expected
+    metric = metrics_of(recipe_with(metrics={"primary": name}))[name]
+    assert metric.greater_is_better is greater_is_better
+    assert metric(PREDICTIONS, TARGETS) == function(TARGETS, PREDICTIONS, **given)
+    weighed = function(TARGETS, PREDICTIONS, sample_weight=WEIGHTS, **given)
+    assert metric(Answers(PREDICTIONS, weights=WEIGHTS), TARGETS) == weighed
+
+
+def test_the_largest_error_is_of_the_rows_that_count(recipe_with):
+    metric = metrics_of(recipe_with(metrics={"custom": ["max_error"]}))["max_error"]
+    weights = np.array([1.0, 1.0, 0.0, 1.0])
+    assert metric(PREDICTIONS, TARGETS) == 2
+    assert metric(Answers(PREDICTIONS, weights=weights), TARGETS) == 0.5
+
+
+def test_what_scikit_learn_cannot_compute_is_told_in_a_line(recipe_with, refusal):
+    metric = metrics_of(recipe_with(metrics={"primary": "mean_gamma_deviance"}))
+    says = refusal(metric["mean_gamma_deviance"], PREDICTIONS - 9, TARGETS)
+    assert says.startswith("mean_gamma_deviance: Mean Tweedie deviance error with power=2 can only")
+
+
+@pytest.mark.parametrize(("positive", "classes"), [(1, 2), (None, 3)])
+def test_every_scorer_of_classes_gives_a_number(positive, classes, recipe_with):
+    rng = np.random.default_rng(0)
+    sure = rng.dirichlet(np.ones(classes), 60)
+    answers = Answers(sure.argmax(axis=1) * 1.0, sure if classes > 2 else sure[:, 1])
+    targets = rng.integers(0, classes, 60) * 1.0
+    data = {"path": "t", "target": "y", "positive_class": positive}
+    recipe = recipe_with(task="classification", data=data)
+    names = ["balanced_accuracy", "matthews_corrcoef", "roc_auc_ovr_weighted", "jaccard_macro"]
+    assert {*names} <= {*_scorers("classification", positive is not None)}
+    for name, metric in _scorers("classification", positive is not None).items():
+        if name not in (BINARY_METRICS if positive else MULTICLASS_METRICS):
+            assert math.isfinite(metric(answers, targets)), name
+    assert find_metric("max_error", recipe) is None
 
 
 def test_unknown_metric_of_the_gate_names_the_nearest(recipe_with, refusal):
