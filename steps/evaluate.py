@@ -43,6 +43,7 @@ from modelling.judging.importance import compute_importance
 from modelling.judging.intervals import compute_intervals, few_rows
 from modelling.judging.metrics import (
     BASELINE_PREFIX,
+    CUSTOM_METRICS,
     TRAINING_PREFIX,
     Metric,
     compute_metrics,
@@ -242,8 +243,8 @@ def _evaluate_by_mlflow(
             evaluator_config={"default": config},
             extra_metrics=[
                 _mlflow_metric(name, metrics[name], classes, weights)
-                for name in (*recipe.metrics.custom, *recipe.metrics.functions)
-                if not metrics[name].takes_probabilities
+                for name in (*CUSTOM_METRICS, *recipe.metrics.functions)
+                if name in metrics and not metrics[name].takes_probabilities
             ],
             custom_artifacts=[
                 _artifacts(evaluation),
@@ -263,7 +264,8 @@ def _mlflow_metric(
     name: str, metric: Metric, classes: Classes | None, weights: Values | None
 ) -> EvaluationMetric:
     def eval_fn(predictions: pd.Series, targets: pd.Series) -> float:
-        answers = Answers(encode_targets(predictions, classes), weights=weights)
+        is_all = weights is not None and len(weights) == len(targets)  # it tries one row before
+        answers = Answers(encode_targets(predictions, classes), weights=weights if is_all else None)
         return metric(answers, encode_targets(targets, classes))
 
     return make_metric(eval_fn=eval_fn, greater_is_better=metric.greater_is_better, name=name)

@@ -18,8 +18,14 @@ def recipe(tmp_path_factory):
     state = (frame["a"] + rng.normal(scale=0.5, size=600) > 0) ^ (weight == 0)
     frame = frame.assign(weight=weight, state=np.where(state, "ill", "well"))
     frame.to_csv(folder / "patients.csv", index=False)
+    (folder / "own.py").write_text(
+        "def share(predictions, targets, sample_weight):\n"
+        "    return float(sample_weight @ (predictions == targets) / sample_weight.sum())\n"
+    )
     recipe = {
         "name": "weighed",
+        "code": "own.py",
+        "metrics": {"functions": {"share": {"function": "own.share", "greater_is_better": True}}},
         "task": "classification",
         "data": {
             "path": str(folder / "patients.csv"),
@@ -43,6 +49,10 @@ def recipe(tmp_path_factory):
     return path
 
 
+def runs_log(read_artifact, runs):
+    return read_artifact(runs["evaluate"], "logs/evaluate.log").read_text("utf-8").splitlines()
+
+
 def test_the_weights_reach_every_figure(make_store, recipe, read_artifact):
     store = make_store()
     runs = store.steps(str(recipe))
@@ -52,6 +62,8 @@ def test_the_weights_reach_every_figure(make_store, recipe, read_artifact):
     metrics = runs["evaluate"].data.metrics
     assert metrics["roc_auc"] > 0.9 > metrics["dummy_roc_auc"] == 0.5
     assert metrics["roc_auc_low"] > 0.85
+    assert metrics["share"] == pytest.approx(metrics["accuracy"]) != 0.5
+    assert not [line for line in runs_log(read_artifact, runs) if "Error" in line]
     assert metrics["train_roc_auc"] > 0.9
     tested = pd.read_parquet(read_artifact(runs["prepare"], "test_row_numbers.parquet"))
     outcomes = ("true_positives", "false_positives", "true_negatives", "false_negatives")
