@@ -147,6 +147,16 @@ def _one_target(target: Any) -> Any:
     return target
 
 
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name or "utf-8")
+    except LookupError as error:
+        raise ValueError(
+            f"unknown encoding {name!r}; some are utf-8, cp1252 (of Windows), latin-1, shift_jis"
+        ) from error
+    return name
+
+
 def _without_secret(uri: str) -> str:
     if any(map(holds_secret, uri.split(", "))):
         raise ValueError(
@@ -170,9 +180,13 @@ class Data(Section):
         BeforeValidator(_as_one_text, json_schema_input_type=str | list[str]),
         AfterValidator(_without_secret),
     ]
-    """CSV, CSV.gz, Parquet or JSON lines (`.jsonl`): a path from the root of the recipe's
-    repository, an absolute one, or a URI. Or several with the same columns: a list of them, a
-    pattern such as `sales/2024-*.csv`, or a folder. With a `loader`, whatever that reads."""
+    """CSV, Parquet or JSON lines (`.jsonl`), also with `.gz` or `.zst` behind: a path from the root
+    of the recipe's repository, an absolute one, or a URI. Or several with the same columns: a list
+    of them, a pattern such as `sales/2024-*.csv`, or a folder. With a `loader`, whatever that
+    reads."""
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = ""
+    """Of CSV files, such as cp1250 or shift_jis. If not said, it is found out: UTF-8, UTF-16, or
+    Windows-1252 where it can be nothing else."""
     sql: str = ""
     """In place of path: the query whose rows are the table. It begins with SELECT or WITH."""
     connection: str = Field(default="", pattern=r"^(\$[A-Za-z_][A-Za-z0-9_]*)?$")

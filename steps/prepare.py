@@ -75,7 +75,7 @@ def _plain_numbers(recipe: Recipe) -> list[str]:
 
 
 def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
-    if table.attrs.get("encoding") == "cp1252":
+    if table.attrs.get("encoding") == "cp1252" and not recipe.data.encoding:
         click.echo("prepare: the table is read as Windows-1252, since it is not UTF-8 text")
     checked = check_table(table, recipe, source)
     for path in recipe.data.checks:

@@ -101,10 +101,16 @@ def score(
     with step_run("score", settings):
         paths = _output_paths(output, rejects, overwrite)
         column = settings.data.source_column
-        path = fetch_table(source, temporary_folder("download"), column, may_be_folder=True)
+        path = fetch_table(
+            source,
+            temporary_folder("download"),
+            column,
+            may_be_folder=True,
+            encoding=settings.data.encoding,
+        )
         _check_apart(path, paths)
         version, uri = _find_version(model_uri, settings)
-        stream = open_stream(path)
+        stream = open_stream(path, settings.data.encoding)
         trained = load_trained(uri, settings.task, settings.name)
         check_recent(trained, uri)
         keys = _key_columns(key, settings, stream, trained)

@@ -7,8 +7,9 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 import pyarrow as arrow
 import pyarrow.csv as arrow_csv
@@ -24,12 +25,11 @@ _SEPARATORS = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*"')
 _EXCELS_LINE = re.compile(r'\s*"?sep=(.)"?[,;\t ]*')
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_GZIP = b"\x1f\x8b"
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _AS_UTF_8 = 'save it as UTF-8 (in Excel: File, Save As, "CSV UTF-8 (Comma delimited)")'
 _OTHER_FILES = {
     b"PK\x03\x04": f"is an Excel workbook or another zip file; {_AS_UTF_8}",
     b"\xd0\xcf\x11\xe0": f"is an old Excel workbook; {_AS_UTF_8}",
-    b"\x28\xb5\x2f\xfd": "is compressed by zstd; gzip it, or save it as Parquet",
     b"SQLi": "is an SQLite database; write its table as CSV or Parquet",
 }
 # What Windows-1252 must look like to be sure of it: letters of Western Europe that stand alone or
@@ -60,13 +60,13 @@ class CsvForm:
     """How a CSV file is written.
 
     separator: of its cells; encoding: of its text; first_line: what stands before the header;
-    gzipped: or not.
+    compression: gzip, zstd or None.
     """
 
     separator: str
     encoding: str
     first_line: str
-    gzipped: bool
+    compression: str | None
 
     @property
     def decimal_comma(self) -> bool:
@@ -75,7 +75,7 @@ class CsvForm:
 
     def open(self, path: Path) -> arrow.NativeFile:
         """Opens the text, as UTF-8, with LFs for its CRLFs: those in cells are the file's too."""
-        stream = arrow.input_stream(str(path), compression="gzip" if self.gzipped else None)
+        stream = arrow.input_stream(str(path), compression=self.compression)
         if self.encoding != "utf-8":
             stream = arrow.transcoding_input_stream(stream, self.encoding, "utf-8")
         return arrow.TransformInputStream(stream, _WithLf())
@@ -118,7 +118,7 @@ def with_numbers(names: list[str], numbers: Collection[str]) -> arrow_csv.Conver
     return options
 
 
-def sniff_csv(path: Path, magic: bytes, is_strict: bool = True) -> CsvForm:
+def sniff_csv(path: Path, magic: bytes, is_strict: bool = True, said: str = "") -> CsvForm:
     """Looks at a CSV file.
 
     Args:
@@ -126,23 +126,25 @@ def sniff_csv(path: Path, magic: bytes, is_strict: bool = True) -> CsvForm:
         magic: its first bytes.
         is_strict: whether text in an encoding that is not sure is refused; else its rows are left
             to whoever reads them.
+        said: the encoding, where it is not to be found out.
 
     Raises:
-        InputError: it is of another sort, in no encoding that is sure, or has no row.
+        InputError: it is of another sort, in no encoding that is sure, or not in the one that is
+            said, or has no row.
     """
     for beginning, what in _OTHER_FILES.items():
         if magic.startswith(beginning):
             raise InputError(f"table {path} {what}")
-    gzipped = magic.startswith(_GZIP)
-    with _open_bytes(path, gzipped) as file:
+    starts = _COMPRESSIONS.items()
+    compression = next((name for start, name in starts if magic.startswith(start)), None)
+    with _open_bytes(path, compression) as file:
         head = file.read(_SNIFFED_BYTES)
     is_whole = len(head) < _SNIFFED_BYTES
-    if head.startswith(_UTF_16):
-        encoding = "utf-16"
-    elif b"\0" in head:
-        raise InputError(f"table {path} is binary, neither CSV nor Parquet")
-    else:
-        encoding = _find_encoding(path, gzipped, is_strict)
+    encoding = (
+        _checked_encoding(path, compression, said)
+        if said
+        else _find_encoding(path, compression, head, is_strict)
+    )
     decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)
     errors = "strict" if is_strict else "replace"
     try:  # the last character may be cut
@@ -156,12 +158,14 @@ def sniff_csv(path: Path, magic: bytes, is_strict: bool = True) -> CsvForm:
     _refuse_json(path, lines[0])
     if len(lines) == 1 and is_whole:
         raise InputError(f"table {path} has a header, but no rows")
-    said = _EXCELS_LINE.fullmatch(first_line)
-    return CsvForm(said[1] if said else _separator(rest), encoding, first_line, gzipped)
+    named = _EXCELS_LINE.fullmatch(first_line)
+    return CsvForm(named[1] if named else _separator(rest), encoding, first_line, compression)
 
 
-def _open_bytes(path: Path, gzipped: bool) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(path)) if gzipped else path.open("rb")
+def _open_bytes(path: Path, compression: str | None) -> BinaryIO:
+    if compression == "zstd":
+        return cast("BinaryIO", arrow.input_stream(str(path), compression=compression))
+    return cast("BinaryIO", gzip.open(path)) if compression else path.open("rb")
 
 
 def _excels_line(text: str) -> tuple[str, str]:
@@ -191,22 +195,48 @@ def _refuse_json(path: Path, line: str) -> None:
         )
 
 
-def _find_encoding(path: Path, gzipped: bool, is_strict: bool) -> str:
+def open_text(path: Path) -> TextIO:
+    """Opens a file as UTF-8 text, decompressed as its name says."""
+    compression = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix)
+    return TextIOWrapper(_open_bytes(path, compression), encoding="utf-8-sig")
+
+
+def _checked_encoding(path: Path, compression: str | None, said: str) -> str:
+    """The encoding that is said, unless the file shows that it is another one."""
+    encoding = codecs.lookup(said).name
+    is_utf_8 = _first_problem(path, compression, "utf-8") is None
+    other = _first_problem(path, compression, "ascii")
+    if is_utf_8 and other and encoding != "ascii" and not encoding.startswith("utf"):
+        line = other.rpartition(" in ")[2]
+        raise InputError(f"table {path} is UTF-8 text, as {line} shows; data.encoding says {said}")
+    problem = _first_problem(path, compression, encoding)
+    if problem:
+        raise InputError(f"table {path} is not {said} text: {problem}; see data.encoding")
+    return "utf-8" if encoding == "utf-8-sig" else encoding
+
+
+def _find_encoding(path: Path, compression: str | None, head: bytes, is_strict: bool) -> str:
     """UTF-8, or else Windows-1252 where it is sure: of the whole file, not of its beginning."""
-    problem = _first_problem(path, gzipped, "utf-8")
+    if head.startswith(_UTF_16):
+        return "utf-16"
+    if b"\0" in head:
+        raise InputError(f"table {path} is binary, neither CSV nor Parquet")
+    problem = _first_problem(path, compression, "utf-8")
     if problem is None:
         return "utf-8"
-    if not _is_unsure(path, gzipped):
+    if not _is_unsure(path, compression):
         return "cp1252"
     if is_strict:
-        raise InputError(f"table {path} is not UTF-8 text: {problem}; {_AS_UTF_8}")
+        raise InputError(
+            f"table {path} is not UTF-8 text: {problem}; {_AS_UTF_8}, or say data.encoding"
+        )
     return "utf-8"
 
 
-def _first_problem(path: Path, gzipped: bool, encoding: str) -> str | None:
+def _first_problem(path: Path, compression: str | None, encoding: str) -> str | None:
     line = 1
     decoder = codecs.getincrementaldecoder(encoding)()
-    with _open_bytes(path, gzipped) as file:
+    with _open_bytes(path, compression) as file:
         for block in _blocks(file):
             kept = len(decoder.getstate()[0])
             try:
@@ -218,10 +248,10 @@ def _first_problem(path: Path, gzipped: bool, encoding: str) -> str | None:
     return None
 
 
-def _is_unsure(path: Path, gzipped: bool) -> bool:
+def _is_unsure(path: Path, compression: str | None) -> bool:
     """Whether bytes that are no UTF-8 may be something else than Windows-1252."""
     decoder = codecs.getincrementaldecoder("cp1252")()
-    with _open_bytes(path, gzipped) as file:
+    with _open_bytes(path, compression) as file:
         for block in _blocks(file):
             try:
                 if not block.isascii() and _UNSURE.search(decoder.decode(block)):

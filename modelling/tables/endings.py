@@ -1,5 +1,7 @@
 """How the files of tables end; it imports nothing, so that whoever only asks need not wait."""
 
-JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+_COMPRESSED = ("", ".gz", ".zst")
+JSON_LINES = tuple(kind + end for kind in (".jsonl", ".ndjson") for end in _COMPRESSED)
 PARQUET = (".parquet", ".parq", ".pq")
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", *PARQUET, *JSON_LINES)
+_CSV = tuple(kind + end for kind in (".csv", ".tsv") for end in _COMPRESSED)
+TABLES = (*_CSV, ".txt", *PARQUET, *JSON_LINES)

@@ -4,18 +4,17 @@ Cells become text, as a CSV file has them, and their column's kind reads them; a
 files keeps its type where all files have the same.
 """
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import pyarrow as arrow
 import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
-from modelling.tables.csv_files import composed
+from modelling.tables.csv_files import composed, open_text
 from modelling.tables.endings import JSON_LINES, TABLES
 from modelling.tables.stream import TableStream, open_stream
 from modelling.tables.table import DECIMAL_COMMA, check_names
@@ -42,19 +41,22 @@ def files_below(folder: Path) -> list[Path]:
     return found
 
 
-def gather(files: Sequence[Path], target: Path, source_column: str | None = None) -> None:
+def gather(
+    files: Sequence[Path], target: Path, source_column: str | None = None, encoding: str = ""
+) -> None:
     """Writes the rows of tables, in this order, as one Parquet file.
 
     Args:
         files: CSV, Parquet or JSON lines, at least one.
         target: where to write.
         source_column: the name of a column with the name of each row's file.
+        encoding: of CSV files, where it is not to be found out.
 
     Raises:
         InputError: one cannot be read, lacks a column of the first, or is written in another way.
             What a later one has besides is left out.
     """
-    tables = [_open(file) for file in files]
+    tables = [_open(file, encoding) for file in files]
     first = tables[0]
     names = [name for name in first.columns if name.strip()]
     for table in tables:
@@ -74,11 +76,11 @@ def gather(files: Sequence[Path], target: Path, source_column: str | None = None
             writer.write(table)
 
 
-def _open(file: Path) -> TableStream:
+def _open(file: Path, encoding: str) -> TableStream:
     if file.name.lower().endswith(JSON_LINES):
         names = list(dict.fromkeys(name for row in _rows(file) for name in row))
         return TableStream(file, names, frozenset(names), None)
-    return open_stream(file)
+    return open_stream(file, encoding)
 
 
 def _same_types(tables: Sequence[TableStream]) -> dict[str, arrow.DataType]:
@@ -150,7 +152,7 @@ def _rows(path: Path) -> Iterator[dict[str, str | None]]:
     """The rows of JSON lines, with each number as it is written."""
     number = 0
     try:
-        with _open_text(path) as file:
+        with open_text(path) as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield _row(line, path, number)
@@ -176,12 +178,6 @@ def _row(line: str, path: Path, number: int) -> dict[str, str | None]:
 def cell_text(value: Any) -> str | None:
     """Returns a value as a CSV file would have it; nothing for None."""
     return value if value is None or isinstance(value, str) else str(value)
-
-
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8-sig"))
-    return path.open(encoding="utf-8-sig")
 
 
 class _Writer:

@@ -81,11 +81,12 @@ class TableStream:
         return _ahead(_told_in_one_line(read(self, columns, batch_rows), self.path))
 
 
-def open_stream(path: Path) -> TableStream:
-    """Looks at a table without reading it: a CSV (also gzipped) or Parquet file, or a folder.
+def open_stream(path: Path, encoding: str = "") -> TableStream:
+    """Looks at a table without reading it: a CSV (also compressed) or Parquet file, or a folder.
 
-    Of a folder, all Parquet files below it are one table, in the order of their paths; folders
-    named `column=value` add a column. Names that begin with a point or an underscore do not count.
+    The encoding of a CSV file is found out if it is not given. Of a folder, all Parquet files below
+    it are one table, in the order of their paths; folders named `column=value` add a column. Names
+    that begin with a point or an underscore do not count.
 
     Raises:
         InputError: it is missing, empty, no table, or has two equal columns.
@@ -99,7 +100,8 @@ def open_stream(path: Path) -> TableStream:
             magic = file.read(4)
         if not magic:
             raise InputError(f"table {path} is empty")
-        return _open_parquet(path, (path,)) if magic == b"PAR1" else _open_csv(path, magic)
+        is_parquet = magic == b"PAR1"
+        return _open_parquet(path, (path,)) if is_parquet else _open_csv(path, magic, encoding)
     except (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
 
@@ -124,8 +126,8 @@ def _ahead(items: Iterator[Item]) -> Iterator[Item]:
 # CSV
 
 
-def _open_csv(path: Path, magic: bytes) -> TableStream:
-    form = sniff_csv(path, magic, is_strict=False)
+def _open_csv(path: Path, magic: bytes, encoding: str) -> TableStream:
+    form = sniff_csv(path, magic, is_strict=False, said=encoding)
     with form.open(path) as stream:
         reader = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip"))
         # What has no name, the empty columns at the end of a sheet among them, nobody can ask for.

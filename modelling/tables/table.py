@@ -60,8 +60,8 @@ class CheckedTable:
     weights: pd.Series | None = None
 
 
-def read_table(path: Path, numbers: Collection[str] = ()) -> pd.DataFrame:
-    """Reads a CSV (comma, semicolon, tab or bar; also gzipped) or Parquet file.
+def read_table(path: Path, numbers: Collection[str] = (), encoding: str = "") -> pd.DataFrame:
+    """Reads a CSV (comma, semicolon, tab or bar; also compressed) or Parquet file.
 
     The cells of a CSV file stay text, as they are written: what they mean, the kind of their column
     decides. Excel's line `sep=;`, UTF-16 and nameless empty columns are understood, and
@@ -71,6 +71,7 @@ def read_table(path: Path, numbers: Collection[str] = ()) -> pd.DataFrame:
         path: the file.
         numbers: columns of a CSV file that are read at once if all of their cells are plain
             numbers: the same as what `read_column` makes of their text, in less time and room.
+        encoding: of a CSV file, where it is not to be found out.
 
     Returns:
         The table; of a CSV file with the attributes `decimal_comma`: whether 1,5 may be a number in
@@ -87,7 +88,7 @@ def read_table(path: Path, numbers: Collection[str] = ()) -> pd.DataFrame:
             magic = file.read(4)
         if not magic:
             raise InputError(f"table {path} is empty")
-        form = None if magic == b"PAR1" else sniff_csv(path, magic)
+        form = None if magic == b"PAR1" else sniff_csv(path, magic, said=encoding)
         table = _read_csv(path, form, numbers) if form else _read_parquet(path)
     except (arrow.ArrowException, OSError, EOFError, UnicodeError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error

@@ -19,7 +19,7 @@ def read_source(path: Path, recipe: Recipe, numbers: Collection[str] = ()) -> pd
         InputError: it cannot be read, or the loader failed or gave no table.
     """
     if recipe.data.loader is None:
-        return read_table(path, numbers)
+        return read_table(path, numbers, recipe.data.encoding)
     if not path.exists():
         raise not_there(path)
     function = find_named(recipe.data.loader, recipe.code)

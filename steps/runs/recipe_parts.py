@@ -33,10 +33,10 @@ READS = {
     "evaluate": (*_MEASURED, "split.method", "slices", "plots"),
     "register": (*_MEASURED, "split.method", "gate", "promotion"),
     "rollback": ("name", "promotion.stage"),
-    "score": ("name", "task", "data.drop", "data.source_column", "drift"),
+    "score": ("name", "task", "data.drop", "data.source_column", "data.encoding", "drift"),
     "monitor": (
         *_MEASURED,
-        *("data.target_format", "data.loader", "data.source_column"),
+        *("data.target_format", "data.loader", "data.source_column", "data.encoding"),
         *("promotion", "monitor"),
     ),
 }

@@ -75,12 +75,17 @@ def fetch_data(data: Data, source: str, folder: Path) -> Path:
     What a loader of one's own reads is left as it is. What `fetch_for_steps` fetched is there.
     """
     known, path = json.loads(os.environ.get(_FETCHED, "[null, null]"))
-    if known == [source, data.loader, data.source_column] and Path(path).exists():
+    if known == _known(data, source) and Path(path).exists():
         return Path(path)
     if data.loader:
         check_source(source)
         return _fetch_one(source, folder)
-    return fetch_table(source, folder, data.source_column)
+    return fetch_table(source, folder, data.source_column, encoding=data.encoding)
+
+
+def _known(data: Data, source: str) -> list[str | None]:
+    """What decides which rows are fetched."""
+    return [source, data.loader, data.source_column, data.encoding]
 
 
 def fetch_for_steps(data: Data, source: str, folder: Path) -> Path:
@@ -95,13 +100,16 @@ def fetch_for_steps(data: Data, source: str, folder: Path) -> Path:
     """
     path = fetch_data(data, source, folder)
     if path.is_relative_to(folder):
-        known = [source, data.loader, data.source_column]
-        os.environ[_FETCHED] = json.dumps([known, str(path)])
+        os.environ[_FETCHED] = json.dumps([_known(data, source), str(path)])
     return path
 
 
 def fetch_table(
-    source: str, folder: Path, source_column: str | None = None, may_be_folder: bool = False
+    source: str,
+    folder: Path,
+    source_column: str | None = None,
+    may_be_folder: bool = False,
+    encoding: str = "",
 ) -> Path:
     """Returns the table as a local file, or a folder of Parquet files that may be one.
 
@@ -113,6 +121,7 @@ def fetch_table(
         folder: where a download goes.
         source_column: the name of a column to make of the files' names.
         may_be_folder: whether a folder of Parquet files is to be read as it is.
+        encoding: of CSV files that become one file, where it is not to be found out.
 
     Raises:
         InputError: the URI cannot be downloaded, holds a secret, or is one that leads elsewhere; a
@@ -131,7 +140,7 @@ def fetch_table(
     files = [file for part in _parts(source) for file in _files(part, folder)]
     target = folder / "gathered.parquet"
     folder.mkdir(parents=True, exist_ok=True)
-    gather(files, target, source_column)
+    gather(files, target, source_column, encoding)
     return target
 
 

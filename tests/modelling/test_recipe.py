@@ -245,6 +245,7 @@ def test_unknown_key_names_its_section_and_the_nearest(more, says, recipe_file, 
         ),
         ("data: {columns: {a: {min: 2, max: 1}}}", "data.columns.a: min 2 is above max 1"),
         ("data: {target: [y, z]}", "data.target: a recipe predicts one target; write a recipe for"),
+        ("data: {encoding: cp9999}", "data.encoding: unknown encoding 'cp9999'; some are utf-8"),
         ("data: {drop: [y]}", "data: the target 'y' cannot be dropped or be a feature"),
         ("data: {columns: {y: {}}}", "data: the target 'y' cannot be dropped or be a feature"),
         (

@@ -5,6 +5,7 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -229,6 +230,32 @@ def test_a_missing_table_says_where_it_was_looked_up(tmp_path, refusal):
 def test_a_broken_file_is_refused(content, says, file_of, refusal):
     path = file_of(content)
     assert refusal(read_table, path).startswith(f"table {path}{says}")
+
+
+TOWNS = "town,y\nWrocław,1\nŁódź,2\n"
+
+
+@pytest.mark.parametrize("compress", [bytes, zipped, lambda text: arrow.compress(text, "zstd")])
+def test_an_encoding_that_is_said_is_read(compress, file_of):
+    path = file_of(bytes(compress(TOWNS.encode("cp1250"))))
+    assert read_table(path, encoding="cp1250")["town"].tolist() == ["Wrocław", "Łódź"]
+    stream = open_stream(path, "cp1250")
+    [batch] = stream.batches(["town"], 9)
+    assert batch.table["town"].to_pylist() == ["Wrocław", "Łódź"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "says"),
+    [
+        (TOWNS.encode("cp1250"), "utf-8", " is not utf-8 text: invalid start byte in line 2; see "),
+        (TOWNS.encode("cp1250"), "ascii", " is not ascii text: ordinal not in range(128) in line "),
+        (TOWNS.encode(), "cp1252", " is UTF-8 text, as line 2 shows; data.encoding says cp1252"),
+        (b"a\0b,y\n1,2\n", "", " is binary, neither CSV nor Parquet"),
+    ],
+)
+def test_a_wrong_encoding_is_told_with_its_line(content, said, says, file_of, refusal):
+    path = file_of(content)
+    assert refusal(read_table, path, encoding=said).startswith(f"table {path}{says}")
 
 
 @given(content=st.binary(max_size=200))

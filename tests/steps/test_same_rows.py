@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -86,7 +87,7 @@ def values(table):
 
 
 def write_csv(table, path):
-    texts(table).to_csv(path, index=False)
+    write(texts(table).to_csv(index=False).encode(), path)
 
 
 def write_parquet(table, path):
@@ -99,15 +100,22 @@ def write_json(table, path):
 
     lines = [json.dumps({name: cell(said[1]) for name, said in row.items()}) for row in table]
     content = "\n".join(lines).encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    write(content, path)
+
+
+def write(content, path):
+    compress = {".gz": gzip.compress, ".zst": lambda text: arrow.compress(text, "zstd")}
+    path.write_bytes(bytes(compress.get(path.suffix, bytes)(content)))
 
 
 WRITERS = {
     "csv": write_csv,
     "csv.gz": write_csv,
+    "csv.zst": write_csv,
     "parquet": write_parquet,
     "jsonl": write_json,
     "jsonl.gz": write_json,
+    "jsonl.zst": write_json,
 }
 
 
