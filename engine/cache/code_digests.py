@@ -36,7 +36,7 @@ def code_digests(project: Path, module: str, without: Sequence[str] = ()) -> dic
     Raises:
         ValueError: a file is no Python; one line says where.
     """
-    return _read_all(project, module, without)[0]
+    return dict(_read_all(project, module, tuple(without))[0])
 
 
 def imported_packages(project: Path, module: str) -> list[str]:
@@ -72,8 +72,9 @@ def is_installed(module: str) -> bool:
     return folder is not None and bool(_INSTALLED.intersection(folder.parts))
 
 
+@cache
 def _read_all(
-    project: Path, module: str, without: Sequence[str] = ()
+    project: Path, module: str, without: tuple[str, ...] = ()
 ) -> tuple[dict[str, str], set[str]]:
     """The digests of the files that a module runs, and the packages that are not among them."""
     own = set(_files_of(project, module))

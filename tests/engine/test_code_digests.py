@@ -134,6 +134,7 @@ def test_code_that_another_process_has_read_is_not_parsed_again(project, tmp_pat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def digests():
+        module._read_all.cache_clear()
         module._read_code.cache_clear()
         module._known_code.cache_clear()
         return code_digests(project, "pack.step")

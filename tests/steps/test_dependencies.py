@@ -22,6 +22,7 @@ def own(tmp_path, monkeypatch):
     def write(limit):
         (tmp_path / "tolerance.py").write_text(f"LIMIT = {limit}\n")
         cache_key.class_code.cache_clear()
+        code_digests._read_all.cache_clear()
         code_digests._read_code.cache_clear()
 
     write(1)
@@ -96,6 +97,7 @@ def test_an_edited_file_is_a_reason_for_the_steps_whose_result_it_decides(projec
         before = dependencies(project)
         with (project / name).open("a", encoding="utf-8") as file:
             file.write("\nEDITED = 1\n")
+        code_digests._read_all.cache_clear()
         code_digests._read_code.cache_clear()
         changes = {
             step: now.changes_since(before[step]) for step, now in dependencies(project).items()
