@@ -21,6 +21,8 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.models import EvaluationMetric, EvaluationResult, make_metric
+from mlflow.models.evaluation.evaluator_registry import _model_evaluation_registry
+from mlflow.models.evaluation.evaluators.classifier import ClassifierEvaluator
 from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -211,12 +213,25 @@ def _baseline(
     return compute_metrics(metrics, answers, targets, BASELINE_PREFIX)
 
 
+class _Evaluator(ClassifierEvaluator):
+    """MLflow's of a classification, without its confusion matrix: ours has the counts too."""
+
+    name = "cuvee_classifier"
+
+    def _log_confusion_matrix(self) -> None:
+        pass
+
+
+_model_evaluation_registry.register(_Evaluator.name, _Evaluator)
+
+
 def _evaluate_by_mlflow(
     model: PyFuncModel, evaluation: Evaluation, metrics: Mapping[str, Metric]
 ) -> None:
     """Runs MLflow's evaluation, which logs its own metrics beside ours, and the pictures."""
     recipe, classes = evaluation.recipe, evaluation.classes
     target = recipe.data.target
+    evaluator = "regressor" if classes is None else _Evaluator.name
     config: dict[str, Any] = {"log_model_explainability": False}
     if classes is not None and classes.positive is not None:
         config["pos_label"] = classes.positive
@@ -239,8 +254,8 @@ def _evaluate_by_mlflow(
             ),
             model_id=model.model_id,
             model_type="regressor" if classes is None else "classifier",
-            evaluators=["default"],
-            evaluator_config={"default": config},
+            evaluators=[evaluator],
+            evaluator_config={evaluator: config},
             extra_metrics=[
                 _mlflow_metric(name, metrics[name], classes, weights)
                 for name in (*CUSTOM_METRICS, *recipe.metrics.functions)

@@ -40,14 +40,6 @@ _MOST_BARS = 20
 _MOST_COLUMNS = 8
 _WORST_ROWS = 10
 _TRIALS = 20
-# Those that MLflow's evaluator draws, where ours says the same.
-_MLFLOWS_OWN = (
-    "calibration_curve_plot.png",
-    "confusion_matrix.png",
-    "lift_curve_plot.png",
-    "precision_recall_curve_plot.png",
-    "roc_curve_plot.png",
-)
 # By the name of the file: title, and what one sees.
 _PLOTS = {
     "predictions_vs_targets": ("Predicted against actual", "the closer to the line, the better"),
@@ -151,7 +143,7 @@ def read_plots(runs: PipelineRuns) -> list[Plot]:
     names = [name for name in files.names() if name.endswith(".png")] if files else []
     known = [f"{name}.png" for name in _PLOTS]
     wanted = [name for name in known if name in names]
-    wanted += [name for name in names if name not in known and name not in _MLFLOWS_OWN]
+    wanted += [name for name in names if name not in known]
     if runs.is_pipeline:  # there it is a chart of the model
         wanted = [name for name in wanted if name != "permutation_importance.png"]
     return [plot for name in wanted if files and (plot := _plot(runs, name, files.read(name)))]
