@@ -71,7 +71,7 @@ def check_mlflow_status(
             say(folded(take_over_moved_store()))
         elif compare:
             open_store()
-            _print(compare_runs(*compare), as_json, _print_comparison)
+            _print(compare_runs(*compare), as_json, print_comparison)
         elif best:
             open_store()
             _print(best_runs(best, recipe), as_json, _print_best)
@@ -153,7 +153,8 @@ def _coloured(word: str) -> str:
     return click.style(word, fg=_COLOURS.get(word))
 
 
-def _print_comparison(found: dict[str, Any]) -> None:
+def print_comparison(found: dict[str, Any]) -> None:
+    """Prints what `compare_runs` found, for a person."""
     first, second = found["runs"]
     say(click.style(f"{'':<28} {first['run_id'][:8]:<25} {second['run_id'][:8]}", bold=True))
     say(f"{'name':<28} {_cut(first['name'], 25):<25} {_cut(second['name'], 25)}")

@@ -47,7 +47,7 @@ from steps.registry.versions import (
     unfit_columns,
 )
 from steps.reporting.report import report_step
-from steps.runs.artifacts import download, find_run, read_test_groups, read_weights
+from steps.runs.artifacts import find_run, read_rows, read_test_groups, read_weights
 from steps.runs.model_digests import download_checked
 from steps.runs.names import (
     CHAMPION_BEFORE,
@@ -186,7 +186,7 @@ def _compare(
             f"-P model_uri=models:/{recipe.name}/{champion.version}) and give that run as "
             "champion_run_id"
         )
-    ours, theirs = _read_predictions(candidate), _read_predictions(evaluated)
+    ours, theirs = (read_rows(run.info.run_id, "predictions") for run in (candidate, evaluated))
     if not np.array_equal(ours[ROW_KEY], theirs[ROW_KEY]):
         raise InputError(f"run {evaluated.info.run_id} evaluated the champion on other test rows")
     classes = find_classes(recipe, ours[recipe.data.target])
@@ -231,11 +231,6 @@ def _champion_evaluation(
         for run in (own, candidate)
     }
     return own if len(rows) == 1 else None
-
-
-def _read_predictions(run: Run) -> pd.DataFrame:
-    folder = download(run.info.run_id, "predictions")
-    return pd.read_parquet(next(folder.glob("*.parquet")))
 
 
 def _compared(row: Comparison, greater_is_better: bool, champion: ModelVersion) -> Verdict:

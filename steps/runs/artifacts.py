@@ -57,11 +57,18 @@ def find_run(run_id: str, step: str, recipe: Recipe, parameter: str | None = Non
 def read_rows(run_id: str, artifact: str, columns: list[str] | None = None) -> pd.DataFrame:
     """Reads a Parquet table, or some of its columns, among a run's artifacts.
 
+    Args:
+        run_id: of the run.
+        artifact: the file, or the folder that holds it.
+        columns: all if not said.
+
     Raises:
         InputError: the run has no such artifact.
     """
+    path = download(run_id, artifact)
+    file = next(path.glob("*.parquet")) if path.is_dir() else path
     # Arrow would hold the whole file besides, and then keep the memory.
-    rows = pd.read_parquet(download(run_id, artifact), columns=columns, pre_buffer=False)
+    rows = pd.read_parquet(file, columns=columns, pre_buffer=False)
     pyarrow.default_memory_pool().release_unused()
     return rows
 

@@ -95,18 +95,28 @@ def find_recorded(run_id: str) -> RecordedRun:
     Raises:
         InputError: there is none, or it cannot be made again; one line says why.
     """
-    if run_id.startswith(_MODEL_URI):
-        run_id = _pipeline_of_version(run_id)
-    run = _get_run(run_id)
-    if run is None:
-        raise InputError(f"run_id: there is no run {run_id!r} in {mlflow.get_tracking_uri()}")
-    _check_is_pipeline(run)
+    run = find_pipeline(run_id)
     if MLFLOW_GIT_COMMIT not in run.data.tags:
         raise InputError(
             f"run_id: run {run_id} was made from a folder without git: there is no commit to make "
             "it from again"
         )
     return _read(run)
+
+
+def find_pipeline(run_id: str) -> Run:
+    """Finds the run of a pipeline that is meant, as `find_recorded` does, wherever it was made.
+
+    Raises:
+        InputError: there is none, or it did not finish.
+    """
+    if run_id.startswith(_MODEL_URI):
+        run_id = _pipeline_of_version(run_id)
+    run = _get_run(run_id)
+    if run is None:
+        raise InputError(f"run_id: there is no run {run_id!r} in {mlflow.get_tracking_uri()}")
+    _check_is_pipeline(run)
+    return run
 
 
 def _get_run(run_id: str) -> Run | None:

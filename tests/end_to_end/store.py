@@ -173,8 +173,14 @@ class Store:
         return runs
 
     def check_status(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Types `python scripts/check_mlflow_status.py`, without the seconds that imports take."""
-        script = str(PROJECT / "scripts" / "check_mlflow_status.py")
+        """Types `python scripts/check_mlflow_status.py`."""
+        return self.script("check_mlflow_status.py", *options, **variables)
+
+    def script(
+        self, name: str, *options: str, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Types `python scripts/NAME`, without the seconds that imports take."""
+        script = str(PROJECT / "scripts" / name)
         place = {"MLFLOW_TRACKING_URI": self.uri, **variables}
         return run_forked(
             ["python", script, *options], self.folder, {**clean_environment(), **place}

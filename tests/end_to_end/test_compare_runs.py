@@ -1,0 +1,55 @@
+"""scripts/compare_runs.py: what a pipeline gives that an earlier one does not, as a comment."""
+
+import re
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def made(template):
+    return template("wines")
+
+
+@pytest.fixture(scope="module")
+def comment(made):
+    """The forest held against the first champion, which both are of the same test rows."""
+    first, forest = (made.outcomes[name].parent.info.run_id for name in ("first", "forest"))
+    done = made.store.script(
+        "compare_runs.py", first, forest, "--markdown", "--plots", "https://x/"
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def cells(comment, name):
+    (line,) = re.findall(rf"^\| {name} \|.*$", comment, re.MULTILINE)
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_metric_that_decides_comes_first_with_its_interval_and_both_figures(comment, made):
+    before, now = (made.outcomes[name].parent.data.metrics["rmse"] for name in ("first", "forest"))
+    _, theirs, ours, difference, word = cells(comment, r"\*\*rmse\*\*")
+    assert (theirs, ours) == (f"{before:.4f}", f"{now:.4f}")
+    assert difference.startswith(f"{now - before:+.4f}")
+    register = made.outcomes["forest"].step("register").data.metrics
+    for end in ("low", "high"):
+        assert f"{register[f'difference_{end}']:+.4f}" in difference
+    assert word == "**better**"
+    assert comment.index("**rmse**") < comment.index("| mae |")
+
+
+def test_it_says_the_verdict_what_ran_and_why_and_what_differs(comment):
+    assert comment.startswith("### ✅ wine&#95;quality: ")
+    assert cells(comment, "prepare")[1] == "reused"
+    assert "model went from elastic&#95;net to random&#95;forest" in cells(comment, "train")[3]
+    assert cells(comment, "model")[1:] == ["auto", "random&#95;forest"]
+    assert "](https://x/residuals.png)" in comment
+
+
+def test_a_version_stands_for_its_pipeline_and_what_is_none_is_refused(made):
+    second = made.outcomes["forest"].parent.info.run_id
+    same = made.store.script("compare_runs.py", "models:/wine_quality/2", second)
+    assert "no parameter, metric or tag differs" in same.stdout
+    wrong = made.store.script("compare_runs.py", "models:/wine_quality/9", second, "--markdown")
+    assert wrong.returncode == 1
+    assert "there is no model version 'models:/wine_quality/9'" in wrong.stdout
