@@ -47,6 +47,7 @@ from steps.pipeline.summary import print_summary
 from steps.reporting.report import StepReports
 from steps.runs.provenance_write import hide_credentials
 from steps.runs.result import write_result
+from steps.runs.webhook import tell_verdict
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 
 _REPORTS = StepReports()
@@ -98,6 +99,7 @@ def main(
             _REPORTS.wait()  # what is begun ends with this process
             raise
         mlflow.set_tags(verdict)
+        tell_verdict(request.recipe, verdict, run)
     if cache == "use":
         _COMMAND.remember([recipe, request.data, "requirements.lock", *request.code_files()])
     print_summary(chain.steps, request, verdict, run)

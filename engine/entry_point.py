@@ -48,7 +48,7 @@ class Ending:
     """How the process of an entry point ended.
 
     line: what is wrong, or was found; seconds: since the process began; result: the file that is to
-    be told so.
+    be told so; has_report: whether a report is drawn of it.
     """
 
     entry_point: str
@@ -57,6 +57,7 @@ class Ending:
     line: str | None
     seconds: float
     result: Path | None
+    has_report: bool
 
     @property
     def status(self) -> str:
@@ -248,6 +249,7 @@ class _Process:
             line=line,
             seconds=time.time() - psutil.Process().create_time(),
             result=_result[0] if _result else None,
+            has_report=self._at_end is not None,
         )
         self._in_bounded_time(lambda: tell(ending), "its result is not told")
 

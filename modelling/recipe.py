@@ -584,6 +584,11 @@ class Monitor(Section):
     webhook: str = Field(default="none", pattern=r"^(none|\$[A-Za-z_][A-Za-z0-9_]*|https?://\S+)$")
     """A URL that is sent each alert, or $NAME, the environment variable that holds it if it is a
     secret."""
+    webhook_form: Literal["auto", "plain", "slack", "teams"] = "auto"
+    """Whose webhook it is; auto: as its host says, else plain JSON."""
+    tell: Literal["alerts", "verdicts"] = "alerts"
+    """alerts: it is sent each alert, and what `refresh` decided; verdicts: also each verdict of
+    `main` and `sweep` but `unchanged`."""
 
     @field_validator("webhook")
     @classmethod

@@ -6,7 +6,6 @@ the run: its exit code is not 0, and MLflow writes FAILED over whatever a run wi
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import click
 import mlflow
@@ -45,12 +44,10 @@ from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, load_whole, run_step, step_run
 from steps.runs.table_source import fetch_data, source_sha256
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
-from steps.runs.webhook import post
+from steps.runs.webhook import tell
 from tracking.artifacts_logger import log_config, log_plot, log_table
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import save_local, temporary_folder
-
-WEBHOOK = "pipeline.webhook"
 
 _LONGEST_TAG = 5000
 
@@ -102,8 +99,18 @@ def monitor(recipe: str, data: str) -> None:
         alerts = _alerts(kept, measured, settings)
         _log(measured, kept, promised, metrics, settings)
         _tell(measured, kept, champion, alerts, data)
-        if alerts and settings.monitor.webhook != "none":
-            _send(settings, champion, kept, alerts, run.info.run_id)
+        if alerts:
+            tell(
+                settings,
+                f"version {champion.version}: {'; '.join(alerts)}",
+                version=str(champion.version),
+                run_id=run.info.run_id,
+                alerts=alerts,
+                metric=kept.metric,
+                now=_plain(kept.now),
+                promised=_plain(kept.promised),
+                limit=_plain(kept.limit),
+            )
     if alerts:
         raise FindingError(f"ALERT: {'; '.join(alerts)}")
 
@@ -275,25 +282,6 @@ def _tell(
     )
     for line in lines:
         click.echo(f"monitor: {line}")
-
-
-def _send(
-    recipe: Recipe, champion: ModelVersion, kept: KeptPromise, alerts: list[str], run_id: str
-) -> None:
-    content: dict[str, Any] = {
-        "recipe": recipe.name,
-        "version": str(champion.version),
-        "run_id": run_id,
-        "alerts": alerts,
-        "text": f"{recipe.name}, version {champion.version}: {'; '.join(alerts)}",
-        "metric": kept.metric,
-        "now": _plain(kept.now),
-        "promised": _plain(kept.promised),
-        "limit": _plain(kept.limit),
-    }
-    outcome = post(recipe.monitor.webhook, content)
-    mlflow.set_tag(WEBHOOK, outcome)
-    click.echo(f"monitor: the webhook: {outcome}")
 
 
 def _plain(figure: float) -> float | None:

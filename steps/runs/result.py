@@ -50,7 +50,7 @@ class Result(BaseModel):
     )
     entry_point: str = Field(description="such as main or monitor")
     status: str = Field(
-        description="done (whatever the verdict), alert (of monitor), failed or killed"
+        description="done (whatever the verdict), alert (of monitor or refresh), failed or killed"
     )
     exit_code: int = Field(
         description="0 done, 1 failed, 2 wrong usage, 3 an alert; 128 + n: ended by signal n"
@@ -60,7 +60,8 @@ class Result(BaseModel):
     recipe: str | None = Field(default=None, description="its name")
     verdict: str | None = Field(
         default=None,
-        description="promoted, challenger, unchanged or rejected; of reproduce its own",
+        description="promoted, challenger, unchanged, rejected or, of refresh, kept; of reproduce "
+        "its own",
     )
     reason: str | None = Field(default=None, description="why, in a sentence")
     model_uri: str | None = Field(default=None, description="models:/name/version")
@@ -71,7 +72,9 @@ class Result(BaseModel):
     )
     alert: str | None = Field(default=None, description="what monitor found")
     error: str | None = Field(default=None, description="the line of pipeline.error")
-    report: str | None = Field(default=None, description="where report.html is; a path or a URI")
+    report: str | None = Field(
+        default=None, description="where report.html is: a path or a URI; null if none is drawn"
+    )
     tracking_uri: str | None = Field(default=None, description="without user and password")
 
 
@@ -116,7 +119,7 @@ def describe(ending: Ending, run: Run | None) -> Result:
             "champion_before": tags.get(CHAMPION_BEFORE),
             "alert": tags.get(ALERT),
             "error": result.error and tags.get(ERROR, result.error),
-            "report": f"{run.info.artifact_uri}/{REPORT}",
+            "report": f"{run.info.artifact_uri}/{REPORT}" if ending.has_report else None,
             "tracking_uri": without_credentials(mlflow.get_tracking_uri()),
         }
     )

@@ -49,6 +49,7 @@ from steps.pipeline.summary import print_summary
 from steps.reporting.report import StepReports
 from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
+from steps.runs.webhook import tell_verdict
 from steps.sweeping.loop import CONTINUED, SWEEP, Plan, SweepLoop, find_known
 from steps.sweeping.shown import Progress, log_figures, log_leaderboard, print_leaderboard
 from steps.sweeping.trial import read_folds
@@ -195,6 +196,7 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
     click.echo(f"\nwinner   trial {winner.number}: {winner.point}\n")
     verdict = run_steps(chain, request, prepare)
     mlflow.set_tags(verdict)
+    tell_verdict(recipe, verdict, run)
     print_summary(chain.steps, request, verdict, run)
 
 

@@ -117,7 +117,7 @@ def test_tables_and_pictures_are_logged(broken, read_artifact):
 def test_a_webhook_that_fails_is_said_and_hides_nothing(broken, read_artifact):
     tag = broken.of("monitor").data.tags["pipeline.webhook"]
     assert tag == "failed: 127.0.0.1 gave no answer (ConnectionError)"
-    assert f"monitor: the webhook: {tag}" in broken.terminal
+    assert f"the webhook: {tag}" in broken.terminal
     log = read_artifact(broken.of("monitor"), "logs/monitor.log").read_text()
     assert "T0PSECRETPATH" not in broken.terminal + log
 

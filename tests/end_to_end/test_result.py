@@ -13,7 +13,7 @@ from tests.end_to_end.store import artifact
 
 def ending(run, **changed):
     facts = {"entry_point": "main", "run_id": run.info.run_id, "exit_code": 0, "line": None}
-    return Ending(**{**facts, "seconds": 9.04, "result": None, **changed})
+    return Ending(**{**facts, "seconds": 9.04, "result": None, "has_report": True, **changed})
 
 
 def test_the_schema_is_that_of_the_documentation():
@@ -70,5 +70,7 @@ def test_a_step_alone_and_a_wrong_value_are_told_to_the_file(make_store, tmp_pat
 
 def test_who_was_killed_has_the_code_of_the_signal():
     code = 128 + signal.SIGTERM
-    result = describe(Ending("main", None, code, "ended by SIGTERM", 1.0, None), None)
+    result = describe(
+        Ending("main", None, code, "ended by SIGTERM", 1.0, None, has_report=False), None
+    )
     assert (result.status, result.error, result.run_id) == ("killed", "ended by SIGTERM", None)

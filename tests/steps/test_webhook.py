@@ -3,11 +3,16 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from steps.runs.webhook import post
+from modelling.recipe import load_recipe
+from steps.runs import webhook
+from steps.runs.webhook import post, tell_verdict
 
+PROJECT = Path(__file__).parents[2]
 PATH = "T0PSECRETPATH"
 
 
@@ -73,3 +78,55 @@ def test_no_url_is_said_by_the_variables_name(monkeypatch, value):
 def test_a_url_that_is_none_for_requests_is_said_without_it(monkeypatch):
     monkeypatch.setenv("HOOK", f"gopher://host/{PATH}")
     assert post("$HOOK", {}) == "failed: host gave no answer (InvalidSchema)"
+
+
+def test_slack_gets_a_text_in_which_no_letter_means_anything(server):
+    post(url(server), {"text": "a < b & c", "alerts": []}, "slack")
+    assert server.received == {"text": "a &lt; b &amp; c"}
+
+
+def test_teams_gets_a_card(server):
+    post(url(server), {"text": "rmse 0.7"}, "teams")
+    (attachment,) = server.received["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert attachment["content"]["body"][0]["text"] == "rmse 0.7"
+
+
+@pytest.mark.parametrize(
+    ("host", "form"),
+    [
+        ("hooks.slack.com", "slack"),
+        ("acme.webhook.office.com", "teams"),
+        ("prod-12.westeurope.logic.azure.com", "teams"),
+        ("evilhooks.slack.com.example", "plain"),
+        ("127.0.0.1", "plain"),
+    ],
+)
+def test_the_host_says_whose_webhook_it_is(host, form):
+    assert webhook._form_of(host) == form
+
+
+def test_no_secret_is_sent(server, monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", "hunter2hunter2")
+    post(url(server), {"text": "postgresql://ana:pw@host/db hunter2hunter2"})
+    assert server.received == {"text": "postgresql://host/db ***"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "word", "is_told"),
+    [
+        ("verdicts", "rejected", True),
+        ("verdicts", "unchanged", False),
+        ("alerts", "rejected", False),
+    ],
+)
+def test_a_verdict_is_told_where_the_recipe_asks_for_it(server, monkeypatch, asked, word, is_told):
+    recipe = load_recipe(PROJECT / "recipes/wine_quality.yaml")
+    told = {"webhook": url(server), "tell": asked}
+    recipe = recipe.model_copy(update={"monitor": recipe.monitor.model_copy(update=told)})
+    monkeypatch.setattr(webhook.mlflow, "set_tag", lambda *_: None)
+    run = SimpleNamespace(info=SimpleNamespace(run_id="r"))
+    verdict = {"pipeline.verdict": word, "pipeline.verdict_reason": "r2 0.1 is too small"}
+    tell_verdict(recipe, verdict, run)
+    said = "wine_quality: a model is rejected: r2 0.1 is too small"
+    assert (server.received or {}).get("text") == (said if is_told else None)

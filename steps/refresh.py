@@ -1,0 +1,186 @@
+"""refresh: one night of a model in use, for who has nothing but cron.
+
+Called with `recipe`, `data` (new labelled rows), `method` (train or sweep), `model`, and what else
+that takes. The champion is monitored on the rows. Within its limits it stays; on an alert a model
+is trained on the rows, and takes its place if it passes the gate and is better on the test rows.
+Leaves the verdict, why, and the runs of `monitor` and of the training. The same night again does
+nothing: with the same rows, recipe and champion the answer is the one that was given.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+
+from common.errors import InputError
+from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
+from engine.entry_point import run_command
+from engine.failures import FindingError
+from engine.processes.forkserver import PROJECT
+from modelling.recipe import Recipe
+from modelling.reporting.markdown import paragraphs
+from steps.registry.versions import find_champion
+from steps.runs.names import (
+    ALERT,
+    CHAMPION_BEFORE,
+    DATA_SHA256,
+    MODEL_VERSION,
+    VERDICT,
+    VERDICT_REASON,
+)
+from steps.runs.result import Result, write_result
+from steps.runs.step import load_whole, step_run
+from steps.runs.table_source import check_source, fetch_for_steps, source_sha256
+from steps.runs.webhook import tell
+from tracking.output_manager import temporary_folder
+
+NIGHT = "pipeline.night"
+"""The digest of the rows, the recipe and the champion: what a night's answer depends on."""
+
+_DOORS = {
+    "monitor": ["-m", "steps.monitor"],
+    "train": [str(PROJECT / "main.py")],
+    "sweep": ["-m", "steps.sweep"],
+}
+_ALERT = 3
+# Of this process: the doors have a run of their own.
+_OWN_VARIABLES = ("MLFLOW_RUN_ID", "CUVEE_RUN_ID")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of the champion: kept or promoted, why, and which version it is now.
+
+    alert: what monitor found, if it was not to be trusted any more.
+    """
+
+    word: str
+    reason: str
+    version: str | None
+    alert: str | None = None
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether a champion that gave the alarm is still in use."""
+        return self.alert is not None and self.word != "promoted"
+
+    def __str__(self) -> str:
+        return f"version {self.version} is {self.word}: {self.reason}"
+
+
+@click.command(context_settings=TAKES_HYPERPARAMETERS)
+@click.option("--recipe", required=True)
+@click.option("--data", required=True)
+@click.option("--method", default="train", type=click.Choice(["train", "sweep"]))
+@click.option("--model", default="auto")
+@click.pass_context
+def refresh(context: click.Context, recipe: str, data: str, method: str, model: str) -> None:
+    """Monitors the champion on new labelled rows, and trains again on an alert."""
+    settings = load_whole(recipe)
+    check_source(data)
+    given = {"recipe": recipe, "data": data, "model": model, **read_hyperparameters(context)}
+    with step_run("refresh", settings) as run:
+        mlflow.set_tag(MLFLOW_RUN_NAME, f"refresh {settings.name}")
+        digest = source_sha256(fetch_for_steps(settings.data, data, temporary_folder("table")))
+        mlflow.set_tag(DATA_SHA256, digest)
+        champion = find_champion(settings.name)
+        before = str(champion.version) if champion else None
+        known = _find_night(run, _night(settings, digest, before))
+        if known:
+            decision = _read_decision(known)
+            click.echo(f"refresh: nothing to do, run {known.info.run_id} has done it")
+        else:
+            decision = _decide(before, method, given)
+        click.echo(f"refresh: {decision}")
+        if not known and (decision.alert or decision.word == "promoted"):
+            alert = f". It was because of: {decision.alert}" if decision.alert else ""
+            tell(settings, f"{decision}{alert}", **vars(decision), run_id=run.info.run_id)
+        mlflow.set_tags(
+            {
+                VERDICT: decision.word,
+                VERDICT_REASON: decision.reason,
+                MODEL_VERSION: str(decision.version),
+                ALERT: decision.alert or "none",
+                CHAMPION_BEFORE: before or "none",
+                NIGHT: _night(settings, digest, decision.version),
+                MLFLOW_RUN_NOTE: paragraphs(filter(None, (decision, decision.alert))),
+            }
+        )
+    if decision.needs_a_person:
+        raise FindingError(f"ALERT: {decision.alert}; {decision}")
+
+
+def _night(recipe: Recipe, digest: str, version: str | None) -> str:
+    content = json.dumps([recipe.model_dump(mode="json"), dict(recipe.code), digest, str(version)])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _find_night(own: Run, night: str) -> Run | None:
+    """The run that has answered for this night, whether or not its answer was an alert."""
+    found = MlflowClient().search_runs(
+        [own.info.experiment_id],
+        f"tags.`{MLFLOW_PROJECT_ENTRY_POINT}` = 'refresh' and tags.`{NIGHT}` = '{night}'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return found[0] if found else None
+
+
+def _read_decision(run: Run) -> Decision:
+    tags = run.data.tags
+    alert = tags[ALERT]
+    return Decision(
+        tags[VERDICT], tags[VERDICT_REASON], tags[MODEL_VERSION], None if alert == "none" else alert
+    )
+
+
+def _decide(before: str | None, method: str, given: Mapping[str, Any]) -> Decision:
+    alert = None
+    if before is not None:
+        monitored = _pass_through("monitor", {name: given[name] for name in ("recipe", "data")})
+        alert = monitored.alert
+        if monitored.exit_code != _ALERT:
+            return Decision("kept", "it is within its limits on these rows", before)
+    trained = _pass_through(method, given)
+    if trained.verdict == "promoted":
+        return Decision("promoted", str(trained.reason), trained.model_version, alert)
+    if before is None:
+        raise InputError(f"there is still no champion: {trained.verdict}, {trained.reason}")
+    return Decision("kept", f"the new model is {trained.verdict}: {trained.reason}", before, alert)
+
+
+def _pass_through(door: str, given: Mapping[str, Any]) -> Result:
+    """Goes through another door, in a process of its own; its run is a tag of the active one.
+
+    Raises:
+        InputError: it failed; the line is its own.
+    """
+    file = Path(temporary_folder(door), "result.json")
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, *_DOORS[door], *words, "--result", str(file)]
+    variables = {name: text for name, text in os.environ.items() if name not in _OWN_VARIABLES}
+    click.echo(f"refresh: {door}")
+    done = subprocess.run(command, env=variables, check=False)
+    if not file.is_file():
+        raise InputError(f"{door} ended with exit code {done.returncode}")
+    result = Result.model_validate_json(file.read_text(encoding="utf-8"))
+    if result.run_id:
+        mlflow.set_tag(f"pipeline.{door}_run_id", result.run_id)
+    if done.returncode not in (0, _ALERT):
+        raise InputError(f"{door}: {result.error}")
+    return result
+
+
+if __name__ == "__main__":
+    run_command(refresh, write_result, keep_log=False)
