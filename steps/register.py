@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 
 import click
 import mlflow
-import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -26,12 +25,11 @@ from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from common.words import show_figure
 from engine.cache.key import in_words
-from modelling.judging.answers import encode_targets, find_classes, read_answers
-from modelling.judging.gate import Comparison, check_finite, check_thresholds, compare_with_champion
+from modelling.judging.gate import Comparison, check_finite, check_thresholds
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
-from modelling.kinds import ROW_KEY
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
+from steps.registry.comparison import compare_evaluations
 from steps.registry.journal import move_champion, read_journal, registry_lock
 from steps.registry.portability import check_travels
 from steps.registry.seen_rows import describe_seen_rows
@@ -47,7 +45,7 @@ from steps.registry.versions import (
     unfit_columns,
 )
 from steps.reporting.report import report_step
-from steps.runs.artifacts import find_run, read_rows, read_test_groups, read_weights
+from steps.runs.artifacts import find_run
 from steps.runs.model_digests import download_checked
 from steps.runs.names import (
     CHAMPION_BEFORE,
@@ -186,22 +184,10 @@ def _compare(
             f"-P model_uri=models:/{recipe.name}/{champion.version}) and give that run as "
             "champion_run_id"
         )
-    ours, theirs = (read_rows(run.info.run_id, "predictions") for run in (candidate, evaluated))
-    if not np.array_equal(ours[ROW_KEY], theirs[ROW_KEY]):
+    row = compare_evaluations(recipe, candidate, evaluated)
+    if row is None:
         raise InputError(f"run {evaluated.info.run_id} evaluated the champion on other test rows")
-    classes = find_classes(recipe, ours[recipe.data.target])
-    prepare_run_id = candidate.data.tags[PREPARE_RUN_ID]
-    weights = read_weights(prepare_run_id, recipe.data, "test")
-    return compare_with_champion(
-        recipe.metrics.primary,
-        metrics_of(recipe)[recipe.metrics.primary],
-        encode_targets(ours[recipe.data.target], classes),
-        read_answers(ours, classes, weights),
-        read_answers(theirs, classes, weights),
-        recipe.promotion,
-        recipe.split.seed,
-        read_test_groups(prepare_run_id, recipe.split),
-    )
+    return row
 
 
 def _champion_evaluation(

@@ -2,21 +2,17 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 from mlflow.entities import Run
 
 from common.words import show_figure
-from modelling.judging.answers import encode_targets, find_classes, read_answers
-from modelling.judging.gate import Comparison, compare_with_champion
+from modelling.judging.gate import Comparison
 from modelling.judging.metrics import Metric, metrics_of
-from modelling.kinds import ROW_KEY
-from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, table
 from modelling.reporting.report import show_metric, show_seconds
+from steps.registry.comparison import compare_evaluations
 from steps.reporting.runs import PipelineRuns
 from steps.reporting.verdict import read_answer, read_steps, read_verdict
-from steps.runs.artifacts import read_rows, read_test_groups
-from steps.runs.names import PREPARE_RUN_ID, REPORT
+from steps.runs.names import REPORT
 
 _MOST_DIFFERENCES = 20
 _PLOTS = ("predictions_vs_targets", "residuals", "confusion", "roc", "lift", "calibration")
@@ -58,7 +54,7 @@ def _metrics(before: PipelineRuns, now: PipelineRuns) -> str:
     known = metrics_of(now.recipe)
     primary = now.recipe.metrics.primary
     names = [primary, *(name for name in known if name != primary)]
-    interval = _interval(before, now, now.recipe, known[primary])
+    interval = compare_evaluations(now.recipe, now.steps["evaluate"], before.steps["evaluate"])
     rows = [
         _row(name, theirs[name], ours[name], known[name], interval if name == primary else None)
         for name in names
@@ -86,29 +82,6 @@ def _row(
         name = escape(name)
     figures = (show_metric(figure, name) for figure in (before, now))
     return name, *figures, escape(difference), word
-
-
-def _interval(
-    before: PipelineRuns, now: PipelineRuns, recipe: Recipe, metric: Metric
-) -> Comparison | None:
-    """The paired bootstrap of the primary metric; None where the test rows are not the same."""
-    evaluated = now.steps["evaluate"]
-    theirs, ours = (
-        read_rows(runs.steps["evaluate"].info.run_id, "predictions") for runs in (before, now)
-    )
-    if not np.array_equal(theirs[ROW_KEY], ours[ROW_KEY]) or list(theirs) != list(ours):
-        return None
-    classes = find_classes(recipe, ours[recipe.data.target])
-    return compare_with_champion(
-        recipe.metrics.primary,
-        metric,
-        encode_targets(ours[recipe.data.target], classes),
-        read_answers(ours, classes),
-        read_answers(theirs, classes),
-        recipe.promotion,
-        recipe.split.seed,
-        read_test_groups(evaluated.data.tags[PREPARE_RUN_ID], recipe.split),
-    )
 
 
 def _parameters(before: PipelineRuns, now: PipelineRuns) -> str:
