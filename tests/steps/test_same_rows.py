@@ -1,5 +1,6 @@
 """Any table, wherever its rows come from and whatever stands beside them: the same answers."""
 
+import csv
 import gzip
 import json
 import sqlite3
@@ -87,7 +88,10 @@ def values(table):
 
 
 def write_csv(table, path):
-    write(texts(table).to_csv(index=False).encode(), path)
+    text = texts(table).to_csv(index=False)
+    if "\r" in text:  # of itself pandas quotes no cell for that
+        text = texts(table).to_csv(index=False, quoting=csv.QUOTE_ALL)
+    write(text.encode(), path)
 
 
 def write_parquet(table, path):
