@@ -1,12 +1,38 @@
 """Command lines as MLproject writes them: `--name value`, the hyperparameters at the end."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
+from pathlib import Path
 
 import click
+import psutil
 
 # Any option that an entry point does not declare is a hyperparameter of the estimator.
 TAKES_HYPERPARAMETERS = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+_MOST_PARENTS = 3
+
+
+def typed_path(path: str) -> Path:
+    """Returns a path that was typed: a relative one starts from where the command was typed.
+
+    `mlflow run` goes into the project, which of a URL is a folder that nobody will find again.
+    """
+    folder = _typed_folder()
+    return Path(path) if folder == Path.cwd() else folder / path
+
+
+def _typed_folder() -> Path:
+    with suppress(OSError, psutil.Error):
+        own = psutil.Process()
+        # As it was at first: MLflow takes it away when the run is opened.
+        run_id = own.environ().get("MLFLOW_RUN_ID")
+        for parent in own.parents()[:_MOST_PARENTS] if run_id else ():
+            if parent.environ().get("MLFLOW_RUN_ID") != run_id:
+                return Path(parent.cwd())
+    return Path.cwd()
 
 
 _LIKE_A_SLIP = 0.85  # n_jobs and jobs, which are two things, are less alike

@@ -21,6 +21,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from common.errors import InputError
 from common.secrets import hide_secrets
+from engine.command_line import typed_path
 from engine.failures import (
     FindingError,
     StepError,
@@ -125,7 +126,7 @@ def _keep_result(_context: click.Context, _option: click.Parameter, text: str) -
     """Keeps the file to write the result to, which is named from where one stands."""
     if text == "none":
         return
-    path = Path(text).absolute()
+    path = typed_path(text).absolute()
     if not path.parent.is_dir():
         raise click.UsageError(f"result: there is no folder {path.parent}")
     _result[:] = [path]

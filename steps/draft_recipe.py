@@ -6,6 +6,7 @@ before, and among the artifacts of the run.
 
 import os
 import shlex
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,9 @@ import mlflow
 
 from common.errors import InputError
 from common.file_digests import text_sha256
+from engine.command_line import typed_path
 from engine.entry_point import run_command
+from engine.processes.forkserver import PROJECT
 from modelling.drafting.column_look import show
 from modelling.drafting.draft import Draft, draft_recipe, recipe_name, render_draft
 from modelling.tables.table import read_table
@@ -24,11 +27,13 @@ from steps.runs.names import DATA_SHA256
 from steps.runs.result import write_result
 from steps.runs.step import named_run
 from steps.runs.table_source import check_path, fetch_table
+from steps.runs.workspace import Workspace
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder
 
 _MOST_SHOWN = 8
 _LONGEST_TAG = 5000
+_SCHEMA = "recipes/recipe.schema.json"
 
 
 @click.command("draft_recipe")
@@ -40,14 +45,19 @@ def main(data: str, target: str, task: str, output: str) -> None:
     """Drafts a recipe that predicts the column `target` of the table `data`."""
     place = _choose_place(output, data)
     name = recipe_name(place.stem)
+    workspace = Workspace(str(place))
+    data = workspace.place_of_typed(data)
     with named_run("draft_recipe", name):
         path = fetch_table(data, temporary_folder("download"))
         table = read_table(path)
         mlflow.set_tag(DATA_SHA256, text_sha256(path))
-        draft = draft_recipe(table, target, name, _path_in_recipe(data), task, _show_progress)
+        draft = draft_recipe(
+            table, target, name, _path_in_recipe(data, workspace), task, _show_progress
+        )
         command = f"mlflow run . --env-manager uv -P recipe={shlex.quote(str(place))}"
         words = render_draft(draft, _name_of(data, path), command, _schema_from(place))
         _write(place, words)
+        _put_schema(place)
         log_artifact(place)
         log_metrics(
             {
@@ -72,7 +82,7 @@ def _choose_place(output: str, data: str) -> Path:
             )
         stem = PurePosixPath(urlparse(data).path if "://" in data else data).name.split(".")[0]
         output = f"recipes/{recipe_name(stem)}.yaml"
-    place = check_path(output, "output")
+    place = typed_path(str(check_path(output, "output")))
     if place.is_dir():
         raise InputError(f"output: {output} is a folder; name the file")
     if place.exists():
@@ -82,8 +92,8 @@ def _choose_place(output: str, data: str) -> Path:
         )
     if not place.parent.is_dir():
         raise InputError(
-            f"output: the folder {place.parent} is not there; a relative path is looked up from "
-            "the project's root"
+            f"output: the folder {place.parent} is not there; a relative path starts from where "
+            "you stand"
         )
     return place
 
@@ -98,16 +108,25 @@ def _is_temporary(project: Path) -> bool:
 
 
 def _schema_from(place: Path) -> str:
-    """Where the JSON schema is, seen from a recipe of the project: it is not there for others."""
-    folder, root = place.absolute().parent, Path.cwd()
-    is_inside = folder.is_relative_to(root)
-    return os.path.relpath(root / "recipes/recipe.schema.json", folder) if is_inside else ""
+    """Where the JSON schema is, seen from a recipe: the project's, or one that is put beside it."""
+    folder = place.absolute().parent
+    is_inside = folder.is_relative_to(PROJECT)
+    return os.path.relpath(PROJECT / _SCHEMA, folder) if is_inside else Path(_SCHEMA).name
 
 
-def _path_in_recipe(data: str) -> str:
-    """The table as seen from the project, so that a recipe of its own data goes with it."""
+def _put_schema(place: Path) -> None:
+    """Puts the JSON schema beside a recipe that is not of the project, if none is there."""
+    beside = place.parent / Path(_SCHEMA).name
+    if not place.absolute().is_relative_to(PROJECT) and not beside.exists():
+        shutil.copyfile(PROJECT / _SCHEMA, beside)
+
+
+def _path_in_recipe(data: str, workspace: Workspace) -> str:
+    """The table as seen from the recipe's repository, so that it goes with the recipe."""
     root = Path.cwd()
-    return str(Path(data).relative_to(root)) if Path(data).is_relative_to(root) else data
+    if workspace.is_project and Path(data).is_relative_to(root):
+        return str(Path(data).relative_to(root))
+    return workspace.name_of(data)
 
 
 def _name_of(data: str, path: Path) -> str:

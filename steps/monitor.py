@@ -45,6 +45,7 @@ from steps.runs.step import load_parts, load_whole, run_step, step_run
 from steps.runs.table_source import fetch_data, source_sha256
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.webhook import tell
+from steps.runs.workspace import Workspace, find_recipe
 from tracking.artifacts_logger import log_config, log_plot, log_table
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import save_local, temporary_folder
@@ -86,6 +87,7 @@ def monitor(recipe: str, data: str) -> None:
     settings = load_parts(recipe, "monitor")
     metrics = metrics_of(settings)
     with step_run("monitor", settings) as run:
+        data = Workspace(find_recipe(recipe)).place_of_typed(data)
         path = fetch_data(settings.data, data, temporary_folder("download"))
         table = read_source(path, settings)
         mlflow.set_tag(DATA_SHA256, source_sha256(path))

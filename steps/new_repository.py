@@ -16,12 +16,12 @@ import click
 
 from common.errors import InputError
 from common.words import counted
+from engine.command_line import typed_path
 from engine.entry_point import run_command
 from engine.processes.forkserver import PROJECT
 from engine.provenance.project_state import read_git, run_git
 from steps.runs.result import write_result
 from steps.runs.table_source import check_path
-from steps.runs.workspace import typed_path
 
 _STARTER = PROJECT / "starter"
 _SCHEMA = "recipes/recipe.schema.json"

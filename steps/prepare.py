@@ -40,7 +40,7 @@ from steps.runs.names import (
 from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.table_source import fetch_data, source_sha256
-from steps.runs.workspace import Workspace
+from steps.runs.workspace import Workspace, find_recipe
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder, temporary_path
@@ -55,7 +55,7 @@ def prepare(recipe: str, data: str) -> None:
     """Prepares the recipe's table, or the one that `data` names."""
     settings = load_parts(recipe, "prepare")
     with step_run("prepare", settings):
-        source = Workspace(recipe).place_of(settings.data.source if data == "auto" else data)
+        source = Workspace(find_recipe(recipe)).table(settings.data.source, data)
         path = fetch_data(settings.data, source, temporary_folder("download"))
         table = read_source(path, settings, _plain_numbers(settings))
         mlflow.set_tag(DATA_SHA256, source_sha256(path))

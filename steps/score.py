@@ -26,6 +26,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from tqdm import tqdm
 
 from common.errors import InputError, unknown_name
+from engine.command_line import typed_path
 from engine.step_log import open_terminal
 from modelling.drafting.column_look import is_free_text
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
@@ -42,6 +43,7 @@ from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.table_source import check_path, fetch_table
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.whole_file import whole_file
+from steps.runs.workspace import Workspace, find_recipe
 from steps.scoring.output import RejectWriter, ScoreWriter, check_output
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
@@ -101,8 +103,9 @@ def score(
     with step_run("score", settings):
         paths = _output_paths(output, rejects, overwrite)
         column = settings.data.source_column
+        place = Workspace(find_recipe(recipe)).place_of_typed(source)
         path = fetch_table(
-            source,
+            place,
             temporary_folder("download"),
             column,
             may_be_folder=True,
@@ -135,13 +138,13 @@ def score(
 
 
 def _output_paths(output: str, rejects: str, overwrite: bool) -> tuple[Path, Path]:
-    scores = check_path(output, "output")
+    scores = typed_path(str(check_path(output, "output")))
     check_output(scores, overwrite)
     stem = scores.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
     others = (
         scores.with_name(f"{stem}.rejects.csv")
         if rejects == "auto"
-        else check_path(rejects, "rejects")
+        else typed_path(str(check_path(rejects, "rejects")))
     )
     check_output(others, overwrite, [".csv"])
     if others.absolute() == scores.absolute():

@@ -57,7 +57,7 @@ def try_code(recipe: str, data: str) -> None:
         settings = load_recipe(recipe, PROJECT)
         check_own_code(settings)
         check_gate(settings)
-        source = Workspace(recipe).place_of(settings.data.source if data == "auto" else data)
+        source = Workspace(recipe).table(settings.data.source, data)
         table = _read(settings, source)
         checked = check_table(table, settings, source)
         told = [_tell(*each) for each in _tries_of_rows(settings, table, checked)]

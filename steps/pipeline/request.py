@@ -68,9 +68,8 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
 
         seed = settings.split.seed
         build_pipeline(chosen, hyperparameters, seed, settings.task, None, settings.code)
-    source = settings.data.source if data == "auto" else data
-    check_source(source)
-    source = Workspace(recipe).place_of(source)
+    check_source(settings.data.source if data == "auto" else data)
+    source = Workspace(recipe).table(settings.data.source, data)
     return Request(recipe, settings, name, source, hyperparameters, until)
 
 

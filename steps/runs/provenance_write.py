@@ -1,7 +1,7 @@
 """What a pipeline's run records of its origin: enough to be made again by `reproduce`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ LOCK_SHA256 = "pipeline.lock_sha256"
 GIT_DIRTY = "pipeline.git_dirty"
 OTHER_VERSIONS = "pipeline.other_versions"
 SEED = "pipeline.seed"
+
+# Where one stands, a store begins: it is no part of what is recorded in it.
+_OF_THE_STORE = ("mlflow.db", "mlruns/", "mlartifacts/")
 
 
 def hide_credentials(run: Run) -> None:
@@ -101,6 +104,8 @@ def record_workspace(folder: Path) -> None:
     except OSError as error:
         click.echo(f"main: no commit of {folder} is recorded: {error}")
         return
+    untracked = [name for name in git.untracked if not name.startswith(_OF_THE_STORE)]
+    git = replace(git, untracked=tuple(untracked))
     left_out = _record_diff(folder, git, WORKSPACE_DIFF_FILE) if git.is_dirty else []
     mlflow.log_dict(asdict(git) | {"left_out_of_diff": left_out}, WORKSPACE_FILE)
     facts = {

@@ -1,6 +1,5 @@
 """The workspace: what a recipe's relative paths start from, maybe a team's own repository."""
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from engine.command_line import typed_path
 from engine.processes.forkserver import PROJECT
 
 _MOST_PARENTS = 3
@@ -33,6 +33,21 @@ class Workspace:
         """Whether it is this project, for whose recipes nothing is different."""
         return Path(PROJECT, self.recipe).resolve().is_relative_to(PROJECT)
 
+    def place_of_typed(self, source: str) -> str:
+        """Returns where a table is whose path was typed: from there, else as `place_of` says."""
+        if source.startswith("$"):
+            return source
+        return ", ".join(map(self._place_of_typed, source.split(", ")))
+
+    def _place_of_typed(self, path: str) -> str:
+        place = typed_path(path).absolute()
+        is_here = "://" not in path and place != PROJECT / path and _is_there(place)
+        return str(place) if is_here else self.place_of(path)
+
+    def table(self, source: str, typed: str = "auto") -> str:
+        """Returns where the recipe's table is, or the one that was typed in its place."""
+        return self.place_of(source) if typed == "auto" else self.place_of_typed(typed)
+
     def place_of(self, source: str) -> str:
         """Returns where the table is that a path of the recipe names; any other one is left.
 
@@ -44,15 +59,19 @@ class Workspace:
 
     def _place_of_one(self, path: str) -> str:
         place = self.folder / path
-        is_there = place.exists() or (has_magic(path) and glob(str(place), recursive=True))
         is_elsewhere = "://" in path or (PROJECT / path).exists()
-        return path if is_elsewhere and not is_there else str(place)
+        return path if is_elsewhere and not _is_there(place) else str(place)
 
     def name_of(self, source: str) -> str:
         """Returns how a table is named from here: the same in every clone of the repository."""
         if self.is_project:
             return source
         return ", ".join(path.removeprefix(f"{self.folder}/") for path in source.split(", "))
+
+
+def _is_there(place: Path) -> bool:
+    """Says whether there is a file or folder, or what fits a pattern."""
+    return place.exists() or (has_magic(str(place)) and bool(glob(str(place), recursive=True)))
 
 
 def find_recipe(recipe: str) -> str:
@@ -64,14 +83,6 @@ def find_recipe(recipe: str) -> str:
         return recipe
     typed = [folder / recipe for folder in _standing_folders()]
     return next((str(file.resolve()) for file in typed if file.is_file()), recipe)
-
-
-def typed_path(path: str) -> Path:
-    """Returns a path that was typed, absolute: a relative one starts from where one stands."""
-    is_under_mlflow = "MLFLOW_RUN_ID" in os.environ  # which went into the project
-    folders = _standing_folders() if is_under_mlflow else [Path.cwd()]
-    outside = (each for each in folders if not each.resolve().is_relative_to(PROJECT.resolve()))
-    return next(outside, folders[0]) / path
 
 
 def _standing_folders() -> list[Path]:

@@ -28,8 +28,8 @@ def check_output(path: Path, overwrite: bool, endings: Sequence[str] = _ENDINGS)
         raise InputError(f"output {path} is a folder; name a file")
     if not path.parent.is_dir():
         raise InputError(
-            f"output {path}: there is no folder {path.parent}; a relative path is looked up from "
-            "the project's root"
+            f"output {path}: there is no folder {path.parent}; a relative path starts from where "
+            "you stand"
         )
     if path.exists() and not overwrite:
         raise InputError(f"output {path} is there already; overwrite=true replaces it")

@@ -81,7 +81,7 @@ def test_bad_input_is_answered_in_one_line(store, table, tmp_path):
         for run in outcome.runs:
             assert run.info.status == "FAILED"
             assert says in run.data.tags["pipeline.error"]
-    assert os.listdir(tmp_path) == ["first.yaml"]
+    assert sorted(os.listdir(tmp_path)) == ["first.yaml", "recipe.schema.json"]
     assert (tmp_path / "first.yaml").read_text(encoding="utf-8") == text
 
 

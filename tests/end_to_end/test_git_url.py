@@ -84,6 +84,11 @@ def test_a_url_is_all_it_takes_and_a_local_clone_reuses_every_step(run, source, 
     assert tags["pipeline.git_dirty"] == "false"
     for each in outcome.runs:
         assert each.info.artifact_uri.startswith(str(run.store.folder / "mlruns"))
+    # What is written goes to where one stands, not to the clone, which is gone.
+    files = ["input=data/red-wine-quality.csv", "output=scores.csv", "result=told.json"]
+    run("cuvee.git", "-e", "score", *(word for file in files for word in ("-P", file)))
+    assert len((run.store.folder / "scores.csv").read_text().splitlines()) == 1600
+    assert json.loads((run.store.folder / "told.json").read_text())["status"] == "done"
     local = run.store.main(project=source, MLFLOW_EXPERIMENT_ID="0")
     tags = local.parent.data.tags
     assert tags["pipeline.verdict"] == "unchanged", local.terminal

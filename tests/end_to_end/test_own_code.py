@@ -223,13 +223,17 @@ def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_pat
     git(first, "-c", "user.name=a", "-c", "user.email=a@b.example", "commit", "-qm", "first")
     commit = git(first, "rev-parse", "HEAD").strip()
     shutil.copytree(first, second)
+    (first / "mlruns").mkdir()
+    (first / "mlruns/of_the_store").touch()
     with (first / "README.md").open("w") as file:
         file.write("not committed")
     outcome = store.main(f"recipe={recipe}", "until=train")
     tags = outcome.parent.data.tags
     assert tags["pipeline.workspace_commit"] == commit
     assert tags["pipeline.workspace_dirty"] == "true"
-    assert "not committed" in artifact(outcome.parent, "workspace_diff.txt").read_text()
+    diff = artifact(outcome.parent, "workspace_diff.txt").read_text()
+    assert "not committed" in diff
+    assert "of_the_store" not in diff
     again = store.main(f"recipe={second}/recipes/taxi_fares.yaml", "until=train")
     assert again.terminal.count("reused from") == 2
     assert again.parent.data.tags["pipeline.workspace_dirty"] == "false"
