@@ -309,10 +309,16 @@ class Split(Section):
     """Of everything that is random, the estimators included."""
     time_column: str | None = None
     """The column of `method: time`: numbers, or dates such as 2026-11-21."""
-
+    gap: float = Field(default=0.0, ge=0)
+    """Of `method: time`: how far before the first test row the training rows end, in days, or as
+    the numbers of `time_column` count. The rows between are left out and counted; folds keep to
+    it."""
     column: str | None = None
     """The column of `method: group`, such as a customer's number, or of `method: column`. It need
     not be one to train on."""
+    stratify: bool = False
+    """Of `method: group`, in a classification: as many groups of each class on both sides. A
+    group is of the class that most of its rows have."""
     function: DottedName | None = None
     """Of `method: own`: a function of one's own that is given the rows that count, with all columns
     of the file, each read as its kind, and gives train or test for each."""
@@ -326,6 +332,8 @@ class Split(Section):
     def _group_has_a_column(self) -> Self:
         if (self.method in ("group", "column")) != (self.column is not None):
             raise ValueError("column goes with method: group or column, and only with them")
+        if self.stratify and self.method != "group":
+            raise ValueError("stratify goes with method: group only; of rows, use stratified")
         return self
 
     @model_validator(mode="after")
@@ -338,6 +346,8 @@ class Split(Section):
     def _time_has_a_column(self) -> Self:
         if (self.method == "time") != (self.time_column is not None):
             raise ValueError("time_column goes with method: time, and only with it")
+        if self.gap and self.method != "time":
+            raise ValueError("gap goes with method: time only")
         return self
 
 
@@ -711,6 +721,7 @@ class Recipe(Section):
         if self.task == "regression":
             for part, used in (
                 ("data.positive_class", self.is_binary),
+                ("split.stratify", self.split.stratify),
                 ("sampling", self.sampling != Sampling()),
                 ("decision", self.decision != Decision()),
                 ("metrics.business_score", self.metrics.business_score is not None),

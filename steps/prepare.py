@@ -20,7 +20,7 @@ from modelling.models.sklearn_wrapper import read_column
 from modelling.own_code import call, find_named, where
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
-from modelling.tables.split import split_table
+from modelling.tables.split import split_table, time_in_days
 from modelling.tables.table import (
     CheckedTable,
     ask_sides,
@@ -32,6 +32,7 @@ from modelling.tables.table import (
 from steps.reporting.report import report_step
 from steps.runs.names import (
     DATA_SHA256,
+    IN_DAYS,
     TEST_ROW_NUMBERS,
     TRAIN_GROUPS,
     TRAIN_TIMES,
@@ -84,6 +85,9 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
     given = _read_given(table, checked, recipe, source)
     weights = checked.weights
     split = split_table(checked.frame, recipe.data.target, recipe.split, given, weights)
+    left_out = {**checked.rows_left_out, "gap": split.rows_in_gap}
+    if split.rows_in_gap:
+        click.echo(f"prepare: {counted(split.rows_in_gap, 'row')} left out, as split.gap says")
     digests = [
         _write_side(getattr(split, name), name, source, recipe.data.target)
         for name in ("train", "test")
@@ -97,6 +101,8 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
         name, file = _RANKS[recipe.split.method]
         ranks = given.rank(method="dense")
         of_train = ranks.iloc[split.train_rows].to_frame(name)
+        if recipe.split.gap:
+            of_train[IN_DAYS] = time_in_days(given).iloc[split.train_rows]
         _log_parquet(of_train, file)
         digests.append(table_digest(of_train))
         places[name] = ranks.to_numpy()[split.test_rows]
@@ -114,8 +120,8 @@ def _write_split(recipe: Recipe, table: pd.DataFrame, source: str) -> None:
             "columns_left_out": len(checked.left_out),
             "train_rows": len(split.train_rows),
             "test_rows": len(split.test_rows),
-            "rows_left_out": sum(checked.rows_left_out.values()),
-            **{f"rows_left_out_{key}": n for key, n in checked.rows_left_out.items() if n},
+            "rows_left_out": sum(left_out.values()),
+            **{f"rows_left_out_{key}": n for key, n in left_out.items() if n},
             "duplicate_rows": split.duplicate_rows,
             "duplicates_across_split": split.duplicates_across_split,
         }

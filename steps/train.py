@@ -137,7 +137,7 @@ def _fit(
     pipeline: Pipeline,
     inputs: pd.DataFrame,
     targets: pd.Series,
-    given: dict[str, pd.Series],
+    given: dict[str, Any],
     weights: pd.Series | None,
 ) -> tuple[Pipeline, dict[str, Any] | None]:
     """Fits the Pipeline; returns it, and from when on a row is of the positive class."""

@@ -47,12 +47,13 @@ class CrossValidation:
         folds: int,
         times: pd.Series | None = None,
         groups: pd.Series | None = None,
+        gap: float = 0.0,
         weights: pd.Series | None = None,
     ) -> None:
         """Takes (n, raw columns) training rows and (n,) targets.
 
-        Their (n,) times put them in order, or their (n,) groups stay together; their (n,) weights
-        say how much each counts.
+        Their (n,) times put them in order, with a gap before the rows that are scored; or their
+        (n,) groups stay together. Their (n,) weights say how much each counts.
 
         Raises:
             InputError: as `split_folds`; or the recipe names a metric that does not exist.
@@ -65,7 +66,7 @@ class CrossValidation:
         self._metric: Metric = metrics_of(recipe)[recipe.metrics.primary]
         stratify = self._classes is not None
         seed = recipe.split.seed
-        self._rows = split_folds(raw, targets, folds, seed, stratify, times, groups)
+        self._rows = split_folds(raw, targets, folds, seed, stratify, times, groups, gap)
         is_small = raw.memory_usage(deep=True).sum() * folds < _MOST_BYTES_KEPT
         self._kept: dict[int, _Fold] | None = {} if is_small else None
 

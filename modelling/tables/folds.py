@@ -26,6 +26,7 @@ def split_folds(
     stratify: bool = False,
     times: pd.Series | None = None,
     groups: pd.Series | None = None,
+    gap: float = 0.0,
 ) -> list[tuple[Rows, Rows]]:
     """Splits training rows into folds, as the table was split into training and test rows.
 
@@ -37,6 +38,7 @@ def split_folds(
         stratify: whether each fold is to have as much of each label; given times, some of each.
         times: (n,) what to order the rows by.
         groups: (n,) whose rows stay together.
+        gap: how far the times of the rows to fit end before those to score begin.
 
     Returns:
         For each fold the places of the rows to fit and of those to score. Equal rows stay together,
@@ -50,6 +52,7 @@ def split_folds(
         order = np.argsort(times.to_numpy(), kind="stable")
         _check_count(len(order) - 1, folds, "rows")
         rows = [(order[fit], order[score]) for fit, score in TimeSeriesSplit(folds).split(order)]
+        rows = _with_gap(rows, times.to_numpy(), gap) if gap else rows
         if stratify:
             _check_all_classes(rows, targets)
         return rows
@@ -69,6 +72,19 @@ def split_folds(
         place[chosen] = number
     fold = place[group]
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
+
+
+def _with_gap(
+    rows: Sequence[tuple[Rows, Rows]], times: npt.NDArray[np.float64], gap: float
+) -> list[tuple[Rows, Rows]]:
+    kept = [(fit[times[fit] <= times[score].min() - gap], score) for fit, score in rows]
+    for number, (fit, _) in enumerate(kept):
+        if not len(fit):
+            raise InputError(
+                f"fold {number + 1} of {len(rows)} has no row to fit before split.gap {gap:g}: "
+                "take fewer folds, or a smaller gap"
+            )
+    return kept
 
 
 def _split_groups(

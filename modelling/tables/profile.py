@@ -248,7 +248,9 @@ def _check_left_out(counts: Mapping[str, float]) -> Check:
         for name, count in counts.items()
         if name.startswith(_LEFT_OUT) and count
     }
-    text = ", ".join(f"{count:,} by data.{key}" for key, count in kinds.items())
+    text = ", ".join(
+        f"{count:,} by {'split' if key == 'gap' else 'data'}.{key}" for key, count in kinds.items()
+    )
     return Check("Rows of the table that are left out", "note" if text else "good", text or "none")
 
 

@@ -1,5 +1,6 @@
 """The split of a table into training and test rows, independent of the order of its rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ class SplitTable:
 
     rows: the whole table with its keys; train_rows, test_rows: the places of each side's rows in
     it; duplicate_rows: rows that stand in the table a second time; duplicates_across_split: test
-    rows whose feature values also stand among the training rows, a leak.
+    rows whose feature values also stand among the training rows, a leak; rows_in_gap: rows on
+    neither side, between the two in time.
     """
 
     rows: pd.DataFrame
@@ -28,6 +30,7 @@ class SplitTable:
     test_rows: np.ndarray
     duplicate_rows: int
     duplicates_across_split: int
+    rows_in_gap: int = 0
 
     @property
     def train(self) -> pd.DataFrame:
@@ -81,14 +84,16 @@ def split_table(
         frame[target].to_numpy()[order],
         None if given is None else given.iloc[order].reset_index(drop=True),
     )
-    _check_sizes(in_test, split)
-    for side, name in ((~in_test, "training"), (in_test, "test")):
+    in_train = ~in_test & ~_is_in_gap(given, in_test, split)
+    _check_sizes(in_train, in_test, split)
+    sides = {"test": in_test, "training": in_train}
+    for name, side in sides.items():
         if weights is not None and not weights[side].any():
             raise InputError(f"data.weight {weights.name!r} is 0 in all {name} rows")
     if frame[target].dtype.kind != "f":
-        _check_sides_have_all_classes(frame[target], in_test, split)
+        _check_sides_have_all_classes(frame[target], sides, split)
     keyed = pd.DataFrame({ROW_KEY: keys, **frame}, index=frame.index, copy=False)
-    train_rows, test_rows = order[~in_test[order]], order[in_test[order]]
+    train_rows, test_rows = order[in_train[order]], order[in_test[order]]
     crossing = pd.Series(feature_hash[test_rows]).isin(feature_hash[train_rows])
     return SplitTable(
         rows=keyed,
@@ -96,7 +101,23 @@ def split_table(
         test_rows=test_rows,
         duplicate_rows=int(np.count_nonzero(occurrence)),
         duplicates_across_split=int(crossing.sum()),
+        rows_in_gap=len(frame) - len(train_rows) - len(test_rows),
     )
+
+
+def time_in_days(given: pd.Series) -> pd.Series:
+    """Returns (n,) dates as days since 1970, and numbers as they are."""
+    if given.dtype.kind != "M":
+        return given.astype("float64")
+    return (given - pd.Timestamp(0)) / pd.Timedelta(days=1)
+
+
+def _is_in_gap(given: pd.Series | None, in_test: np.ndarray, split: Split) -> np.ndarray:
+    """Which rows are too near to the first test row to be trained on: (n,) booleans."""
+    if not split.gap or given is None:
+        return np.zeros(len(in_test), dtype=bool)
+    times = time_in_days(given).to_numpy()
+    return ~in_test & (times > times[in_test].min(initial=np.inf) - split.gap)
 
 
 def with_weights(frame: pd.DataFrame, weights: pd.Series | None) -> pd.DataFrame:
@@ -172,12 +193,7 @@ def _choose_test_rows(
     if split.method == "hash":
         return _by_hash(feature_hash, split)
     if split.method == "group" and given is not None:
-        if given.nunique() == 1:
-            raise InputError(
-                f"split.column {split.column!r} is {given.iloc[0]!r} in all rows; at least two "
-                "groups are needed"
-            )
-        return _by_hash(pd.util.hash_pandas_object(given, index=False).to_numpy(), split)
+        return _by_group(given, targets, split)
     if split.method in ("column", "own") and given is not None:
         return _as_said(given, split)
     in_test = np.zeros(rows, dtype=bool)
@@ -211,6 +227,30 @@ def is_side(value: object) -> bool:
     return isinstance(value, str) and value.lower() in (*_TRAIN, *_TEST)
 
 
+def _by_group(given: pd.Series, targets: np.ndarray, split: Split) -> np.ndarray:
+    if given.nunique() == 1:
+        raise InputError(
+            f"split.column {split.column!r} is {given.iloc[0]!r} in all rows; at least two "
+            "groups are needed"
+        )
+    if split.stratify:
+        return _by_group_and_class(given, targets, split)
+    return _by_hash(pd.util.hash_pandas_object(given, index=False).to_numpy(), split)
+
+
+def _by_group_and_class(given: pd.Series, targets: np.ndarray, split: Split) -> np.ndarray:
+    """Which rows are of the groups that are drawn by their hash, as many of each class."""
+    counts = pd.crosstab(given.to_numpy(), targets)
+    groups = pd.DataFrame({"class": counts.idxmax(axis=1)}, index=counts.index)
+    seed = _mix(np.array([split.seed], dtype=np.uint64))
+    hashes = pd.util.hash_pandas_object(pd.Series(counts.index, dtype="str"), index=False)
+    groups["place"] = _mix(hashes.to_numpy() ^ seed)
+    of_class = groups.groupby("class")["place"]
+    wanted = (of_class.transform("size") * split.test_size).round().clip(lower=1)
+    tested = groups.index[of_class.rank(method="first") <= wanted]
+    return given.isin(tested).to_numpy()
+
+
 def _as_said(given: pd.Series, split: Split) -> np.ndarray:
     words = given.str.lower()
     in_test = words.isin(_TEST).to_numpy()
@@ -228,13 +268,14 @@ def _by_hash(hashes: np.ndarray, split: Split) -> np.ndarray:
     return _mix(hashes ^ seed) < np.uint64(split.test_size * 2**64)
 
 
-def _check_sizes(in_test: np.ndarray, split: Split) -> None:
-    test_rows = int(in_test.sum())
-    train_rows = len(in_test) - test_rows
+def _check_sizes(in_train: np.ndarray, in_test: np.ndarray, split: Split) -> None:
+    test_rows, train_rows = int(in_test.sum()), int(in_train.sum())
+    in_gap = len(in_test) - test_rows - train_rows
     if min(test_rows, train_rows) < _FEWEST_ROWS:
         raise InputError(
             f"a table of {len(in_test)} rows is too small to split: {train_rows} training and "
             f"{test_rows} test rows {_as_asked(split)}, at least {_FEWEST_ROWS} each are needed"
+            + (f"; {counted(in_gap, 'row')} in split.gap {split.gap:g}" if in_gap else "")
         )
 
 
@@ -244,8 +285,10 @@ def _as_asked(split: Split) -> str:
     return f"at split.test_size {split.test_size:g}"
 
 
-def _check_sides_have_all_classes(labels: pd.Series, in_test: np.ndarray, split: Split) -> None:
-    for rows, name in ((in_test, "test"), (~in_test, "training")):
+def _check_sides_have_all_classes(
+    labels: pd.Series, sides: Mapping[str, np.ndarray], split: Split
+) -> None:
+    for name, rows in sides.items():
         absent = sorted(set(labels) - set(labels[rows]))
         if absent:
             count = int((labels == absent[0]).sum())

@@ -16,7 +16,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.errors import InputError
 from modelling.recipe import Data, Recipe, Split
-from steps.runs.names import TEST_ROW_NUMBERS, TRAIN_GROUPS, TRAIN_TIMES, TRAIN_WEIGHTS
+from steps.runs.names import (
+    IN_DAYS,
+    TEST_ROW_NUMBERS,
+    TRAIN_GROUPS,
+    TRAIN_TIMES,
+    TRAIN_WEIGHTS,
+)
 from tracking.output_manager import temporary_folder
 
 
@@ -73,16 +79,20 @@ def read_rows(run_id: str, artifact: str, columns: list[str] | None = None) -> p
     return rows
 
 
-def read_split(run_id: str, split: Split) -> dict[str, pd.Series]:
+def read_split(run_id: str, split: Split) -> dict[str, Any]:
     """Returns what folds of a prepare run's training rows must respect, as `split_folds` takes it.
 
     Args:
         run_id: of prepare.
-        split: the recipe's; its method is read.
+        split: the recipe's; its method and gap are read.
 
     Returns:
-        (n,) `times` or `groups` of the training rows, as ranks; nothing of the other methods.
+        (n,) `times` or `groups` of the training rows, as ranks, or the times themselves where there
+        is a `gap`; nothing of the other methods.
     """
+    if split.method == "time" and split.gap:
+        times = read_rows(run_id, TRAIN_TIMES, [IN_DAYS])[IN_DAYS]
+        return {"times": times.rename("time"), "gap": split.gap}
     if split.method == "time":
         return {"times": read_rows(run_id, TRAIN_TIMES)["time"]}
     if split.method == "group":

@@ -2,6 +2,7 @@
 
 DATA_SHA256 = "pipeline.data_sha256"
 TRAIN_TIMES = "train_times.parquet"
+IN_DAYS = "in_days"
 TRAIN_GROUPS = "train_groups.parquet"
 TRAIN_WEIGHTS = "train_weights.parquet"
 TEST_WEIGHT = "test_weight"

@@ -28,8 +28,8 @@ _MEASURED = (
 
 READS = {
     "prepare": ("name", "task", "code", "data", "split"),
-    "train": (*_FITTED, "split.method", "autologging"),
-    "trial": (*_FITTED, "split.method"),
+    "train": (*_FITTED, "split.method", "split.gap", "autologging"),
+    "trial": (*_FITTED, "split.method", "split.gap"),
     "evaluate": (*_MEASURED, "split.method", "slices", "plots"),
     "register": (*_MEASURED, "split.method", "gate", "promotion"),
     "rollback": ("name", "promotion.stage"),

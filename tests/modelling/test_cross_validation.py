@@ -42,6 +42,22 @@ def test_groups_stay_together_and_each_row_is_scored_once(stratify):
         assert not stratify or {*labels[score]} == {"a", "b"}
 
 
+def test_the_folds_keep_the_gap():
+    times = pd.Series(np.random.default_rng(0).permutation(120) / 2)
+    folds = split_folds(_rows(120), pd.Series(np.zeros(120)), 3, 0, times=times, gap=5)
+    for fit, score in folds:
+        assert times[fit].max() == times[score].min() - 5
+    assert [len(fit) for fit, _ in folds] == [21, 51, 81]
+
+
+def test_a_gap_before_which_no_fold_begins_is_told(refusal):
+    times = pd.Series(np.arange(100.0))
+    says = refusal(split_folds, _rows(100), times, 4, 0, times=times, gap=30)
+    assert says == (
+        "fold 1 of 4 has no row to fit before split.gap 30: take fewer folds, or a smaller gap"
+    )
+
+
 def test_too_few_groups_for_the_folds_are_told(refusal):
     groups = pd.Series([0] * 50 + [1] * 50)
     says = "5 folds need as many groups among the training rows, got 2"

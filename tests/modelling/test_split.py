@@ -119,6 +119,43 @@ def test_time_sends_the_latest_rows_to_the_test_side():
     assert set(split.test["a"]) == set(frame["a"][days >= 75])
 
 
+@pytest.mark.parametrize("start", [0, pd.Timestamp("2026-01-01")])
+def test_a_gap_in_time_is_on_neither_side(start):
+    frame = many(100)
+    numbers = np.random.default_rng(1).permutation(100)
+    days = pd.Series(numbers if start == 0 else start + pd.to_timedelta(numbers, unit="D"))
+    settings = Split(method="time", time_column="day", test_size=0.25, gap=7)
+    split = split_table(frame, "y", settings, days)
+    assert set(split.test["a"]) == set(frame["a"][numbers >= 75])
+    assert set(split.train["a"]) == set(frame["a"][numbers <= 75 - 7])
+    assert split.rows_in_gap == 6
+
+
+def test_a_gap_that_leaves_nothing_is_told(refusal):
+    settings = Split(method="time", time_column="day", test_size=0.25, gap=99)
+    says = refusal(split_table, many(100), "y", settings, pd.Series(np.arange(100.0)))
+    assert "0 training and 25 test rows" in says
+    assert says.endswith("; 75 rows in split.gap 99")
+
+
+def test_groups_are_drawn_as_many_of_each_class_in_any_order():
+    rng = np.random.default_rng(0)
+    frame = many(1000)
+    groups = pd.Series(rng.integers(0, 60, 1000)).map("G{}".format)
+    is_rare = groups.isin([f"G{number}" for number in range(10)])
+    frame["y"] = np.where(is_rare, "rare", "often")
+    for seed in range(5):
+        settings = Split(method="group", column="g", stratify=True, seed=seed)
+        split = split_table(frame, "y", settings, groups)
+        tested = {*groups.iloc[split.test_rows]}
+        assert not tested & {*groups.iloc[split.train_rows]}
+        assert len(tested & {*groups[is_rare]}) == 2
+        assert len(tested) == 12
+        back = frame.iloc[::-1].reset_index(drop=True)
+        again = split_table(back, "y", settings, groups.iloc[::-1].reset_index(drop=True))
+        assert {*again.test[ROW_KEY]} == {*split.test[ROW_KEY]}
+
+
 def test_time_with_a_missing_value_is_refused(refusal):
     days = pd.Series([1.0, np.nan] * 50)
     settings = Split(method="time", time_column="day")
