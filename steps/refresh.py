@@ -43,6 +43,7 @@ from steps.runs.result import Result, write_result
 from steps.runs.step import load_whole, step_run
 from steps.runs.table_source import check_source, fetch_for_steps, source_sha256
 from steps.runs.webhook import tell
+from steps.runs.workspace import Workspace, find_recipe
 from tracking.output_manager import temporary_folder
 
 NIGHT = "pipeline.night"
@@ -87,8 +88,10 @@ class Decision:
 @click.pass_context
 def refresh(context: click.Context, recipe: str, data: str, method: str, model: str) -> None:
     """Monitors the champion on new labelled rows, and trains again on an alert."""
+    recipe = find_recipe(recipe)
     settings = load_whole(recipe)
     check_source(data)
+    data = Workspace(recipe).place_of_typed(data)
     given = {"recipe": recipe, "data": data, "model": model, **read_hyperparameters(context)}
     with step_run("refresh", settings) as run:
         mlflow.set_tag(MLFLOW_RUN_NAME, f"refresh {settings.name}")

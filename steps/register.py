@@ -58,6 +58,7 @@ from steps.runs.names import (
     VERDICT,
     VERDICT_REASON,
 )
+from steps.runs.provenance_write import WORKSPACE_COMMIT
 from steps.runs.step import load_parts, run_step, step_run
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
@@ -333,6 +334,7 @@ def _version_tags(recipe: Recipe, candidate: Run) -> dict[str, str]:
         "pipeline.model": facts["model"],
         ESTIMATOR: facts.get("estimator", "unknown"),
         "pipeline.git_commit": facts["git_commit"],
+        **({WORKSPACE_COMMIT: facts["workspace_commit"]} if "workspace_commit" in facts else {}),
         "pipeline.train_run_id": facts["train_run_id"],
         "pipeline.evaluate_run_id": candidate.info.run_id,
         primary: show_figure(metrics[primary]),
@@ -373,13 +375,14 @@ def _description(
         for name in metrics_of(recipe)
     )
     gate = "\n".join(f"- {escape(row)}" for row in rows if row.check != "finite")
+    own = f" and the recipe's {facts['workspace_commit']}" if "workspace_commit" in facts else ""
     return (
         f"**{facts['model']}** of the recipe {recipe.name}: {verdict.word}, "
         f"{escape(verdict.reason)}.\n\n"
         f"| metric (test rows) | model | naive baseline |\n|---|---|---|\n{figures}\n\n"
         f"What it had to pass:\n{gate}\n\n"
         f"Trained by run {facts['train_run_id']}, evaluated by run {candidate.info.run_id}, on the "
-        f"table with sha256 {facts['data_sha256']}, from Git commit {facts['git_commit']}."
+        f"table with sha256 {facts['data_sha256']}, from Git commit {facts['git_commit']}{own}."
     )
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from engine.failures import FindingError, StepError
 from engine.processes.forkserver import PROJECT
 from engine.processes.guard import environment_variables, parent_variable, process_tags
 from engine.processes.leftovers import vanishing_folder
-from engine.provenance.checkout import check_out
+from engine.provenance.checkout import check_out, check_out_repository
 from engine.provenance.locked import locked_python
 from engine.provenance.project_state import machine_tags
 from engine.step_log import last_words
@@ -83,7 +83,7 @@ def reproduce(run_id: str, environment: str) -> None:
     gc.freeze()  # what is imported: each look for rubbish would go through all of it
     gc.enable()
     with vanishing_folder() as folder:
-        for name in ("project", "data", _TEMPORARY):
+        for name in ("project", "workspace", "data", _TEMPORARY):
             (folder / name).mkdir()
         tempfile.tempdir = str(folder / _TEMPORARY)
         try:
@@ -122,7 +122,8 @@ def _make_again(
         project = check_out(PROJECT, recorded.git, recorded.diff(), folder / "project")
     except OSError as error:
         raise InputError(f"run {recorded.run_id} cannot be made again: {error}") from error
-    source, sha256 = _find_table(recorded, project, folder / "data")
+    team = _check_out_workspace(recorded, folder / "workspace")
+    source, sha256 = _find_table(recorded, project, folder / "data", team)
     data = compare_texts("data", "sha256 of the table", recorded.data_sha256, sha256)
     if data.outcome == DIFFERENT:
         return [data], f"the data changed: {source} is not the table that the run read"
@@ -131,7 +132,8 @@ def _make_again(
     except OSError as error:
         raise InputError(f"run {recorded.run_id} cannot be made again: {error}") from error
     _say(f"the table is the same; the environment is {which}")
-    again = _run_pipeline(recorded, project, python, source, folder / _TEMPORARY)
+    recipe = str(team.recipe) if team else _recipe(recorded, project)
+    again = _run_pipeline(recorded, project, python, (recipe, source), folder / _TEMPORARY)
     if again.info.status != "FINISHED":
         return [data, _failed_row(again)], _why_failed(recorded, again)
     lock = (project / "requirements.lock").read_text(encoding="utf-8")
@@ -145,16 +147,50 @@ def _current(project: Path) -> tuple[Path, str]:
     return Path(sys.executable), f"the present one, as asked, with {named}"
 
 
-def _find_table(recorded: RecordedRun, project: Path, folder: Path) -> tuple[str, str]:
+@dataclass(frozen=True)
+class _Team:
+    """A team's repository in its recorded state: its root, the one of then, the recipe in it."""
+
+    root: Path
+    root_then: str
+    recipe: Path
+
+    def place_of(self, source: str) -> str:
+        """Returns where a table is that was in the repository; another one is left."""
+        return source.replace(f"{self.root_then}/", f"{self.root}/")
+
+
+def _check_out_workspace(recorded: RecordedRun, folder: Path) -> _Team | None:
+    """Puts the recorded state of the recipe's own repository into a folder, if it can be had."""
+    try:
+        workspace = recorded.workspace()
+        if workspace is None:
+            return None
+        then = str(recorded.request["recipe"]).removesuffix(f"/{workspace.recipe}")
+        source = Path(then) if Path(then, ".git").exists() else None
+        check_out_repository(source, workspace.git, workspace.diff, folder)
+    except (OSError, InputError) as error:
+        _say(f"the recipe's own repository is not to be had, its recorded files are used: {error}")
+        return None
+    _say(f"the recipe is of commit {workspace.git.commit[:12]} of its own repository")
+    return _Team(folder, then, folder / workspace.recipe)
+
+
+def _find_table(
+    recorded: RecordedRun, project: Path, folder: Path, team: _Team | None
+) -> tuple[str, str]:
     """Returns where the recorded table is now, and its digest: the same one, if it is anywhere.
 
     A relative path is looked up in the recorded state of the project, then in the present one,
-    which also has what Git does not.
+    which also has what Git does not; one of a team's repository, in its recorded state first.
     """
-    source = str(recorded.request["data"])
+    named = str(recorded.request["data"])
     data = _data_section(recorded)
     found: dict[str, str] = {}
-    for root in (project, PROJECT):
+    tried = [(named, project), (named, PROJECT)]
+    if team and team.place_of(named) != named:
+        tried.insert(0, (team.place_of(named), PROJECT))
+    for source, root in tried:
         path = fetch_data(data, source, folder) if data else fetch_table(source, folder)
         is_relative = str(path) == source and not path.is_absolute()
         path = root / path if is_relative else path
@@ -164,11 +200,11 @@ def _find_table(recorded: RecordedRun, project: Path, folder: Path) -> tuple[str
             digests = [source_sha256(path), *([file_sha256(path)] if path.is_file() else [])]
             is_same = recorded.data_sha256 in digests
             found.setdefault(where, recorded.data_sha256 if is_same else digests[0])
-        if not is_relative:
+        if not is_relative and source == named:
             break
     if not found:
         raise InputError(
-            f"run {recorded.run_id} cannot be made again: its table {source} is not there any more"
+            f"run {recorded.run_id} cannot be made again: its table {named} is not there any more"
         )
     same = [where for where, digest in found.items() if digest == recorded.data_sha256]
     where = same[0] if same else next(iter(found))
@@ -193,12 +229,13 @@ def _recorded_recipe(recorded: RecordedRun) -> Path | None:
 
 
 def _run_pipeline(
-    recorded: RecordedRun, project: Path, python: Path, data: str, temporary: Path
+    recorded: RecordedRun, project: Path, python: Path, of: tuple[str, str], temporary: Path
 ) -> Run:
-    """Runs main of the checked-out project to its end, below the active run."""
+    """Runs main of the checked-out project, of a recipe and a table, below the active run."""
     request = recorded.request
+    recipe, data = of
     parameters = {
-        "recipe": _recipe(recorded, project),
+        "recipe": recipe,
         "model": request["model"],
         "data": data,
         "until": min(request["until"], _COMPARED[-1], key=UNTIL.index),

@@ -46,7 +46,9 @@ from steps.reporting.report import report_step
 from steps.runs.artifacts import find_run, read_rows, read_split, read_weights
 from steps.runs.model_digests import record_digests
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID
+from steps.runs.provenance_write import commit_of
 from steps.runs.step import load_parts, run_step, step_run
+from steps.runs.workspace import Workspace, find_recipe
 from steps.sweeping.trial import score_on_folds
 from tracking.artifacts_logger import log_config, log_model
 from tracking.mlflow_manager import configure_autologging, log_metrics, log_params
@@ -103,6 +105,8 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
             "data_sha256": prepared.data.tags.get(DATA_SHA256, "unknown"),
             "git_commit": run.data.tags.get(MLFLOW_GIT_COMMIT, "none"),
         }
+        if commit := _workspace_commit(recipe):
+            facts["workspace_commit"] = commit
         if decision:
             facts |= decision
         unseen = sample_rows(read_rows(prepare_run_id, "test.parquet"))
@@ -119,6 +123,12 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         mlflow.set_tags(
             {MODEL_DIGEST: digest, OUTPUT_DIGEST: digest, PREPARE_RUN_ID: prepare_run_id}
         )
+
+
+def _workspace_commit(recipe: str) -> str:
+    """The commit of the recipe's own repository; empty if it is in none."""
+    workspace = Workspace(find_recipe(recipe))
+    return "" if workspace.is_project else commit_of(workspace.folder)
 
 
 def _log_parameters(recipe: Recipe, model: Model, pipeline: Pipeline) -> None:

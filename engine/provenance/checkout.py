@@ -26,7 +26,28 @@ def check_out(project: Path, state: GitState, diff: Path | None, folder: Path) -
     Raises:
         OSError: the commit cannot be had, or the diff does not fit; one line says which.
     """
-    _populate(project, state.commit, state.remote, folder)
+    check_out_repository(project, state, diff, folder)
+    root = (folder / state.folder).resolve()
+    if not (root / "MLproject").is_file():
+        raise OSError(f"commit {state.commit} holds no project in {state.folder}")
+    return root
+
+
+def check_out_repository(
+    source: Path | None, state: GitState, diff: Path | None, folder: Path
+) -> None:
+    """Puts the recorded state of any repository into an empty folder, as `check_out` does.
+
+    Args:
+        source: a place in a repository that may have the commit; None if there is none.
+        state: the recorded one.
+        diff: what `write_diff` wrote for it; None for nothing.
+        folder: an empty one.
+
+    Raises:
+        OSError: the commit cannot be had, or the diff does not fit; one line says which.
+    """
+    _populate(source, state.commit, state.remote, folder)
     if diff is not None:
         try:
             run_git(["apply", "--whitespace=nowarn", str(diff)], folder)
@@ -34,10 +55,6 @@ def check_out(project: Path, state: GitState, diff: Path | None, folder: Path) -
             raise OSError(
                 f"the recorded diff does not fit commit {state.commit}: {error}"
             ) from error
-    root = (folder / state.folder).resolve()
-    if not (root / "MLproject").is_file():
-        raise OSError(f"commit {state.commit} holds no project in {state.folder}")
-    return root
 
 
 def _populate(source: Path | None, commit: str, remote: str | None, folder: Path) -> None:

@@ -308,7 +308,7 @@ def log_origin(request: Request, parameters: Mapping[str, Any], provenance: Prov
         mlflow.log_text(text, f"code/{name}")
     record_provenance(PROJECT, provenance, recipe.split.seed, code_of_pipeline(PROJECT, recipe))
     if not request.workspace.is_project:
-        record_workspace(request.workspace.folder)
+        record_workspace(request.workspace.folder, request.recipe_path)
 
 
 def code_of_pipeline(project: Path, recipe: Recipe) -> list[str]:

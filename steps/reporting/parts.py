@@ -34,7 +34,7 @@ from modelling.reporting.report import (
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
 from steps.runs.names import DATA_SHA256, IMPORTANCE, TEST_ROW_NUMBERS
-from steps.runs.provenance_write import GIT_DIRTY, LOCK_SHA256
+from steps.runs.provenance_write import GIT_DIRTY, LOCK_SHA256, WORKSPACE_COMMIT
 
 _MOST_BARS = 20
 _MOST_COLUMNS = 8
@@ -388,6 +388,7 @@ def read_origin(runs: PipelineRuns) -> Origin | None:
     facts = [
         ("Git commit", commit, "with changes that are kept as git_diff.txt" if dirty else ""),
         ("Git branch", tags.get(MLFLOW_GIT_BRANCH), ""),
+        ("Git commit of the recipe", tags.get(WORKSPACE_COMMIT), ""),
         ("table", runs.request.get("data"), ""),
         ("sha256 of the table", tags.get(DATA_SHA256), ""),
         ("sha256 of requirements.lock", tags.get(LOCK_SHA256), ""),

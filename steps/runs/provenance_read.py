@@ -24,12 +24,31 @@ from engine.cache.step_cache import experiments_of
 from engine.provenance.project_state import GitState
 from steps.runs.artifacts import download
 from steps.runs.names import DATA_SHA256
-from steps.runs.provenance_write import DIFF_FILE, PROVENANCE_FILE, REQUEST_FILE
+from steps.runs.provenance_write import (
+    DIFF_FILE,
+    PROVENANCE_FILE,
+    REQUEST_FILE,
+    WORKSPACE_COMMIT,
+    WORKSPACE_DIFF_FILE,
+    WORKSPACE_FILE,
+)
 
 _MODEL_URI = "models:/"
 _COMMIT = re.compile("[0-9a-f]{40,64}")
 _PIPELINES = ("main", "sweep")
 _EVERYTHING = "everything: "
+
+
+@dataclass(frozen=True)
+class RecordedWorkspace:
+    """The state of a team's repository.
+
+    git: of it; recipe: the recipe's path from its root; diff: a local copy; None if it was clean.
+    """
+
+    git: GitState
+    recipe: str
+    diff: Path | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,25 @@ class RecordedRun:
         if self.left_out and DIFF_FILE not in logged:
             return None  # all that was dirty was left out
         return download(self.run_id, DIFF_FILE)
+
+    def workspace(self) -> RecordedWorkspace | None:
+        """Returns the state of the recipe's own repository; None if it is in none.
+
+        Raises:
+            InputError: it is not recorded as it should be.
+        """
+        if WORKSPACE_COMMIT not in self.run.data.tags:
+            return None
+        try:
+            content = json.loads(download(self.run_id, WORKSPACE_FILE).read_text(encoding="utf-8"))
+            left_out, recipe = content.pop("left_out_of_diff"), content.pop("recipe")
+            git = TypeAdapter(GitState).validate_python(content)
+            if left_out or not _COMMIT.fullmatch(git.commit):
+                raise ValueError(f"its diff leaves out {', '.join(left_out)}")
+            diff = download(self.run_id, WORKSPACE_DIFF_FILE) if git.is_dirty else None
+        except (ValueError, KeyError) as error:
+            raise InputError(str(error)) from error
+        return RecordedWorkspace(git, recipe, diff)
 
     def step(self, name: str) -> Run | None:
         """Returns the run that stood for a step; None if the pipeline did not come to it."""

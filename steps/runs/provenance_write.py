@@ -17,7 +17,7 @@ from mlflow.utils.mlflow_tags import (
 
 from common.secrets import without_credentials
 from engine.provenance.code_in_git import with_code
-from engine.provenance.project_state import GitState, Provenance, read_git, write_diff
+from engine.provenance.project_state import GitState, Provenance, read_git, run_git, write_diff
 from tracking.mlflow_manager import log_artifact
 from tracking.output_manager import temporary_path
 
@@ -27,6 +27,7 @@ DIFF_FILE = "git_diff.txt"
 WORKSPACE_FILE = "workspace.json"
 WORKSPACE_DIFF_FILE = "workspace_diff.txt"
 LOCK_SHA256 = "pipeline.lock_sha256"
+WORKSPACE_COMMIT = "pipeline.workspace_commit"
 GIT_DIRTY = "pipeline.git_dirty"
 OTHER_VERSIONS = "pipeline.other_versions"
 SEED = "pipeline.seed"
@@ -92,10 +93,14 @@ def record_provenance(
     mlflow.set_tags(tags)
 
 
-def record_workspace(folder: Path) -> None:
+def record_workspace(folder: Path, recipe: str) -> None:
     """Records on the active run where a recipe of another repository comes from, and its diff.
 
     Nothing where it is in no repository: the recipe itself, with its code, is recorded anyway.
+
+    Args:
+        folder: the repository's root.
+        recipe: the recipe's path.
     """
     if not (folder / ".git").exists():
         return
@@ -107,7 +112,9 @@ def record_workspace(folder: Path) -> None:
     untracked = [name for name in git.untracked if not name.startswith(_OF_THE_STORE)]
     git = replace(git, untracked=tuple(untracked))
     left_out = _record_diff(folder, git, WORKSPACE_DIFF_FILE) if git.is_dirty else []
-    mlflow.log_dict(asdict(git) | {"left_out_of_diff": left_out}, WORKSPACE_FILE)
+    place = Path(recipe).resolve().relative_to(folder).as_posix()
+    content = asdict(git) | {"left_out_of_diff": left_out, "recipe": place}
+    mlflow.log_dict(content, WORKSPACE_FILE)
     facts = {
         "commit": git.commit,
         "branch": git.branch,
@@ -115,6 +122,14 @@ def record_workspace(folder: Path) -> None:
         "dirty": str(git.is_dirty).lower(),
     }
     mlflow.set_tags({f"pipeline.workspace_{name}": value for name, value in facts.items() if value})
+
+
+def commit_of(folder: Path) -> str:
+    """Returns the commit of a repository, as it is; empty if there is none."""
+    try:
+        return run_git(["rev-parse", "HEAD"], folder).strip() if (folder / ".git").exists() else ""
+    except OSError:
+        return ""
 
 
 def _record_diff(project: Path, git: GitState, name: str = DIFF_FILE) -> list[str]:

@@ -7,6 +7,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.metrics import f1_score, precision_score, recall_score, root_mean_squared_error
@@ -237,6 +238,22 @@ def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_pat
     again = store.main(f"recipe={second}/recipes/taxi_fares.yaml", "until=train")
     assert again.terminal.count("reused from") == 2
     assert again.parent.data.tags["pipeline.workspace_dirty"] == "false"
+    # What it was is made again from there: the table is gone, the recipe is another.
+    (first / "data/trips.parquet").unlink()
+    recipe.write_text(recipe.read_text().replace("SGDRegressor", "HuberRegressor"))
+    git(first, "add", "-A")
+    git(first, "commit", "-qm", "second")
+    made = store.step("reproduce", f"run_id={outcome.parent.info.run_id}")
+    assert made.code == 0, made.terminal
+    assert f"the recipe is of commit {commit[:12]} of its own repository" in made.terminal
+    assert made.of("reproduce").data.tags["pipeline.verdict"] == "identical"
+    tags = made.of("main").data.tags
+    assert tags["pipeline.workspace_commit"] == commit
+    assert tags["pipeline.workspace_dirty"] == "true"  # with the diff of then
+    (model,) = outcome.step("train").outputs.model_outputs
+    folder = outcome.client.get_logged_model(model.model_id).artifact_location
+    facts = yaml.safe_load(Path(folder, "MLmodel").read_text())["metadata"]
+    assert facts["workspace_commit"] == commit
 
 
 def test_prepare_asks_the_filter_and_the_split_and_runs_again_when_they_change(
