@@ -26,12 +26,14 @@ class Package:
     """What the estimators of a package need to be quiet, and the same at every fit.
 
     settings: values by parameter, where the recipe says nothing else; rivals: other names of the
-    same, by parameter; takes_names: whether a column may have any name.
+    same, by parameter; takes_names: whether a column may have any name; why_not: why there are
+    none to be used, in words.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     rivals: Mapping[str, Collection[str]] = field(default_factory=dict)
     takes_names: bool = True
+    why_not: str = ""
 
     def settings_beside(self, given: Collection[str]) -> dict[str, Any]:
         """Returns the values of those parameters that are not among the given ones."""
@@ -48,7 +50,10 @@ _PACKAGES = {
         {"deterministic": True, "force_col_wise": True, "n_jobs": 0, "verbosity": -1},
         {"force_col_wise": ["force_row_wise"], "verbosity": ["verbose"]},
         takes_names=False,
-    )
+    ),
+    "catboost": Package(
+        why_not="CatBoost's classes derive from none of scikit-learn's, and need a pickle"
+    ),
 }
 
 
@@ -76,11 +81,19 @@ def find_estimator(path: str, task: str, code: Files | None = None) -> type[Base
     if code and is_own(path, code):
         return _own_estimator(path, task, code)
     module, _, name = path.rpartition(".")
+    if why_not := _PACKAGES.get(path.partition(".")[0], Package()).why_not:
+        kind = "Regressor" if task == "regression" else "Classifier"
+        raise InputError(f"{path} cannot be used: {why_not}; take lightgbm.LGBM{kind}")
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError, TypeError):
         _check_installed(path)
         found = None
+    if _looks_like_one(found) and not issubclass(found, BaseEstimator):
+        raise InputError(
+            f"{path} is no estimator of scikit-learn: it does not derive from "
+            "sklearn.base.BaseEstimator"
+        )
     # Only an estimator is called: anything else that can be imported might do anything.
     if not (isinstance(found, type) and issubclass(found, BaseEstimator)):
         raise InputError(_unknown(path, task))
@@ -92,6 +105,11 @@ def find_estimator(path: str, task: str, code: Files | None = None) -> type[Base
     if not (_is_for(found, task) or required_parameters(found)):
         raise InputError(_unknown(path, task))
     return found
+
+
+def _looks_like_one(found: Any) -> bool:
+    """Says whether something is a class that can be fitted and predicts."""
+    return isinstance(found, type) and hasattr(found, "fit") and hasattr(found, "predict")
 
 
 def find_inner(path: str, code: Files) -> type[BaseEstimator]:

@@ -365,11 +365,24 @@ def test_a_classifier_must_give_probabilities(estimator, says, refusal):
 
 
 def test_a_package_that_is_not_installed_is_told_so(refusal):
-    assert refusal(build, "catboost.CatBoostRegressor") == (
-        "catboost is not installed here; estimator catboost.CatBoostRegressor needs it where the "
+    assert refusal(build, "ngboost.NGBRegressor") == (
+        "ngboost is not installed here; estimator ngboost.NGBRegressor needs it where the "
         "pipeline runs"
     )
     assert "did you mean 'sklearn.linear_model.Ridge'" in refusal(build, "sklern.linear_model.Ridg")
+
+
+def test_what_is_none_of_scikit_learns_is_told_so(refusal, monkeypatch):
+    assert refusal(build, "catboost.CatBoostRegressor") == (
+        "catboost.CatBoostRegressor cannot be used: CatBoost's classes derive from none of "
+        "scikit-learn's, and need a pickle; take lightgbm.LGBMRegressor"
+    )
+    other = type("Other", (), {"fit": print, "predict": print})
+    monkeypatch.setattr("sklearn.linear_model.Other", other, raising=False)
+    assert refusal(build, "sklearn.linear_model.Other") == (
+        "sklearn.linear_model.Other is no estimator of scikit-learn: it does not derive from "
+        "sklearn.base.BaseEstimator"
+    )
 
 
 def test_lightgbm_takes_what_it_says_that_it_takes(refusal):
