@@ -8,7 +8,7 @@ against those that the model was trained on.
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,12 +44,14 @@ from steps.runs.table_source import check_path, fetch_table
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.whole_file import whole_file
 from steps.runs.workspace import Workspace, find_recipe
+from steps.scoring.database import DatabaseTable, TableWriter, open_table
 from steps.scoring.output import RejectWriter, ScoreWriter, check_output
 from tracking.artifacts_logger import log_table
-from tracking.mlflow_manager import log_metrics
-from tracking.output_manager import temporary_folder
+from tracking.mlflow_manager import log_artifact, log_metrics
+from tracking.output_manager import temporary_folder, temporary_path
 
 _SAMPLE_ROWS = 100
+_REJECTS = "rejects.csv"
 _LOOKED_AT = 1000
 _SECONDS_BETWEEN_LINES = 10.0
 _ROW, _VERSION, _TIME = "row", "model_version", "scored_at"
@@ -62,9 +64,21 @@ class Request:
     source: str
     stream: TableStream
     keys: list[str]
-    output: Path
+    output: Path | DatabaseTable
     rejects: Path
     batch_rows: int
+
+    @property
+    def place(self) -> str:
+        """Where the answers go, in words."""
+        return str(self.output.absolute() if isinstance(self.output, Path) else self.output)
+
+    @property
+    def place_of_rejects(self) -> str:
+        """Where the rows are that cannot be scored, in words."""
+        if isinstance(self.output, DatabaseTable) and self.rejects.name == _REJECTS:
+            return f"{_REJECTS} of the run {mlflow.active_run().info.run_id}"
+        return str(self.rejects.absolute())
 
 
 @dataclass
@@ -126,18 +140,28 @@ def score(
                 MODEL_VERSION: version,
                 "pipeline.model": trained.facts["model"],
                 "pipeline.input": str(source),
-                "pipeline.output": str(paths[0].absolute()),
+                "pipeline.output": request.place,
                 MLFLOW_RUN_NAME: f"score {settings.name} {trained.facts['model']}",
             }
         )
         drift = drift_counts(trained)
-        result = _score_all(request, trained, version, drift)
+        try:
+            result = _score_all(request, trained, version, drift)
+        finally:
+            if isinstance(request.output, DatabaseTable) and request.rejects.is_file():
+                log_artifact(request.rejects)
         if unused:
             click.echo(f"score: not used by the model: {', '.join(unused)}")
         _report(request, settings, result, version, drift)
 
 
-def _output_paths(output: str, rejects: str, overwrite: bool) -> tuple[Path, Path]:
+def _output_paths(output: str, rejects: str, overwrite: bool) -> tuple[Path | DatabaseTable, Path]:
+    if table := DatabaseTable.read(output):
+        if rejects == "auto":
+            return table, temporary_path(_REJECTS)
+        others = typed_path(str(check_path(rejects, "rejects")))
+        check_output(others, overwrite, [".csv"])
+        return table, others
     scores = typed_path(str(check_path(output, "output")))
     check_output(scores, overwrite)
     stem = scores.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
@@ -152,9 +176,11 @@ def _output_paths(output: str, rejects: str, overwrite: bool) -> tuple[Path, Pat
     return scores, others
 
 
-def _check_apart(source: Path, paths: tuple[Path, Path]) -> None:
+def _check_apart(source: Path, paths: tuple[Path | DatabaseTable, Path]) -> None:
     inside = source.resolve()
     for path in paths:
+        if isinstance(path, DatabaseTable):
+            continue
         where = path.resolve()
         if where == inside or inside in where.parents:
             raise InputError(f"output {path} is the input or lies in it; choose another place")
@@ -259,13 +285,10 @@ def _score_all(request: Request, trained: TrainedModel, version: str, drift: Dri
     # Only there, a number that is corrected may have a comma for its point.
     separator = ";" if request.stream.decimal_comma else ","
     started = time.monotonic()
-    with _told_with_its_name(request.output), ExitStack() as files:
-        scores_path = files.enter_context(whole_file(request.output))
+    with _told_with_its_name(request.place), ExitStack() as files:
+        open_scores = _open_scores(request, files)
         rejects_path = files.enter_context(whole_file(request.rejects))
-        with (
-            ScoreWriter(scores_path, request.output) as scores,
-            RejectWriter(rejects_path, columns, separator) as rejects,
-        ):
+        with open_scores as scores, RejectWriter(rejects_path, columns, separator) as rejects:
             batches = request.stream.batches(columns, request.batch_rows)
             for batch in _with_progress(batches, request.stream):
                 scored, reasons = _score_batch(batch, request, trained, drift, numeric)
@@ -283,14 +306,23 @@ def _score_all(request: Request, trained: TrainedModel, version: str, drift: Dri
             rejects_path.replace(request.rejects)
             raise InputError(
                 f"none of the {result.rows} rows can be scored: {result.first_reason}; all reasons "
-                f"are in {request.rejects}"
+                f"are in {request.place_of_rejects}"
             )
     result.seconds = time.monotonic() - started
     return result
 
 
+def _open_scores(
+    request: Request, files: ExitStack
+) -> AbstractContextManager[ScoreWriter | TableWriter]:
+    """What writes the scores; a file has its name, and a table its rows, when `files` is closed."""
+    if isinstance(request.output, DatabaseTable):
+        return nullcontext(files.enter_context(open_table(request.output)))
+    return ScoreWriter(files.enter_context(whole_file(request.output)), request.output)
+
+
 @contextmanager
-def _told_with_its_name(output: Path) -> Iterator[None]:
+def _told_with_its_name(output: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -458,12 +490,12 @@ def _summary(
     lines = [
         f"{result.scored:,} of {result.rows:,} rows of {request.source} by {recipe.name} version "
         f"{version}, in {result.seconds:.1f} s, {speed:,.0f} a second",
-        f"the scores are in {request.output.absolute()}",
+        f"the scores are in {request.place}",
     ]
     if result.rejected:
         lines.append(
             f"{result.rejected:,} {'row' if result.rejected == 1 else 'rows'} could not be scored "
-            f"({result.first_reason}, …): see {request.rejects.absolute()}"
+            f"({result.first_reason}, …): see {request.place_of_rejects}"
         )
     if words:
         worst = drifted.iloc[0]

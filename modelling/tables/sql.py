@@ -1,6 +1,9 @@
 """A table from a database: what one query gives, read only, some rows at a time."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from sqlalchemy import create_engine
@@ -19,26 +22,25 @@ def is_query(text: str) -> bool:
     return _QUERY.match(text) is not None
 
 
-def write_query(address: str, query: str, target: Path, shown: str) -> None:
-    """Writes what a query gives as a Parquet file of text, in flat memory.
+@contextmanager
+def connect(address: str, shown: str) -> Iterator[Connection]:
+    """Connects to a database; what is written and not committed is undone.
 
     Args:
         address: of the database, as SQLAlchemy takes it; it may hold a password.
-        query: SELECT or WITH.
-        target: where to write.
         shown: how messages name the database.
 
     Raises:
-        InputError: the database cannot be reached, the query fails, writes, or gives no row; the
-            message has nothing of the address.
+        InputError: it cannot be reached, or what is asked of it fails; the message has nothing of
+            the address.
     """
     try:
-        url = make_url(address)
+        url = _with_driver(make_url(address))
         _check_file(url, shown)
         engine = create_engine(url)
         try:
             with engine.connect() as connection:
-                count = _write(connection, query, target)
+                yield connection
         finally:
             engine.dispose()
     except ModuleNotFoundError as error:
@@ -47,9 +49,34 @@ def write_query(address: str, query: str, target: Path, shown: str) -> None:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         said = " ".join(str(cause).split()).replace(address, shown)
         # Without the error itself, which may hold the address.
-        raise InputError(f"{shown}: the query failed: {said}") from None
+        raise InputError(f"{shown}: the database says: {said}") from None
+
+
+def write_query(address: str, query: str, target: Path, shown: str) -> None:
+    """Writes what a query gives as a Parquet file of text, in flat memory.
+
+    Args:
+        address: of the database, as `connect` takes it.
+        query: SELECT or WITH.
+        target: where to write.
+        shown: how messages name the database.
+
+    Raises:
+        InputError: the database cannot be reached, the query fails, writes, or gives no row; the
+            message has nothing of the address.
+    """
+    with connect(address, shown) as connection:
+        count = _write(connection, query, target)
     if not count:
         raise InputError(f"{shown}: the query gives no row")
+
+
+def _with_driver(url: URL) -> URL:
+    """PostgreSQL's older driver, where the address names none and the newer is not installed."""
+    is_plain = url.drivername == "postgresql"
+    if is_plain and find_spec("psycopg") is None and find_spec("psycopg2") is not None:
+        return url.set(drivername="postgresql+psycopg2")
+    return url
 
 
 def _check_file(url: URL, shown: str) -> None:

@@ -4,9 +4,11 @@ import json
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -57,6 +59,31 @@ def wines():
 def expected(store, customers):
     rows = customers.drop(columns=["customer_id", "churned"])
     return store.champion("customer_churn").predict(rows, params={"method": "predict_all"})
+
+
+def test_scores_go_into_a_database_whole_or_not_at_all(store, score, customers, expected, tmp_path):
+    rows = customers.astype(object)
+    rows.loc[3, "age"] = "old"
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as shop:
+        rows.to_sql("customers", shop, index=False)
+    address = f"sqlite:///{tmp_path}/shop.db"
+
+    def run(output):
+        place = ["input=$SHOP select * from customers", f"output={output}"]
+        return store.step("score", f"recipe={CHURN}", *place, SHOP=address)
+
+    outcome = run("$SHOP append scores")
+    assert outcome.code == 0, outcome.terminal
+    tags = outcome.of("score").data.tags
+    assert tags["pipeline.output"] == "$SHOP append scores"
+    assert address not in str(outcome.of("score").to_dictionary()) + outcome.terminal
+    assert "see rejects.csv of the run" in outcome.terminal
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as shop:
+        table = pd.read_sql("select * from scores", shop)
+    assert table["prediction"].tolist() == expected["prediction"].drop(3).tolist()
+    refused = run("$SHOP append customers")
+    assert refused.code != 0
+    assert "output $SHOP append customers: unknown column 'prediction'" in refused.terminal
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,7 @@ def test_files_that_do_not_fit_are_told_in_a_line(files, source, says, tmp_path)
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("SELECT * FROM sale", "table $SHOP: the query failed: no such table: sale"),
+        ("SELECT * FROM sale", "table $SHOP: the database says: no such table: sale"),
         ("SELECT * FROM sales WHERE y > 99", "table $SHOP: the query gives no row"),
         ("WITH x AS (SELECT 1) DELETE FROM sales", "attempt to write a readonly database"),
         ("SELECT y, y FROM sales", "two columns named 'y'"),
@@ -194,8 +194,8 @@ def test_a_query_that_gives_no_table_is_told_in_a_line(query, says, places, tmp_
         (None, "table $SHOP: the environment has no variable SHOP"),
         ("sqlite:///nowhere.db", "table $SHOP: there is no database file nowhere.db"),
         ("oracle://u:hidden@host/x", "table $SHOP: the driver"),
-        ("nonsense", "table $SHOP: the query failed"),
-        ("nodb://u:hidden@host/x", "table $SHOP: the query failed"),
+        ("nonsense", "table $SHOP: the database says"),
+        ("nodb://u:hidden@host/x", "table $SHOP: the database says"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_never_shown(address, says, tmp_path, monkeypatch):
