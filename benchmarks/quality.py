@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from modelling.drafting.draft import draft_recipe
+from modelling.drafting.draft import choose_best, draft_recipe
 from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.judging.metrics import metrics_of
 from modelling.kinds import ROW_KEY
@@ -76,7 +76,6 @@ TABLES = {
 # What tells the target by its definition.
 WITHOUT = {"bike_rentals": ["casual", "registered"], "fifa": ["wage_eur"]}
 _FEW_ROWS = 2000
-_SEEDS = 3
 _SEED = 0
 _MOST_CODES = 200
 
@@ -220,7 +219,9 @@ OTHERS: Mapping[str, Callable[[Sides], float]] = {
 }
 
 
-def measure(name: str, rows: int, folder: Path, models: bool) -> dict[str, Any]:
+def measure(
+    name: str, rows: int, folder: Path, models: bool, trying: float, seeds: int
+) -> dict[str, Any]:
     """Measures everyone on one table; returns the mean errors and the seconds, by contender."""
     package, place, target = TABLES[name]
     path = folder / f"{name}.csv"
@@ -236,16 +237,20 @@ def measure(name: str, rows: int, folder: Path, models: bool) -> dict[str, Any]:
         "rows": len(table),
         "columns": len(recipe.data.columns),
         "metric": recipe.metrics.primary,
-        "default": recipe.default_model,
+        "chosen": (chosen := []),
         "seconds": {"draft": round(drafting, 1)},
     }
-    seeds = range(_SEEDS if len(table) < _FEW_ROWS else 1)
+    splits = range(seeds if len(table) < _FEW_ROWS else 1)
     errors: dict[str, list[float]] = {}
     contenders = {"Cuvée": draft_error, **OTHERS}
     if models:
         for model in recipe.models:
             contenders[model] = lambda sides, model=model: draft_error(sides, model)
-    for sides in map(lambda seed: _split(table, recipe, seed), seeds):
+    for seed in splits:
+        started = time.perf_counter()
+        sides = _split(table, recipe, seed, trying)
+        found["seconds"]["draft"] += round((time.perf_counter() - started) / len(splits), 1)
+        chosen.append(sides.recipe.default_model)
         for contender, function in contenders.items():
             started = time.perf_counter()
             try:
@@ -256,14 +261,15 @@ def measure(name: str, rows: int, folder: Path, models: bool) -> dict[str, Any]:
             errors.setdefault(contender, []).append(error)
             seconds = found["seconds"]
             took = time.perf_counter() - started
-            seconds[contender] = round(seconds.get(contender, 0) + took / len(seeds), 2)
+            seconds[contender] = round(seconds.get(contender, 0) + took / len(splits), 2)
     found["errors"] = {each: float(np.mean(values)) for each, values in errors.items()}
     best = min(error for each, error in found["errors"].items() if each in OTHERS)
     found["ratio"] = found["errors"]["Cuvée"] / best
     return found
 
 
-def _split(table: pd.DataFrame, recipe: Recipe, seed: int) -> Sides:
+def _split(table: pd.DataFrame, recipe: Recipe, seed: int, seconds: float) -> Sides:
+    """Splits a table by a seed, and lets the draft try its models on that split's training rows."""
     frame = check_table(table, recipe, recipe.name).frame
     target = recipe.data.target
     split = recipe.split.model_copy(update={"seed": seed})
@@ -271,6 +277,8 @@ def _split(table: pd.DataFrame, recipe: Recipe, seed: int) -> Sides:
     given = None
     if split.column:
         given = read_column(table[split.column].reset_index(drop=True)[frame.index], "category")
+    if seconds:
+        recipe, _ = choose_best(recipe, frame, given, seconds)
     sides = split_table(frame, target, split, given)
     train, test = (side.drop(columns=ROW_KEY) for side in (sides.train, sides.test))
     labels = train.pop(target)
@@ -298,16 +306,18 @@ def write_table(found: list[dict[str, Any]]) -> Iterator[str]:
 @click.command()
 @click.option("--tables", default=",".join(TABLES))
 @click.option("--rows", default=20_000)
+@click.option("--seconds", default=30.0)
+@click.option("--seeds", default=3)
 @click.option("--output", default="")
 @click.option("--models", is_flag=True)
-def main(tables: str, rows: int, output: str, models: bool) -> None:
+def main(tables: str, rows: int, seconds: float, seeds: int, output: str, models: bool) -> None:
     """Measures the tables, and prints what came of it."""
     warnings.simplefilter("ignore")
     found = []
     with threadpool_limits(limits=1), TemporaryDirectory() as folder:
         for name in tables.split(","):
             try:
-                one = measure(name, rows, Path(folder), models)
+                one = measure(name, rows, Path(folder), models, seconds, seeds)
             except Exception as problem:
                 print(f"{name}: {type(problem).__name__}: {str(problem)[:300]}", flush=True)
                 continue

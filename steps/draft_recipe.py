@@ -1,7 +1,7 @@
 """draft_recipe: looks at a table and writes a recipe for it.
 
-Called with `data`, `target`, `task`, `output`. Leaves the recipe in a file that was not there
-before, and among the artifacts of the run.
+Called with `data`, `target`, `task`, `output`, `seconds`. Leaves the recipe in a file that was not
+there before, and among the artifacts of the run.
 """
 
 import os
@@ -9,6 +9,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 
@@ -41,7 +42,8 @@ _SCHEMA = "recipes/recipe.schema.json"
 @click.option("--target", required=True)
 @click.option("--task", default="auto", type=click.Choice(["auto", "regression", "classification"]))
 @click.option("--output", default="auto")
-def main(data: str, target: str, task: str, output: str) -> None:
+@click.option("--seconds", default=30.0, type=click.FloatRange(min=0))
+def main(data: str, target: str, task: str, output: str, seconds: float) -> None:
     """Drafts a recipe that predicts the column `target` of the table `data`."""
     place = _choose_place(output, data)
     name = recipe_name(place.stem)
@@ -52,7 +54,14 @@ def main(data: str, target: str, task: str, output: str) -> None:
         table = read_table(path)
         mlflow.set_tag(DATA_SHA256, text_sha256(path))
         draft = draft_recipe(
-            table, target, name, _path_in_recipe(data, workspace), task, _show_progress
+            table,
+            target,
+            name,
+            _path_in_recipe(data, workspace),
+            task,
+            partial(_show_progress, "looks at the columns"),
+            seconds,
+            partial(_show_progress, "tries the models"),
         )
         command = f"mlflow run . --env-manager uv -P recipe={shlex.quote(str(place))}"
         words = render_draft(draft, _name_of(data, path), command, _schema_from(place))
@@ -134,8 +143,8 @@ def _name_of(data: str, path: Path) -> str:
     return path.name if "://" in data else PurePosixPath(data).name
 
 
-def _show_progress(names: list[str]) -> Iterator[str]:
-    with click.progressbar(names, label="draft_recipe: looks at the columns") as bar:
+def _show_progress(what: str, names: list[str]) -> Iterator[str]:
+    with click.progressbar(names, label=f"draft_recipe: {what}") as bar:
         yield from bar
 
 
@@ -169,6 +178,7 @@ def _summary(draft: Draft, place: Path, command: str) -> str:
                 for name in recipe.models
             ),
         ),
+        *(("" if number else "tried", line) for number, line in enumerate(draft.tried)),
         ("gate", f"{gate} against the naive baseline; decides: {recipe.metrics.primary}"),
         ("next", f"look through {place}, then"),
         ("", command),

@@ -27,7 +27,9 @@ from modelling.drafting.leaks import (
     score_each,
     score_together,
 )
+from modelling.drafting.tries import reachable, try_models
 from modelling.drafting.written import Habits, Written, find_habits, find_written
+from modelling.kinds import ROW_KEY
 from modelling.models.features import column_kinds
 from modelling.models.sklearn_wrapper import is_missing, read_column
 from modelling.recipe import (
@@ -39,8 +41,10 @@ from modelling.recipe import (
     Recipe,
     Split,
     Sweep,
+    Target,
     Threshold,
 )
+from modelling.search.families import usual_models, usual_space
 from modelling.tables.split import split_table
 from modelling.tables.table import check_table, label_text, read_labels
 
@@ -52,7 +56,6 @@ _MOST_CODES = 10
 _ROWS_OF_A_CODE = 10
 _TINY = 200
 _SMALL = 1000
-_MIDDLE = 10_000
 _MOST_NAMED = 3
 _FEWEST_GROUPS = 20
 _MOST_SEEDS = 10  # that are tried until a split by group has each class on both sides
@@ -97,7 +100,7 @@ class Draft:
     seen: of each column to train on, what it holds. dropped: why each dropped column is; keep: the
     check that it would have, if it can be used as it is. task_reason, positive_reason and
     split_reason: in words. dates: the columns by whose time the table could be split. doubts: in
-    words, what only whoever knows the table can say.
+    words, what only whoever knows the table can say. tried: in words, what the models reached.
     """
 
     recipe: Recipe
@@ -110,6 +113,7 @@ class Draft:
     split_reason: str
     dates: Sequence[str]
     doubts: Sequence[str] = ()
+    tried: Sequence[str] = ()
 
 
 def draft_recipe(
@@ -119,6 +123,8 @@ def draft_recipe(
     path: str,
     task: str = "auto",
     progress: Progress = iter,
+    seconds: float = 0.0,
+    trying: Progress = iter,
 ) -> Draft:
     """Looks at a table and drafts a recipe that its `prepare` accepts.
 
@@ -129,6 +135,8 @@ def draft_recipe(
         path: of the table, as it is to stand in the recipe.
         task: regression, classification, or auto: as the target looks.
         progress: goes through names of columns, and shows how far it is.
+        seconds: how long the models may be tried on folds of the training rows.
+        trying: goes through the models, and shows how far it is.
 
     Raises:
         InputError: there is no such column, or nothing to learn, or nothing to learn it from; with
@@ -165,8 +173,12 @@ def draft_recipe(
         "columns": {name: checks[name] for name in chosen},
     }
     data = Data.model_validate({**dict(data), **left})
+    recipe = _finish(first, data, split, frame[target], groups)
+    tried: Sequence[str] = ()
+    if seconds > 0:
+        recipe, tried = choose_best(recipe, frame[[*chosen, target]], groups, seconds, trying)
     return Draft(
-        recipe=_finish(first, data, split, frame[target], groups),
+        recipe=recipe,
         rows=len(frame),
         seen={name: "; ".join([looks[name].seen, *notes.get(name, [])]) for name in chosen},
         dropped={name: looks[name].useless or suspects[name] for name in data.drop},
@@ -180,6 +192,7 @@ def draft_recipe(
             *(f"{show(name)}: {look.doubt}" for name, look in looks.items() if look.doubt),
             *findings.doubts,
         ],
+        tried=tried,
     )
 
 
@@ -531,7 +544,8 @@ def _finish(
     first: Recipe, data: Data, split: Split, targets: pd.Series, groups: pd.Series | None
 ) -> Recipe:
     """Chooses models, metrics, decision and gate."""
-    models = _models(len(targets), first.task)
+    models = usual_models(len(targets), first.task)
+    spaces = {name: dict(usual_space(model.estimator)) for name, model in models.items()}
     primary, decision = "rmse", Decision()
     gate = {"rmse": Threshold(min_relative_change=0.05)}
     if first.task == "classification":
@@ -552,26 +566,50 @@ def _finish(
         decision=decision,
         default_model=_default_model(models, len(targets)),
         models=models,
-        sweep=Sweep(models=tuple(models), space={name: _SPACES[name] for name in models}),
+        sweep=Sweep(models=tuple(models), space=spaces),
         metrics=Metrics(primary=primary),
         gate=gate,
     )
 
 
-_SPACES: dict[str, dict[str, Any]] = {
-    "ridge": {"alpha": "log(1e-3, 1e3)"},
-    "logistic_regression": {"C": "log(1e-3, 100)"},
-    "random_forest": {"min_samples_leaf": "range(1, 21)", "max_features": "interval(0.2, 1)"},
-    "gradient_boosting": {"learning_rate": "log(0.01, 0.2)", "max_depth": "range(2, 7)"},
-    "hist_gradient_boosting": {
-        "learning_rate": "log(0.02, 0.3)",
-        "max_leaf_nodes": "range(7, 64, 8)",
-    },
-}
+def choose_best(
+    recipe: Recipe,
+    frame: pd.DataFrame,
+    groups: pd.Series | None,
+    seconds: float,
+    trying: Progress = iter,
+) -> tuple[Recipe, list[str]]:
+    """Makes the best of a recipe's models its default, whose gate asks for no more than it reached.
+
+    Args:
+        recipe: a draft's.
+        frame: (n, columns and target) of all rows; the models see the training rows only.
+        groups: (n,) of a split by group.
+        seconds: how long models may be tried.
+        trying: goes through the models, and shows how far it is.
+
+    Returns:
+        The recipe, and in words what the models reached.
+    """
+    split = split_table(frame, recipe.data.target, recipe.split, groups)
+    rows = split.train.drop(columns=ROW_KEY)
+    of_rows = None
+    if groups is not None:
+        of_rows = groups.iloc[split.train_rows].reset_index(drop=True)
+    tries = try_models(recipe, rows, seconds, trying, of_rows)
+    if tries.tried:
+        best = tries.tried[0]
+        changed = {
+            "default_model": best.model,
+            "target": Target.model_validate({"transform": best.transform}),
+            "gate": {name: reachable(asked, tries, name) for name, asked in recipe.gate.items()},
+        }
+        recipe = recipe.model_copy(update=changed)
+    return recipe, [*tries.words(next(iter(recipe.models)))]
 
 
 def _default_model(models: Mapping[str, Model], rows: int) -> str:
-    """The linear one for small tables, boosting for others."""
+    """Untried, the linear one for small tables, boosting for others."""
     if rows < _SMALL:
         return next(iter(models))
     return "gradient_boosting" if "gradient_boosting" in models else "hist_gradient_boosting"
@@ -587,39 +625,3 @@ def _beyond_chance(counts: pd.Series, split: Split) -> float:
     others = (counts.sum() - counts.min()) * split.test_size
     deviation = math.sqrt((rare + others + 1) / (12 * rare * others))
     return min(5, max(1, math.ceil(40 * deviation))) / 20
-
-
-def _models(rows: int, task: str) -> dict[str, Model]:
-    """Linear, forest and boosting, with parameters for a table of so many rows."""
-    kind = "Regressor" if task == "regression" else "Classifier"
-    models = {}
-    if task == "regression":
-        models["ridge"] = Model(
-            estimator="sklearn.linear_model.Ridge", scale=True, parameters={"alpha": 1.0}
-        )
-    else:
-        models["logistic_regression"] = Model(
-            estimator="sklearn.linear_model.LogisticRegression",
-            scale=True,
-            parameters={"C": 1.0, "max_iter": 1000},
-        )
-    models["random_forest"] = Model(
-        estimator=f"sklearn.ensemble.RandomForest{kind}",
-        parameters={"n_estimators": 200, "min_samples_leaf": max(2, rows // 5000)},
-    )
-    if rows <= _MIDDLE:
-        models["gradient_boosting"] = Model(
-            estimator=f"sklearn.ensemble.GradientBoosting{kind}",
-            parameters={
-                "n_estimators": 150,
-                "learning_rate": 0.05,
-                "max_depth": 3,
-                "subsample": 0.8,
-            },
-        )
-    if rows >= _SMALL:
-        models["hist_gradient_boosting"] = Model(
-            estimator=f"sklearn.ensemble.HistGradientBoosting{kind}",
-            parameters={"max_iter": 200, "learning_rate": 0.05 if rows <= _MIDDLE else 0.1},
-        )
-    return models

@@ -113,7 +113,7 @@ def describe_inputs(
     return Inputs(
         numbers=numbers,
         calendar=calendar,
-        skewed=[name for name in numbers if name not in calendar and _is_skewed(frame[name])],
+        skewed=[name for name in numbers if name not in calendar and is_skewed(frame[name])],
         flags=flags,
         categories={name: frame[name].nunique() for name in by_kind["categories"]},
         texts={name: _count_parts(frame[name]) for name in by_kind["texts"]},
@@ -146,8 +146,8 @@ def _parts_of(name: str, fitted: Mapping[str, Any]) -> list[str]:
     return [f"{name} ({part})" for part in ("days", "month", "weekday", *hour)]
 
 
-def _is_skewed(column: pd.Series) -> bool:
-    """Whether numbers are not negative, and some far above the others."""
+def is_skewed(column: pd.Series) -> bool:
+    """Says whether (n,) numbers are not negative, and some far above the others."""
     values = column.dropna().to_numpy(dtype="float64")
     some = values[:: len(values) // _ROWS_OF_A_SKEW + 1].clip(max=_LARGEST)
     has_many = len(np.unique(some)) >= _VALUES_OF_A_SKEW

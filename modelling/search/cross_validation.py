@@ -83,6 +83,19 @@ class CrossValidation:
         if self._recipe.decision.threshold == "tuned" and not self._metric.takes_probabilities:
             yield from self._scores_with_threshold(model, hyperparameters)
             return
+        for answers, true in self.answers(model, hyperparameters):
+            yield self._metric(answers, true)
+
+    def answers(
+        self, model: str, hyperparameters: Mapping[str, Any]
+    ) -> Iterator[tuple[Answers, Values]]:
+        """Gives what a model says of the rows of one fold after the other, and what is true.
+
+        Where the decision's threshold is tuned, it is 0.5 here.
+
+        Raises:
+            InputError: scikit-learn refuses a hyperparameter or the data.
+        """
         decision = None
         if self._classes is not None and self._classes.positive is not None:
             threshold = self._recipe.decision.threshold
@@ -93,8 +106,7 @@ class CrossValidation:
         for number in range(len(self._rows)):
             fold = self._fold(number)
             table = self._answer(fold, model, hyperparameters, {"decision": decision})
-            answers = read_answers(table, self._classes, fold.true_weights)
-            yield self._metric(answers, fold.true)
+            yield read_answers(table, self._classes, fold.true_weights), fold.true
 
     def _answer(
         self,

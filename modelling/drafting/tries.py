@@ -1,0 +1,205 @@
+"""Which of a draft's models is best: each is scored on folds of the training rows."""
+
+import math
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from common.errors import InputError
+from common.words import counted, show_figure
+from modelling.drafting.leaks import Progress
+from modelling.judging.answers import Values
+from modelling.judging.metrics import Metric, metrics_of
+from modelling.models.preprocessing import is_skewed
+from modelling.recipe import Model, Recipe, Target, Threshold
+from modelling.search.cross_validation import CrossValidation
+from modelling.tables.split import sample_by_content
+
+_NAIVE = "naive"
+_DUMMY = {
+    "regression": "sklearn.dummy.DummyRegressor",
+    "classification": "sklearn.dummy.DummyClassifier",
+}
+_FOLDS = 3
+_MOST_ROWS = 20_000
+_MOST_CELLS = 1_000_000
+_FEWEST_ROWS = 1000
+_GRACE = 1.0  # second, for the last fold of a model that is nearly done
+_LONGEST_REASON = 120
+_LOG = "log1p"
+
+Scores = Mapping[str, Sequence[float]]
+"""By metric, the score on each fold."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """A model of the recipe on the folds, with the target transformed or not."""
+
+    model: str
+    transform: str
+    scores: Scores
+
+    def mean(self, metric: str) -> float:
+        """Returns the mean over the folds."""
+        return float(np.mean(self.scores[metric]))
+
+    def __str__(self) -> str:
+        return self.model if self.transform == "none" else f"{self.model} of log1p"
+
+
+@dataclass(frozen=True)
+class Tries:
+    """What became of a recipe's models on folds of its training rows.
+
+    metrics: by name, the recipe's; name: of the primary one; rows: of how many rows; tried: the
+    best first; naive: the baseline; untried: for which there was no time; failed: why, by name.
+    """
+
+    metrics: Mapping[str, Metric]
+    name: str
+    rows: int
+    tried: Sequence[Try]
+    naive: Try | None
+    untried: Sequence[str] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def gains(self, other: Try, metric: str) -> Values:
+        """Returns by how much the best is better than another on each fold."""
+        sign = 1 if self.metrics[metric].greater_is_better else -1
+        best, others = (np.asarray(one.scores[metric]) for one in (self.tried[0], other))
+        return sign * (best - others)
+
+    def is_no_better_than(self, other: Try) -> bool:
+        """Says whether the best is better by chance only: by no more than the standard error."""
+        gains = self.gains(other, self.name)
+        return bool(gains.mean() <= gains.std(ddof=1) / math.sqrt(len(gains)))
+
+    def words(self, line: str) -> Iterator[str]:
+        """Says what was tried and what came of it; `line` is the linear model."""
+        if not self.tried:
+            yield f"none could be tried: {next(iter(self.failed.values()), 'no time')}"
+            return
+        figures = [one for one in (*self.tried, self.naive) if one]
+        shown = [f"{one} {show_figure(one.mean(self.name), metric=self.name)}" for one in figures]
+        yield f"{self.name} on {_FOLDS} folds of {counted(self.rows, 'training row')}, best first:"
+        yield ", ".join(shown)
+        for name, why in self.failed.items():
+            yield f"{name} failed: {why}"
+        if self.untried:
+            yield f"no time for {', '.join(self.untried)}: more with -P seconds="
+        lines = [one for one in self.tried if one.model == line]
+        if self.naive and self.is_no_better_than(self.naive):
+            yield "none is better than the naive baseline by more than chance"
+        elif lines and self.tried[0].model != line and self.is_no_better_than(lines[0]):
+            yield f"none is better than a line ({line}) by more than chance"
+
+
+def try_models(
+    recipe: Recipe,
+    rows: pd.DataFrame,
+    seconds: float,
+    progress: Progress = iter,
+    groups: pd.Series | None = None,
+) -> Tries:
+    """Scores the recipe's models on folds, one after the other in their order.
+
+    The scores depend on the rows, and not on the time: that only says how many are tried. Of a
+    large table, it is a sample by content.
+
+    Args:
+        recipe: its split says which rows the folds keep together.
+        rows: (n, columns and target) the training rows.
+        seconds: no model is begun after these, nor gone on with that would take longer.
+        progress: goes through the names, and shows how far it is.
+        groups: (n,) of a split by group.
+    """
+    deadline = time.monotonic() + seconds
+    most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_CELLS // rows.shape[1]))
+    sample = sample_by_content(rows, most)
+    recipe = recipe.model_copy(
+        update={"models": {_NAIVE: Model(estimator=_DUMMY[recipe.task]), **recipe.models}}
+    )
+    tried: list[Try] = []
+    untried: list[str] = []
+    failed: dict[str, str] = {}
+    candidates = _candidates(recipe, sample)
+    for one, _ in zip(candidates, progress([*map(str, candidates)]), strict=True):
+        try:
+            scores = _score(one, recipe, sample, groups, deadline)
+        except (InputError, ValueError, ArithmeticError) as error:
+            failed[str(one)] = " ".join(str(error).split())[:_LONGEST_REASON]
+            continue
+        if scores:
+            tried.append(replace(one, scores=scores))
+        else:
+            untried.append(str(one))
+    name, metrics = recipe.metrics.primary, metrics_of(recipe)
+    sign = -1 if metrics[name].greater_is_better else 1
+    ranked = sorted(tried, key=lambda one: sign * one.mean(name))
+    naive = next((one for one in ranked if one.model == _NAIVE), None)
+    others = [one for one in ranked if one is not naive]
+    return Tries(metrics, name, len(sample), others, naive, untried, failed)
+
+
+def _candidates(recipe: Recipe, rows: pd.DataFrame) -> list[Try]:
+    """The models, and those of a regression once more if its target has a long tail."""
+    plain = [Try(name, "none", {}) for name in recipe.models]
+    if recipe.task == "classification" or not is_skewed(rows[recipe.data.target]):
+        return plain
+    return [*plain, *(replace(one, transform=_LOG) for one in plain if one.model != _NAIVE)]
+
+
+def _score(
+    one: Try, recipe: Recipe, rows: pd.DataFrame, groups: pd.Series | None, deadline: float
+) -> Scores:
+    """The scores of one on all folds; none if there is not the time."""
+    transformed = Target.model_validate({"transform": one.transform})
+    recipe = recipe.model_copy(update={"target": transformed})
+    started = time.monotonic()
+    if started > deadline:
+        return {}
+    target = recipe.data.target
+    together = None if groups is None else groups[rows.index].reset_index(drop=True)
+    validation = CrossValidation(
+        recipe,
+        rows.drop(columns=target).reset_index(drop=True),
+        rows[target].reset_index(drop=True),
+        _FOLDS,
+        groups=together,
+    )
+    known = metrics_of(recipe)
+    scores: dict[str, list[float]] = {name: [] for name in (recipe.metrics.primary, *recipe.gate)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rare categories: it is a rough look
+        for done, (answers, true) in enumerate(validation.answers(one.model, {}), 1):
+            for name, found in scores.items():
+                found.append(known[name](answers, true))
+            left = (time.monotonic() - started) / done * (_FOLDS - done)
+            if one.model != _NAIVE and time.monotonic() + left > deadline + _GRACE:
+                return {}
+    if not all(math.isfinite(value) for found in scores.values() for value in found):
+        raise ValueError(f"{recipe.metrics.primary} is not finite")
+    return scores
+
+
+def reachable(asked: Threshold, tries: Tries, metric: str) -> Threshold:
+    """Returns what a gate asks for, or half of what the best gained on the folds if that is less.
+
+    Args:
+        asked: by how much a model must be better than the naive baseline.
+        tries: that have a best model, and the baseline.
+        metric: of the gate.
+    """
+    if tries.naive is None:
+        return asked
+    half = max(float(tries.gains(tries.naive, metric).mean()) / 2, 0.0)
+    halves = {"min_absolute_change": half, "min_relative_change": half / tries.naive.mean(metric)}
+    found = asked.model_dump(exclude_none=True)
+    return Threshold(
+        **{key: min(value, math.floor(100 * halves[key]) / 100) for key, value in found.items()}
+    )
