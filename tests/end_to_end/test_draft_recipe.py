@@ -28,14 +28,15 @@ def table(tmp_path_factory):
     return path
 
 
-def draft(store, output, data, target="target"):
-    return store.step("draft_recipe", f"data={data}", f"target={target}", f"output={output}")
+def draft(store, output, data, target="target", seconds=0):
+    named = (f"data={data}", f"target={target}", f"output={output}", f"seconds={seconds}")
+    return store.step("draft_recipe", *named)
 
 
 def draft_and_train(store, folder, path, target):
     """Drafts a recipe and trains its default model; returns the metrics."""
     recipe = folder / f"{path.stem}.yaml"
-    drafted = draft(store, recipe, path, target)
+    drafted = draft(store, recipe, path, target, seconds=30)
     assert drafted.code == 0, drafted.terminal
     return train(store, recipe)
 

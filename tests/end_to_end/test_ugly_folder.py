@@ -54,7 +54,12 @@ def test_the_other_entry_points_work(place, first, monkeypatch):
         store.step("score", f"input={table}", f"output={output}", project=project),
         store.step("monitor", f"data={table}", project=project),
         store.step(
-            "draft_recipe", f"data={table}", "target=quality", f"output={recipe}", project=project
+            "draft_recipe",
+            f"data={table}",
+            "target=quality",
+            f"output={recipe}",
+            "seconds=0",
+            project=project,
         ),
         store.step("sweep", "model=ridge", "alpha=1,2", f"data={table}", project=project),
         store.step(
