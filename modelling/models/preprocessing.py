@@ -37,7 +37,7 @@ from modelling.recipe import Features, Model, Transformer
 TEXT = "text "  # before the name of a text, the name of its part of the ColumnTransformer
 
 _MOST_ONE_HOT = 20
-_MOST_CODES = 40
+_MOST_CODES = 200
 _FEWEST_OF_A_CATEGORY = 5
 _FEWEST_WORDS = 4
 _MOST_WORDS = 5000

@@ -23,7 +23,9 @@ WORTH = dict(zip(CITIES, RNG.normal(scale=3, size=25), strict=True))
 TABLE = pd.DataFrame(
     {
         "city": pd.Series(RNG.choice(CITIES, ROWS)).astype("str"),
-        "shop": pd.Series([f"shop {number}" for number in RNG.integers(0, 90, ROWS)]).astype("str"),
+        "shop": pd.Series([f"shop {number}" for number in RNG.integers(0, 900, ROWS)]).astype(
+            "str"
+        ),
         "price": np.exp(RNG.normal(size=ROWS) * 2),
         "weight": np.where(RNG.random(ROWS) < 0.2, np.nan, RNG.normal(size=ROWS)),
         "open": RNG.integers(0, 2, ROWS).astype(float),
