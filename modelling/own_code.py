@@ -135,9 +135,9 @@ def find_named(path: str, code: Files) -> Any:
     if is_own(path, code):
         found: Any = own_module(code)
         for name in path.split(".")[1:]:
-            public = [each for each in vars(found) if not each.startswith("_")]
             if not hasattr(found, name):
-                raise InputError(unknown_name(f"name in {next(iter(code))}", name, public))
+                known = _to_be_named(found)
+                raise InputError(unknown_name(f"name in {next(iter(code))}", name, known))
             found = getattr(found, name)
         return found
     module, _, name = path.rpartition(".")
@@ -146,6 +146,19 @@ def find_named(path: str, code: Files) -> Any:
     except (ImportError, AttributeError, ValueError) as error:
         has = f"the recipe's code is {next(iter(code))}" if code else "the recipe names no code"
         raise InputError(f"there is no {path} in what is installed, and {has}") from error
+
+
+def _to_be_named(place: Any) -> list[str]:
+    """The names that a recipe may mean: what a module or class makes, and not what it imports."""
+    own = getattr(place, "__module__", place.__name__).partition(".")[0]
+    return [
+        name
+        for name, value in vars(place).items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType)
+        and getattr(value, "__module__", own).partition(".")[0] in (own, "mlflow")
+        and (callable(value) or hasattr(value, "eval_fn"))
+    ]
 
 
 def check_takes(function: Any, path: str, arguments: Sequence[str]) -> None:

@@ -173,7 +173,7 @@ def _is_there(cell: arrow.Scalar) -> bool:
 def not_there(path: Path) -> InputError:
     """Says that there is no table here."""
     return InputError(
-        f"table {path} is not there; a relative path starts from the recipe's repository"
+        f"table {path} is not there; a relative path starts from the recipe's repository or folder"
     )
 
 

@@ -18,6 +18,7 @@ _FRENCH = {
     "docs/fr/aide_memoire_python.md": "docs/python_cheat_sheet.md",
     "docs/fr/cours.md": "docs/course.md",
     "docs/fr/depannage.md": "docs/troubleshooting.md",
+    "docs/fr/depuis_python.md": "docs/from_python.md",
     "docs/fr/liste_de_controle.md": "docs/checklist.md",
     "docs/fr/securite.md": "docs/security.md",
     "docs/fr/servir.md": "docs/serving.md",

@@ -88,7 +88,7 @@ def test_entry_points_alone_are_finished_runs_without_a_parent(prepare, train, e
 
 
 def test_message_for_a_missing_relative_table_says_where_it_is_looked_up(store):
-    words = ["no/such/table.csv", "is not there", "starts from the recipe's repository"]
+    words = ["no/such/table.csv", "is not there", "starts from the recipe's repository or folder"]
     store.step("prepare", "data=no/such/table.csv").assert_refused("prepare", words, parent=False)
 
 

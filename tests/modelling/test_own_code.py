@@ -440,3 +440,11 @@ def test_comments_are_no_change_and_imports_are_known(tmp_path):
     assert code_digests(code) != code_digests({"own.py": "import pandas as pd\nx = 2\n"})
     imports = "import os, numpy.linalg\nfrom . import b\ndef f(): import yaml"
     assert own_packages({"a.py": imports}) == ["numpy", "yaml"]
+
+
+def test_what_own_code_imports_is_not_among_the_names_that_it_has(tmp_path, refusal):
+    source = "import numpy as np\nfrom pathlib import Path\nLIMIT = 3\ndef hour(table): pass\n"
+    recipe = read(tmp_path, source, features={"functions": {"f": "own.hours"}})
+    assert refusal(check_own_code, recipe) == (
+        "features.functions.f: unknown name in own.py 'hours', did you mean 'hour'? allowed: hour"
+    )

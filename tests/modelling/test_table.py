@@ -175,7 +175,7 @@ def test_the_wines_are_the_published_ones(wines):
 def test_a_missing_table_says_where_it_was_looked_up(tmp_path, refusal):
     path = tmp_path / "nothing.csv"
     assert refusal(read_table, path) == (
-        f"table {path} is not there; a relative path starts from the recipe's repository"
+        f"table {path} is not there; a relative path starts from the recipe's repository or folder"
     )
     assert "is not there" in refusal(read_table, tmp_path)
 
