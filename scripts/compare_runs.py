@@ -2,10 +2,12 @@
 
     python scripts/compare_runs.py RUN RUN                         # where they differ
     python scripts/compare_runs.py RUN RUN --markdown > comment.md # verdict, metrics, what ran, why
-    python scripts/compare_runs.py models:/wine_quality@champion RUN --markdown
+    python scripts/compare_runs.py RUN --markdown                  # against the champion before it
 
-A RUN is the id of a run of main or sweep, or a version of a registered model, whose pipeline is
-meant. The store is the one of MLFLOW_TRACKING_URI, or else mlflow.db in the working directory.
+A RUN is the id of a run of main or sweep, or a version of a registered model as
+models:/wine_quality@champion, whose pipeline is meant; the last one may also be the file that
+`-P result=` wrote. The store is the one of MLFLOW_TRACKING_URI, or else mlflow.db in the working
+directory.
 """
 
 import sys
@@ -19,6 +21,7 @@ silence_mlflow()
 
 import click
 from check_mlflow_status import print_comparison
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,33 +29,49 @@ from common.errors import InputError
 from engine.failures import one_line
 from engine.processes.no_account import survive_without_account
 from engine.terminal import say_error
+from modelling.reporting.markdown import escape
 from steps.reporting.comparison import compare_pipelines
 from steps.reporting.store_status import compare_runs, open_store
+from steps.runs.names import CHAMPION_BEFORE
 from steps.runs.provenance_read import find_pipeline
+from steps.runs.result import Result
 
 
 @click.command()
-@click.argument("first")
-@click.argument("second")
-@click.option(
-    "--markdown", is_flag=True, help="Print Markdown: what the second run gives, and why."
-)
-@click.option(
-    "--plots", metavar="URL", help="Where the second run's plots can be seen, in Markdown."
-)
-def main(first: str, second: str, markdown: bool, plots: str | None) -> None:
-    """Says what the SECOND run gives that the FIRST does not."""
+@click.argument("runs", nargs=-1, required=True, metavar="[RUN] RUN")
+@click.option("--markdown", is_flag=True, help="Print Markdown: what the last run gives, and why.")
+@click.option("--plots", metavar="URL", help="The folder in which its plots can be seen.")
+@click.option("--report", metavar="URL", help="Where its report can be seen.")
+def main(runs: tuple[str, ...], markdown: bool, plots: str | None, report: str | None) -> None:
+    """Says what the last RUN gives that the first, or the champion before it, does not."""
+    if len(runs) > 2 or (len(runs) == 1 and not markdown):
+        raise click.UsageError("two runs are compared, or one with --markdown")
     try:
         survive_without_account()
+        last = runs[-1]
+        if Path(last).is_file():
+            result = Result.model_validate_json(Path(last).read_text(encoding="utf-8"))
+            if result.run_id is None:
+                click.echo(f"### ❌ Refused\n\n{escape(result.error)}")
+                return
+            last = result.run_id
         open_store()
-        before, now = find_pipeline(first), find_pipeline(second)
+        run = find_pipeline(last, finished=not markdown)
+        other = find_pipeline(runs[0]) if len(runs) == 2 else _champion_before(run)
         if markdown:
-            click.echo(compare_pipelines(before, now, plots), nl=False)
-        else:
-            print_comparison(compare_runs(before.info.run_id, now.info.run_id))
-    except (InputError, MlflowException, OSError, SQLAlchemyError) as error:
+            click.echo(compare_pipelines(run, other, plots, report), nl=False)
+        elif other:
+            print_comparison(compare_runs(other.info.run_id, run.info.run_id))
+    except (InputError, MlflowException, OSError, SQLAlchemyError, ValueError) as error:
         say_error(f"compare_runs: {one_line(error)}")
         sys.exit(1)
+
+
+def _champion_before(run: Run) -> Run | None:
+    """The pipeline of the version that was the champion when this run was judged."""
+    version = run.data.tags.get(CHAMPION_BEFORE, "none")
+    name = run.data.tags.get("pipeline.recipe")
+    return None if version == "none" else find_pipeline(f"models:/{name}/{version}")
 
 
 if __name__ == "__main__":

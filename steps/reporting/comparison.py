@@ -6,7 +6,7 @@ from mlflow.entities import Run
 
 from common.words import show_figure
 from modelling.judging.gate import Comparison
-from modelling.judging.metrics import Metric, metrics_of
+from modelling.judging.metrics import BASELINE_PREFIX, Metric, metrics_of
 from modelling.reporting.markdown import escape, table
 from modelling.reporting.report import show_metric, show_seconds
 from steps.registry.comparison import compare_evaluations
@@ -18,51 +18,62 @@ _MOST_DIFFERENCES = 20
 _PLOTS = ("predictions_vs_targets", "residuals", "confusion", "roc", "lift", "calibration")
 
 
-def compare_pipelines(first: Run, second: Run, plots: str | None = None) -> str:
-    """Says in Markdown what the second pipeline gives, and what is not as in the first.
+def compare_pipelines(
+    run: Run, other: Run | None, plots: str | None = None, report: str | None = None
+) -> str:
+    """Says in Markdown what a pipeline gives, and what is not as in another.
 
     Args:
-        first: a finished run of main or sweep, as of the main branch.
-        second: the one that is asked about.
-        plots: where the pictures of the second one's evaluation can be seen, as the address of a
-            folder; none are shown if not said.
+        run: of main or sweep; one that failed says why.
+        other: the finished one that it is held against, as of the main branch; None if there is
+            none, and then the metrics stand beside those of the naive baseline.
+        plots: where the pictures of the evaluation can be seen, as the address of a folder; none
+            are shown if not said.
+        report: where the report can be seen; its place in the store if not said.
 
     Returns:
         The verdict; each metric of both with the difference, the primary one's with its interval
         where both had the same test rows; what ran and why; the parameters that differ.
     """
-    before, now = PipelineRuns(first), PipelineRuns(second)
-    word, _, sentence, reason = read_verdict(now)
-    mark = {"promoted": "✅", "rejected": "❌"}.get(word, "⚪")
+    now, before = PipelineRuns(run), PipelineRuns(other) if other else None
+    word, tone, sentence, reason = read_verdict(now)
+    mark = "❌" if tone == "bad" else {"promoted": "✅"}.get(word, "⚪")
     parts = [f"### {mark} {escape(now.recipe_name)}: {escape(sentence)}"]
     parts += [escape(words) for words in (read_answer(now), reason) if words]
-    parts += [part for part in (_metrics(before, now), _parameters(before, now)) if part]
-    parts.append(_steps(now))
-    if plots:
-        parts.append(_pictures(now, plots.rstrip("/")))
-    parts.append(
-        f"Held against run `{first.info.run_id}`; this is run `{second.info.run_id}`, whose report "
-        f"is `{second.info.artifact_uri}/{REPORT}`."
-    )
-    return "\n\n".join(parts) + "\n"
+    parts += [_metrics(before, now), _parameters(before, now), _steps(now)]
+    parts.append(_pictures(now, plots.rstrip("/")) if plots else "")
+    place = f"[report]({report})" if report else f"report: `{run.info.artifact_uri}/{REPORT}`"
+    against = f", held against run `{other.info.run_id}`" if other else ""
+    parts.append(f"Run `{run.info.run_id}`{against}; {place}.")
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _metrics(before: PipelineRuns, now: PipelineRuns) -> str:
-    if now.recipe is None or "evaluate" not in now.steps or "evaluate" not in before.steps:
+def _metrics(before: PipelineRuns | None, now: PipelineRuns) -> str:
+    if now.recipe is None or "evaluate" not in now.steps:
         return ""
-    theirs, ours = before.metrics("evaluate"), now.metrics("evaluate")
-    known = metrics_of(now.recipe)
+    ours, known = now.metrics("evaluate"), metrics_of(now.recipe)
     primary = now.recipe.metrics.primary
     names = [primary, *(name for name in known if name != primary)]
+    if before is None or "evaluate" not in before.steps:
+        rows = [
+            (escape(name), *(show_metric(ours.get(each), name) for each in _with_baseline(name)))
+            for name in names
+        ]
+        return table(("metric of the test rows", "naive baseline", "now"), rows)
+    theirs = before.metrics("evaluate")
     interval = compare_evaluations(now.recipe, now.steps["evaluate"], before.steps["evaluate"])
-    rows = [
+    lines = [
         _row(name, theirs[name], ours[name], known[name], interval if name == primary else None)
         for name in names
         if name in theirs and name in ours
     ]
     head = ("metric of the test rows", "before", "now", "difference", "")
     same = "" if interval else "\n\nThe test rows are others: a difference may be of the rows."
-    return table(head, rows) + same
+    return table(head, lines) + same
+
+
+def _with_baseline(metric: str) -> tuple[str, str]:
+    return BASELINE_PREFIX + metric, metric
 
 
 def _row(
@@ -84,7 +95,9 @@ def _row(
     return name, *figures, escape(difference), word
 
 
-def _parameters(before: PipelineRuns, now: PipelineRuns) -> str:
+def _parameters(before: PipelineRuns | None, now: PipelineRuns) -> str:
+    if before is None:
+        return ""
     theirs, ours = before.run.data.params, now.run.data.params
     different = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
     rows = [

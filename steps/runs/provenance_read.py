@@ -142,11 +142,11 @@ def find_recorded(run_id: str) -> RecordedRun:
     return _read(run)
 
 
-def find_pipeline(run_id: str) -> Run:
+def find_pipeline(run_id: str, finished: bool = True) -> Run:
     """Finds the run of a pipeline that is meant, as `find_recorded` does, wherever it was made.
 
     Raises:
-        InputError: there is none, or it did not finish.
+        InputError: there is none, or it did not finish, and is to be finished.
     """
     if run_id.startswith(_MODEL_URI):
         run_id = _pipeline_of_version(run_id)
@@ -154,6 +154,9 @@ def find_pipeline(run_id: str) -> Run:
     if run is None:
         raise InputError(f"run_id: there is no run {run_id!r} in {mlflow.get_tracking_uri()}")
     _check_is_pipeline(run)
+    if finished and run.info.status != "FINISHED":
+        line = f": {run.data.tags[ERROR]}" if ERROR in run.data.tags else ""
+        raise InputError(f"run_id: run {run_id} is {run.info.status}, not FINISHED{line}")
     return run
 
 
@@ -214,9 +217,6 @@ def _check_is_pipeline(run: Run) -> None:
         instead = f": reproduce the run above it, {parent}" if parent else ""
         what = f"of {entry_point}" if entry_point else "of no entry point"
         raise InputError(f"run_id: run {run_id} is {what}, not of main{instead}")
-    if run.info.status != "FINISHED":
-        line = f": {tags[ERROR]}" if ERROR in tags else ""
-        raise InputError(f"run_id: run {run_id} is {run.info.status}, not FINISHED{line}")
 
 
 def _read(run: Run) -> RecordedRun:

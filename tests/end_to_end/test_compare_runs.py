@@ -53,3 +53,18 @@ def test_a_version_stands_for_its_pipeline_and_what_is_none_is_refused(made):
     wrong = made.store.script("compare_runs.py", "models:/wine_quality/9", second, "--markdown")
     assert wrong.returncode == 1
     assert "there is no model version 'models:/wine_quality/9'" in wrong.stdout
+
+
+def test_one_run_is_held_against_the_champion_before_it(made, comment):
+    forest = made.outcomes["forest"].parent.info.run_id
+    alone = made.store.script("compare_runs.py", forest, "--markdown", "--plots", "https://x/")
+    assert alone.stdout == comment
+
+
+def test_what_failed_or_was_refused_says_so(made, tmp_path):
+    refused = made.store.main("model=nonsense", f"result={tmp_path / 'm.json'}")
+    assert refused.code == 2
+    told = made.store.script("compare_runs.py", str(tmp_path / "m.json"), "--markdown")
+    assert told.returncode == 0
+    assert "Refused" in told.stdout
+    assert "nonsense" in told.stdout

@@ -1,17 +1,18 @@
 """`-e new_repository`: a repository of one's own that is whole, runs at once, or is not there."""
 
+import re
 import shutil
-import sys
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from common.errors import InputError
 from engine.processes.forkserver import PROJECT
 from engine.provenance.project_state import GitState
 from steps import new_repository
-from tests.end_to_end.git_daemon import git
-from tests.end_to_end.store import execute
+from tests.end_to_end.git_daemon import copy_project, git, serve
+from tests.end_to_end.store import Store, clean_environment, execute
 
 ADDRESS = "https://git.example.com/ours/cuvee.git"
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -50,7 +51,7 @@ def test_it_names_this_cuvee_by_its_address_and_commit(fetched, tmp_path):
         for file in (tmp_path / "team").rglob("*")
         if file.is_file() and file.suffix not in (".csv", ".json")
     ]
-    assert sum(ADDRESS in text for text in texts) == 3  # README, recipe and workflow
+    assert sum(ADDRESS in text for text in texts) == 4  # README, recipe and workflows
     assert not any("example.org" in text or "v1.2" in text for text in texts)
     assert (tmp_path / "team/recipes/recipe.schema.json").is_file()
     assert [each.name for each in tmp_path.iterdir()] == ["team"]
@@ -88,20 +89,70 @@ def test_it_is_whole_or_not_there(fetched, is_there, monkeypatch, tmp_path):
     assert [*tmp_path.rglob("*")] == ([tmp_path / "team"] if is_there else [])
 
 
+_WORKFLOWS = (".github/workflows/pipeline.yml", ".gitlab-ci.yml")
+_FAKES = {
+    "pip": "exit 0",  # what is to be installed is here
+    "uv": "exit 0",
+    # As that of GitHub: there is no last comment yet.
+    "gh": '[[ "$*" == *--edit-last* ]] && exit 1; cp "${@: -1}" "$RUNNER_TEMP/posted.md"',
+}
+
+
+def run_workflow(team, event, address, version, temporary):
+    """Runs the lines of the GitHub workflow in their order."""
+    commands = temporary / "bin"
+    commands.mkdir(parents=True)
+    for name, line in _FAKES.items():
+        (commands / name).write_text(f"#!/bin/bash\n{line}\n")
+        (commands / name).chmod(0o755)
+    workflow = yaml.safe_load((team / ".github/workflows/pipeline.yml").read_text())
+    clean = clean_environment()
+    variables = {
+        "PATH": f"{commands}:{clean['PATH']}",
+        "RECIPE": workflow["env"]["RECIPE"],
+        "CUVEE": address,
+        "CUVEE_VERSION": version,
+        "RUNNER_TEMP": str(temporary),
+        "GITHUB_STEP_SUMMARY": str(temporary / "summary.md"),
+        "REPORT": "https://ci.example/7#artifacts",
+        "PULL_REQUEST": "7",
+    }
+    for step in workflow["jobs"]["pipeline"]["steps"]:
+        condition = step.get("if", "")
+        is_of_another = "github.event_name" in condition and f"'{event}'" not in condition
+        if "run" in step and not is_of_another:
+            words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+            done = execute(words, team / step.get("working-directory", "."), variables)
+            assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.slow
-def test_its_test_and_its_recipe_run(make_store):
+def test_the_lines_of_its_workflow_comment_on_a_pull_request(make_store, tmp_path):
     store = make_store()
     made = store.mlflow_run("output=équipe A", entry_point="new_repository")
     assert made.code == 0, made.terminal
     team = store.folder / "équipe A"  # where one stands
-    tested = execute([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], team)
-    assert tested.returncode == 0, tested.stdout
     git(team, "init", "-q", "-b", "main")
     git(team, "add", ".")
     git(team, "commit", "-qm", "first")
-    outcome = store.main(f"recipe={team}/recipes/deliveries.yaml")
-    assert outcome.code == 0, outcome.terminal
-    assert outcome.aliases == {"champion": 1}
-    tags = outcome.parent.data.tags
+    copy_project(tmp_path / "cuvee")
+    version = git(tmp_path / "cuvee", "rev-parse", "HEAD")
+    with serve(tmp_path) as url:
+        run_workflow(team, "pull_request", f"{url}/cuvee", version, tmp_path / "job")
+    comment = (tmp_path / "job/posted.md").read_text()
+    assert comment.startswith("### ✅ deliveries: line is promoted")
+    assert "[report](https://ci.example/7#artifacts)" in comment
+    assert (tmp_path / "job/summary.md").read_text() == comment
+    tags = Store(team / "store").runs()[0].data.tags  # the pipeline's, before its steps
     assert tags["pipeline.workspace_commit"] == git(team, "rev-parse", "HEAD")
     assert tags["pipeline.workspace_dirty"] == "false"
+
+
+def test_both_workflows_give_cuvee_what_its_doors_take():
+    texts = [(PROJECT / "starter" / name).read_text() for name in _WORKFLOWS]
+    parameters = yaml.safe_load((PROJECT / "MLproject").read_text())["entry_points"]["main"]
+    for text in texts:
+        assert yaml.safe_load(text)
+        given = set(re.findall(r"-P (\w+)=", text))
+        assert given == {"recipe", "result"} <= set(parameters["parameters"])
+        assert "scripts/compare_runs.py" in text
