@@ -5,6 +5,7 @@ set -euo pipefail
 usage() {
     cat <<'END'
 scripts/launch_mlflow.sh [PORT] [--host HOST] [--auth]
+scripts/launch_mlflow.sh [PORT] --share [NAME ...] [--auth]
 scripts/launch_mlflow.sh --production
 
 Opens the MLflow UI on the store of MLFLOW_TRACKING_URI, or else on mlflow.db where you stand.
@@ -12,6 +13,9 @@ Ctrl-C ends it, and all that it started.
 
   PORT         the first port to try (5000); the next free one is taken
   --host HOST  where others can reach it, such as 0.0.0.0 (127.0.0.1: only this machine)
+  --share      for a class: every machine of the network can open it by this one's names and
+               addresses, and those given; all files go through the server, so that what one
+               trains another can load. Start it in a folder of its own
   --auth       asks for a name and a password; the first start takes those of the user admin
                from MLFLOW_AUTH_ADMIN_PASSWORD (needs requirements-server.lock)
   --production the team's server, over PostgreSQL and S3 with users and roles: BACKEND_STORE_URI,
@@ -30,15 +34,22 @@ project=$(cd "$(dirname "$0")/.." && pwd)
 host=127.0.0.1
 first_port=5000
 with_auth=
+share=
+names=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage && exit ;;
         --host) [ -n "${2:-}" ] || fail "--host needs a name or an address" 2; host=$2; shift ;;
         --host=?*) host=${1#--host=} ;;
         --auth) with_auth=yes ;;
+        --share) share=yes; host=0.0.0.0 ;;
         --production) exec "$project/deploy/serve.sh" ;;
         -*) fail "there is no option $1; --help lists them" 2 ;;
-        *) is_port "$1" || fail "$1 is no port: a number from 1 to 65535" 2; first_port=$1 ;;
+        *)
+            if is_port "$1"; then first_port=$1
+            elif [ -n "$share" ]; then names+=("$1")
+            else fail "$1 is no port: a number from 1 to 65535" 2
+            fi ;;
     esac
     shift
 done
@@ -63,6 +74,7 @@ import sys
 from engine.failures import one_line
 from engine.processes.no_account import survive_without_account
 from tracking.mlflow_manager import database_file, init_mlflow, locate_store
+from tracking.store_place import share_with_all
 try:
     survive_without_account()
     database = database_file(locate_store())
@@ -70,10 +82,12 @@ try:
     uri = init_mlflow()
     if is_new:
         print(f"There is no {database} yet: an empty one was made. Runs started here go to it.", file=sys.stderr)
+    for name in share_with_all(database) if sys.argv[1:] and database else []:
+        print(f"WARNING: the experiment {name} keeps its files on this machine, where others cannot load them: use --share in a new folder", file=sys.stderr)
     print("known", uri)
 except Exception as error:
     print("failed", one_line(error))
-') || fail "the store could not be looked at"
+' $share) || fail "the store could not be looked at"
 case $is_new in
     failed) fail "$store" ;;
 esac
@@ -86,6 +100,17 @@ case $host in
     *) [ -n "$with_auth" ] ||
         echo "WARNING: whoever reaches $host can read, change and delete all runs and models; --auth asks for a password" >&2 ;;
 esac
+
+# The names by which others reach this machine, which the server must know to answer them.
+if [ -n "$share" ]; then
+    while IFS= read -r name; do names+=("$name"); done < <("${python[@]}" -c '
+import socket
+import psutil
+found = [address.address for each in psutil.net_if_addrs().values() for address in each
+         if address.family == socket.AF_INET and not address.address.startswith("127.")]
+name = socket.gethostname()
+print(*dict.fromkeys([*found, name, f"{name}.local", socket.getfqdn()]), sep="\n")')
+fi
 
 reachable=$host # the wildcard addresses are for listening only
 case $host in 0.0.0.0) reachable=127.0.0.1 ;; ::) reachable=::1 ;; esac
@@ -112,6 +137,12 @@ start_server() { # port
     mkfifo "$folder/alive" && exec 9<>"$folder/alive"
     local command=("${python[@]}" -m mlflow server --backend-store-uri "$store" --workers 1
         --host "$host" --port "$1")
+    if [ -n "$share" ]; then
+        local known=("${names[@]}" localhost 127.0.0.1) hosts origins
+        hosts=$(printf "%s:$1," "${known[@]}") origins=$(printf "http://%s:$1," "${known[@]}")
+        command+=(--allowed-hosts "${hosts%,}" --cors-allowed-origins "${origins%,}"
+            --serve-artifacts --artifacts-destination "$PWD/mlartifacts" --default-artifact-root mlflow-artifacts:/)
+    fi
     if [ -n "$with_auth" ]; then
         command+=(--app-name basic-auth)
         umask 077 # basic_auth.db, where the server stands, holds the hashes of passwords
@@ -168,6 +199,7 @@ echo "MLflow UI  http://$reachable:$port"
 # MLflow opens its part for GenAI unless the address asks for the other one.
 echo "runs       http://$reachable:$port/#/experiments/0/runs?workflowType=machine_learning"
 echo "store      $store"
+[ -z "$share" ] || printf "for all    http://%s:$port\n" "${names[@]}"
 echo "Ctrl-C ends it."
 wait "$server" || true
 tail -n 5 "$log" >&2

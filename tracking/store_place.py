@@ -48,6 +48,24 @@ def find_former_folder(database: Path) -> Path | None:
     return None
 
 
+def share_with_all(database: Path) -> list[str]:
+    """Lets the server keep the files of new runs, so that whoever made them, others can load them.
+
+    A database that MLflow makes has experiment 0 keep them in a folder, which every client would
+    take for one of its own machine.
+
+    Returns:
+        The names of the experiments that stay as they are, since runs of theirs are there.
+    """
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "UPDATE experiments SET artifact_location = 'mlflow-artifacts:/' || experiment_id "
+            "WHERE experiment_id NOT IN (SELECT experiment_id FROM runs)"
+        )
+        rows = connection.execute("SELECT name, artifact_location FROM experiments").fetchall()
+    return [name for name, location in rows if is_local_uri(location)]
+
+
 def rewrite_places(database: Path, former: Path) -> int:
     """Makes a database name its own folder wherever it names a place below the former one.
 

@@ -204,6 +204,17 @@ def test_where_others_reach_it_it_warns_unless_it_asks_for_a_password(type_scrip
         assert "WARNING" not in said
 
 
+def test_a_class_is_answered_by_its_names_and_its_files_go_through_the_server(
+    type_script, stand_in, taken
+):
+    _, said = type_script(str(taken), "--share", "prof.example", **stand_in('echo "$*"; exit 3'))
+    assert "WARNING: whoever reaches 0.0.0.0" in said
+    port = int(re.search(r"--port (\d+)", said)[1])
+    assert f"--allowed-hosts prof.example:{port}," in said
+    assert f"--cors-allowed-origins http://prof.example:{port}," in said
+    assert "/mlartifacts --default-artifact-root mlflow-artifacts:/" in said
+
+
 def test_a_server_that_ends_is_told_by_its_last_words(type_script, stand_in, taken):
     code, said = type_script(str(taken), **stand_in("seq 9; echo no password; exit 3"))
     assert code == 1
