@@ -29,7 +29,8 @@ _OF_NUMBERS = {
     **dict.fromkeys(("min", "max"), 2),
 }
 _OF_DATES = ("hour", "weekday", "month", "year", "days")
-_FUNCTIONS = (*_OF_NUMBERS, *_OF_DATES, "if")
+_OF_TEXTS = ("length", "contains", "lower")
+_FUNCTIONS = (*_OF_NUMBERS, *_OF_DATES, *_OF_TEXTS, "if")
 _SPECIAL = re.compile(r"""(?P<text>'[^']*'|"[^"]*")|`(?P<name>[^`]+)`|(?P<if>\bif\s*\()""")
 _DEEPEST = 200  # what the model evaluates, and JSON holds, wherever it is loaded
 _LONGEST_QUOTE = 100
@@ -44,7 +45,7 @@ def parse_formula(formula: str) -> Tree:
 
     Names with spaces or signs stand in backticks. Allowed are + - * / **, brackets, numbers, and
     `log log1p exp sqrt abs floor min max`; of dates `hour weekday month year days(a) days(a - b)`;
-    and `if(condition, then, else)`.
+    of text `length(a)`; and `if(condition, then, else)`.
 
     Raises:
         ValueError: the formula is something else; one line says what.
@@ -55,8 +56,9 @@ def parse_formula(formula: str) -> Tree:
 def parse_condition(condition: str) -> Tree:
     """Parses a condition such as `fare > 0 and city != "Lyon"`.
 
-    It compares (< <= > >= == !=) what formulas compute, text and dates such as "2026-11-21", with
-    and, or, not. Its value is 1, 0 or, where something is missing, missing.
+    It compares (< <= > >= == !=) what formulas compute, text, `lower(a)` and dates such as
+    "2026-11-21", or says `contains(a, "text")`, with and, or, not. Its value is 1, 0 or, where
+    something is missing, missing.
 
     Raises:
         ValueError: it is something else; one line says what.
@@ -110,12 +112,19 @@ def check_kinds(tree: Tree, kinds: Mapping[str, str]) -> None:
         if operator in _COMPARISONS.values():
             _check_compared(str(operator), operands, kinds)
             return
+        if operator in (*_OF_TEXTS, *_OF_DATES):
+            _check_columns(str(operator), tree, kinds)
+            return
         for operand in operands:
-            if operator not in _OF_DATES:
-                check_kinds(operand, kinds)  # type: ignore[arg-type]
-            elif isinstance(operand, dict) and kinds[operand["column"]] != "date":
-                name, kind = operand["column"], kinds[operand["column"]]
-                raise ValueError(f"column {name!r} is a {kind}; {operator} needs a date")
+            check_kinds(operand, kinds)  # type: ignore[arg-type]
+
+
+def _check_columns(operator: str, tree: Tree, kinds: Mapping[str, str]) -> None:
+    needed = "text" if operator in _OF_TEXTS else "a date"
+    for name in sorted(columns_in(tree)):
+        kind = kinds[name]
+        if not (KINDS[kind].is_text if operator in _OF_TEXTS else kind == "date"):
+            raise ValueError(f"column {name!r} is a {kind}; {operator} needs {needed}")
 
 
 def _check_compared(
@@ -126,6 +135,9 @@ def _check_compared(
         for operand in operands:
             check_kinds(operand, kinds)  # type: ignore[arg-type]
         return
+    for operand in operands:
+        if isinstance(operand, list):
+            check_kinds(operand, kinds)
     texts = [each["text"] for each in operands if isinstance(each, dict) and "text" in each]
     if shown <= {"date", "text"} and "date" in shown:
         for text in texts:
@@ -138,6 +150,8 @@ def _check_compared(
 
 
 def _kind(operand: "Tree | str", kinds: Mapping[str, str]) -> str:
+    if isinstance(operand, list) and operand[0] == "lower":
+        return "category"
     if not isinstance(operand, dict):
         return "number"
     if "text" in operand:
@@ -230,6 +244,14 @@ class _Parser:
             if _OF_NUMBERS[name] == 1 or len(arguments) < _OF_NUMBERS[name]:
                 self._check_count(name, arguments, _OF_NUMBERS[name])
             return [name, *(self._number(argument, depth) for argument in arguments)]
+        if name == "length":
+            self._check_count(name, arguments, 1)
+            return [name, self._textual(arguments[0], depth)]
+        if name in _OF_TEXTS:
+            raise _NotAllowedError(f"a {name} where a number should be, as if({name}(…), 1, 0) is")
+        return self._of_dates(name, arguments)
+
+    def _of_dates(self, name: str, arguments: list[ast.expr]) -> Tree:
         if name not in _OF_DATES:
             raise _NotAllowedError(f"an unknown function {self._quoted.get(name, name)!r}")
         self._check_count(name, arguments, 1)
@@ -260,6 +282,8 @@ class _Parser:
                     [_comparison(operator), left, right] for operator, left, right in pairs
                 ]
                 return ["and", *found] if len(found) > 1 else found[0]
+            case ast.Call(ast.Name("contains"), [text, ast.Constant(str(part))], []):
+                return ["contains", self._textual(text, depth - 1), {"text": part}]
             case _:
                 raise _NotAllowedError(f"{_with_article(node)} where a comparison should be")
 
@@ -267,8 +291,20 @@ class _Parser:
         match node:
             case ast.Constant(str(text)):
                 return {"text": text}
+            case ast.Call(ast.Name("lower"), [_], []):
+                return self._textual(node, depth)
             case _:
                 return self._number(node, depth)
+
+    def _textual(self, node: ast.expr, depth: int) -> Tree:
+        _check_depth(depth)
+        match node:
+            case ast.Name(name):
+                return {"column": self._quoted.get(name, name)}
+            case ast.Call(ast.Name("lower"), [text], []):
+                return ["lower", self._textual(text, depth - 1)]
+            case _:
+                raise _NotAllowedError(f"{_with_article(node)} where a column of text should be")
 
 
 def _check_depth(depth: int) -> None:

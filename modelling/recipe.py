@@ -376,9 +376,10 @@ class Features(Section):
 
     formulas: dict[str, str] = Field(default_factory=dict)
     """By the feature's name, arithmetic on columns: + - * / ** and numbers; `log log1p exp sqrt abs
-    floor min max`; of dates `hour(a) weekday(a) month(a) year(a) days(a) days(a - b)`;
-    and `if(condition, then, else)`, such as `if(city == "Lyon" and fare > 0, 1, 0)`. A column's
-    name with a space in it stands in backticks."""
+    floor min max`; of dates `hour(a) weekday(a) month(a) year(a) days(a) days(a - b)`; of text
+    `length(a)`; and `if(condition, then, else)`, such as `if(city == "Lyon" and fare > 0, 1, 0)`
+    or `if(contains(lower(note), "urgent"), 1, 0)`. A column's name with a space in it stands in
+    backticks."""
     quantile_scores: dict[str, QuantileScore] = Field(default_factory=dict)
     """By the feature's name."""
     functions: dict[str, DottedName] = Field(default_factory=dict)

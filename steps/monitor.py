@@ -5,7 +5,8 @@ of each column, and `pipeline.alert`: what crosses the limits of the recipe, or 
 the run: its exit code is not 0, and MLflow writes FAILED over whatever a run with such a code says.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import click
 import mlflow
@@ -24,7 +25,7 @@ from modelling.judging.monitoring import KeptPromise, check_classes, hold_agains
 from modelling.judging.plots import plot_resampled
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
-from modelling.tables.table import has_decimal_comma, read_numbers, read_weights
+from modelling.tables.table import has_decimal_comma, read_numbers, read_weights, rows_that_count
 from modelling.tables.targets import read_targets
 from steps.registry.versions import get_champion
 from steps.reporting.report import report_step
@@ -57,7 +58,8 @@ _LONGEST_TAG = 5000
 class Measurement:
     """What the model says of the rows whose target is known, and what became of the others.
 
-    drifted: the columns that did, of all rows; grown: those that can only grow, and did.
+    rows: those that count; uncounted: how many do not, by the key of the recipe that says so.
+    drifted: the columns that did, of all that count; grown: those that can only grow, and did.
     """
 
     answers: Answers
@@ -67,12 +69,14 @@ class Measurement:
     first_problem: str | None
     drifted: pd.DataFrame
     grown: pd.DataFrame
+    uncounted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def left_out(self) -> str:
         """The rows that are not measured, in words; empty if there are none."""
         refused = self.rows - self.without_target - len(self.targets)
         parts = [
+            *(f"{count:,} by data.{key}" for key, count in self.uncounted.items()),
             f"{self.without_target:,} without a target" if self.without_target else "",
             f"{refused:,} that cannot be predicted ({self.first_problem})" if refused else "",
         ]
@@ -95,7 +99,8 @@ def monitor(recipe: str, data: str) -> None:
         champion = get_champion(settings.name)
         promised = _promised(champion, settings)
         trained = _load(champion, settings)
-        measured = _measure(table, trained, settings, data)
+        table, uncounted = rows_that_count(table, settings, data)
+        measured = replace(_measure(table, trained, settings, data), uncounted=uncounted)
         promised = _for_as_many_rows(promised, measured, metrics)
         kept = _hold_to_promise(measured, promised, metrics, settings)
         alerts = _alerts(kept, measured, settings)
@@ -185,7 +190,7 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
         true,
         len(table),
         int((~known).sum()),
-        None if first is None else f"row {first + 1}: {problems[first]}",
+        None if first is None else f"row {table.index[first] + 1}: {problems[first]}",
         log_drift(drift, recipe.monitor.drift_limit, recipe.name),
         drift.grown(recipe.monitor.drift_limit),
     )
@@ -251,6 +256,7 @@ def _log(
             f"{kept.metric}_high": kept.high,
             f"{kept.metric}_limit": kept.limit,
             "rows": measured.rows,
+            **{f"rows_left_out_{key}": count for key, count in measured.uncounted.items()},
             "measured_rows": len(measured.targets),
         }
     )

@@ -143,6 +143,9 @@ def draft_recipe(
             the row where one is wrong.
     """
     if target not in table.columns:
+        several = [part.strip() for part in target.split(",")]
+        if len(several) > 1 and {*several} <= {*table.columns}:
+            raise InputError(f"target {target}: a recipe predicts one target; draft one for each")
         raise InputError(f"table {path}: " + unknown_name("target", target, table.columns))
     if len(table) < _FEWEST_ROWS:
         raise InputError(

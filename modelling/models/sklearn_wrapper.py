@@ -110,6 +110,10 @@ def _date_part(name: str) -> Callable[[Any], Any]:
     return lambda dates: np.asarray(getattr(pd.DatetimeIndex(dates), name), dtype=float)
 
 
+def _texts(values: Any) -> pd.Series:
+    return pd.Series(values, dtype="str")
+
+
 def _days(end: Any, start: Any = None) -> Any:
     return (end - (np.datetime64(0, "D") if start is None else start)) / np.timedelta64(1, "D")
 
@@ -143,6 +147,11 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "month": _date_part("month"),
     "year": _date_part("year"),
     "days": _days,
+    "lower": lambda texts: _texts(texts).str.lower().to_numpy(),
+    "length": lambda texts: _texts(texts).str.len().to_numpy(dtype=float),
+    "contains": lambda texts, part: np.where(
+        _texts(texts).isna(), np.nan, _texts(texts).str.contains(part, regex=False, na=False)
+    ),
 }
 
 

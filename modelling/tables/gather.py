@@ -5,6 +5,7 @@ files keeps its type where all files have the same.
 """
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -156,7 +157,7 @@ def _rows(path: Path) -> Iterator[dict[str, str | None]]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield _row(line, path, number)
-    except (UnicodeError, OSError, EOFError) as error:
+    except (UnicodeError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"table {path}, line {number + 1}: {error}") from error
     if not number:
         raise InputError(f"table {path} is empty")

@@ -271,6 +271,12 @@ def _by_hash(hashes: np.ndarray, split: Split) -> np.ndarray:
 def _check_sizes(in_train: np.ndarray, in_test: np.ndarray, split: Split) -> None:
     test_rows, train_rows = int(in_test.sum()), int(in_train.sum())
     in_gap = len(in_test) - test_rows - train_rows
+    if min(test_rows, train_rows) < _FEWEST_ROWS and split.method == "group":
+        raise InputError(
+            f"split.column {split.column!r}: the groups that are drawn leave {train_rows} training "
+            f"and {test_rows} test rows, at least {_FEWEST_ROWS} each are needed; use another "
+            "split.seed, or split.test_size"
+        )
     if min(test_rows, train_rows) < _FEWEST_ROWS:
         raise InputError(
             f"a table of {len(in_test)} rows is too small to split: {train_rows} training and "

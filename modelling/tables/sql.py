@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from common.errors import InputError
 from modelling.tables.gather import write_rows
+from modelling.tables.table import check_names
 
 _QUERY = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:select|with)\b", re.IGNORECASE)
 _ROWS_AT_ONCE = 50_000
@@ -66,7 +67,7 @@ def write_query(address: str, query: str, target: Path, shown: str) -> None:
             message has nothing of the address.
     """
     with connect(address, shown) as connection:
-        count = _write(connection, query, target)
+        count = _write(connection, query, target, shown)
     if not count:
         raise InputError(f"{shown}: the query gives no row")
 
@@ -86,7 +87,7 @@ def _check_file(url: URL, shown: str) -> None:
         raise InputError(f"{shown}: there is no database file {url.database}")
 
 
-def _write(connection: Connection, query: str, target: Path) -> int:
+def _write(connection: Connection, query: str, target: Path, shown: str) -> int:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only = ON")
     reading = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}
@@ -96,4 +97,5 @@ def _write(connection: Connection, query: str, target: Path) -> int:
     if not result.returns_rows:
         return 0
     names = list(result.keys())
+    check_names(names, Path(shown.removeprefix("table ")))
     return write_rows(iter(result), names, target)

@@ -4,6 +4,7 @@ What a batch holds does not depend on where it begins: the text of a CSV file st
 model's own kinds say what it is.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -102,14 +103,14 @@ def open_stream(path: Path, encoding: str = "") -> TableStream:
             raise InputError(f"table {path} is empty")
         is_parquet = magic == b"PAR1"
         return _open_parquet(path, (path,)) if is_parquet else _open_csv(path, magic, encoding)
-    except (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+    except (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
 
 
 def _told_in_one_line(batches: Iterator[Batch], path: Path) -> Iterator[Batch]:
     try:
         yield from batches
-    except (arrow.ArrowException, OSError, EOFError) as error:
+    except (arrow.ArrowException, OSError, EOFError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
 
 

@@ -207,8 +207,7 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
             raise InputError(f"table {source}: " + unknown_name("column", name, table.columns))
     known = {*checks, *recipe.data.drop, target, given_by, weight}
     left_out = [name for name in table.columns if name not in known]
-    table, elsewhere = _where(table, recipe, source)
-    table, filtered = _filter(table, recipe, source)
+    table, uncounted = rows_that_count(table, recipe, source)
     table, without_target = _with_target(table, recipe, source)
     decimal_comma = has_decimal_comma(table)
     columns = {
@@ -234,8 +233,7 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
         frame = sample_by_content(frame, recipe.data.sample, weights)
     left = {"missing_target": without_target, "outside_limits": beyond, "rare_classes": rare}
     chosen = {
-        "where": elsewhere,
-        "filter": filtered,
+        **uncounted,
         "duplicates": checked - different,
         "sample": different - len(frame),
     }
@@ -268,6 +266,28 @@ def read_weights(column: pd.Series, source: str, decimal_comma: bool) -> pd.Seri
 def has_decimal_comma(table: pd.DataFrame) -> bool:
     """Says whether 1,5 may be a number in a table, as `read_table` gives it."""
     return bool(table.attrs.get("decimal_comma", False))
+
+
+def rows_that_count(
+    table: pd.DataFrame, recipe: Recipe, source: str
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Leaves out the rows that do not count, by data.where and data.filter of a recipe.
+
+    Args:
+        table: n rows as read, numbered from 0.
+        recipe: whose data.columns say how they are read.
+        source: the table's path or URI, for messages.
+
+    Returns:
+        The others, with their numbers; and by key how many are left out, where any are.
+
+    Raises:
+        InputError: a column is missing, or no row is left, or the function of one's own fails.
+    """
+    table, elsewhere = _where(table, recipe, source)
+    table, filtered = _filter(table, recipe, source)
+    counts = {"where": elsewhere, "filter": filtered}
+    return table, {key: count for key, count in counts.items() if count}
 
 
 def _where(table: pd.DataFrame, recipe: Recipe, source: str) -> tuple[pd.DataFrame, int]:
@@ -500,6 +520,8 @@ def read_numbers(
 def _read(column: pd.Series, check: ColumnCheck, source: str, decimal_comma: bool) -> pd.Series:
     """Reads a column as its kind, as the model will read it when it predicts."""
     values = read_cells(column, check.type, check.format, decimal_comma)
+    if KINDS[check.type].is_text:
+        _refuse_zero_bytes(values, source)
     if not values.hasnans:
         return values
     wrong = values.isna() & ~is_missing(column)
@@ -514,6 +536,17 @@ def _read(column: pd.Series, check: ColumnCheck, source: str, decimal_comma: boo
             + (f"; the format is {check.format}" if check.format and kind == "number" else "")
         )
     return values
+
+
+def _refuse_zero_bytes(texts: pd.Series, source: str) -> None:
+    """What is no text is in other encodings, or a file that was broken."""
+    wrong = np.flatnonzero(texts.str.contains("\0", regex=False, na=False))
+    if len(wrong):
+        row = int(wrong[0])
+        raise InputError(
+            f"table {source}: column {texts.name!r}, row {texts.index[row] + 1}: "
+            f"{texts.iloc[row][:60]!r} holds a zero byte{_and_more(len(wrong) - 1)}; it is no text"
+        )
 
 
 def read_time(

@@ -20,7 +20,7 @@ def read_targets(
     """Reads (n,) targets of new rows, as the model knows them; missing where the cell is empty.
 
     Args:
-        column: as `read_table` gives it.
+        column: as `read_table` gives it, numbered from 0.
         classes: of the model; None for a regression.
         source: the table's path or URI, for messages.
         form: how text writes the numbers of a regression, as `read_column` takes it.
@@ -42,5 +42,7 @@ def read_targets(
         row = int(np.flatnonzero(wrong)[0])
         value = str(column.iloc[row])[:60]
         what = unknown_name("class", value, known) if known else f"{value!r} is no number"
-        raise InputError(f"table {source}: target {column.name!r}, row {row + 1}: {what}")
+        raise InputError(
+            f"table {source}: target {column.name!r}, row {column.index[row] + 1}: {what}"
+        )
     return read

@@ -37,6 +37,7 @@ READS = {
     "monitor": (
         *_MEASURED,
         *("data.target_format", "data.loader", "data.source_column", "data.encoding"),
+        *("data.columns", "data.where", "data.filter"),
         *("promotion", "monitor"),
     ),
 }

@@ -23,6 +23,7 @@ _OF_MLFLOW = "/mlflow-artifacts/"
 _SECONDS_TO_ANSWER = 60
 _PIECE = 1 << 20
 _SQL = re.compile(r"\$(\w+)\s+((?:select|with)\b.*)", re.IGNORECASE | re.DOTALL)
+_STATEMENT = re.compile(r"\$\w+\s+\w+\s")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
@@ -131,6 +132,8 @@ def fetch_table(
     check_source(source)
     if found := _SQL.fullmatch(source):
         return _query(found[1], found[2], folder)
+    if _STATEMENT.match(source) and not Path(source).exists():
+        raise InputError(f"table {source[:60]}: a query begins with SELECT or WITH")
     is_folder = may_be_folder and source_column is None and _is_parquet_folder(Path(source))
     if is_folder or not _is_several(source, source_column):
         return _fetch_one(source, folder)

@@ -31,6 +31,7 @@ def recipe(tmp_path_factory):
             "path": str(folder / "patients.csv"),
             "target": "state",
             "weight": "weight",
+            "where": "a < 2",
             "positive_class": "ill",
         },
         "decision": {"threshold": "tuned", "metric": "f1"},
@@ -85,4 +86,8 @@ def test_the_weights_reach_every_figure(make_store, recipe, read_artifact):
     table = recipe.parent / "patients.csv"
     watched = store.step("monitor", f"recipe={recipe}", f"data={table}")
     assert watched.code == 0, watched.terminal
-    assert watched.of("monitor").data.metrics["roc_auc"] > 0.9
+    now = watched.of("monitor").data.metrics
+    assert now["roc_auc"] > 0.9
+    left_out = runs["prepare"].data.metrics["rows_left_out_where"]
+    assert now["rows_left_out_where"] == left_out == 600 - now["rows"] > 0
+    assert f"left out: {left_out:.0f} by data.where" in watched.terminal

@@ -443,6 +443,7 @@ def test_examples_in_comments_are_keys_that_work():
 @pytest.mark.parametrize(
     ("table", "target", "says"),
     [
+        (NOISE, "a, b", "target a, b: a recipe predicts one target; draft one for each"),
         (NOISE, "aa", "unknown target 'aa', did you mean 'a'? allowed: a, b, c"),
         (NOISE[["a"]], "a", "no column to learn from beside the target"),
         (NOISE[["a"]].assign(k=1), "a", "beside the target ('k': it is always 1)"),

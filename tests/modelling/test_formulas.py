@@ -259,3 +259,65 @@ def test_what_has_no_meaning_is_refused_in_a_line(formula, says):
 def test_what_is_no_condition_is_refused(condition):
     with pytest.raises(ValueError, match=r"condition .* holds .*comparison should be; allowed are"):
         parse_condition(condition)
+
+
+TEXTS = {"note": "text", "city": "category", "fare": "number", "day": "date"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ('contains(note, "Ur")', [1, 0, np.nan]),
+        ('contains(lower(note), "ur") and fare > 1', [0, 1, np.nan]),
+        ('not contains(note, ".")', [1, 1, np.nan]),
+        ('lower(city) == "lyon"', [1, 0, 0]),
+        ("length(note) > 3", [1, 1, np.nan]),
+    ],
+)
+def test_text_is_looked_into(condition, holds):
+    tree = json.loads(json.dumps(parse_condition(condition)))
+    check_kinds(tree, TEXTS)
+    columns = {
+        "note": pd.Series(["Urgent", "tour", None], dtype="str").to_numpy(),
+        "city": pd.Series(["LYON", "Paris", "x"], dtype="str").to_numpy(),
+        "fare": np.array([1.0, 2.0, 3.0]),
+    }
+    np.testing.assert_array_equal(evaluate_tree(tree, columns, 3), holds)
+
+
+def test_the_length_of_a_text_is_a_number():
+    tree = parse_formula('length(note) + if(contains(note, "o"), 10, 0)')
+    assert columns_of('length(note) + if(contains(note, "o"), 10, 0)') == {"note"}
+    values = {"note": pd.Series(["", "four", None], dtype="str").to_numpy()}
+    np.testing.assert_array_equal(evaluate_tree(tree, values, 3), [0, 14, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ('contains(fare, "1")', "column 'fare' is a number; contains needs text"),
+        ("length(day) > 1", "column 'day' is a date; length needs text"),
+        ('lower(fare) == "1"', "column 'fare' is a number; lower needs text"),
+        ('lower(city) < "b"', "'city': category and text cannot be compared by <"),
+    ],
+)
+def test_text_is_needed_where_it_is_looked_into(condition, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        check_kinds(parse_condition(condition), TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("formula", "says"),
+    [
+        (
+            'contains(note, "a") + 1',
+            "a contains where a number should be, as if(contains(",
+        ),
+        ("lower(note)", "a lower where a number should be"),
+        ("length(3)", "a constant where a column of text should be"),
+        ("upper(note)", "an unknown function 'upper'; allowed are columns, numbers"),
+    ],
+)
+def test_what_is_no_number_of_a_text_is_told(formula, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        parse_formula(formula)

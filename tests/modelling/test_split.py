@@ -138,6 +138,13 @@ def test_a_gap_that_leaves_nothing_is_told(refusal):
     assert says.endswith("; 75 rows in split.gap 99")
 
 
+def test_groups_that_are_all_on_one_side_are_told(refusal):
+    groups = pd.Series(["a"] + ["b"] * 99)
+    says = refusal(split_table, many(100), "y", Split(method="group", column="g", seed=3), groups)
+    assert says.startswith("split.column 'g': the groups that are drawn leave ")
+    assert says.endswith("use another split.seed, or split.test_size")
+
+
 def test_groups_are_drawn_as_many_of_each_class_in_any_order():
     rng = np.random.default_rng(0)
     frame = many(1000)

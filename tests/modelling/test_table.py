@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from common.errors import InputError
 from modelling.models.sklearn_wrapper import read_column
 from modelling.tables.digest import table_digest
+from modelling.tables.gather import gather
 from modelling.tables.stream import as_frame, open_stream
 from modelling.tables.table import (
     check_table,
@@ -256,6 +257,22 @@ def test_an_encoding_that_is_said_is_read(compress, file_of):
 def test_a_wrong_encoding_is_told_with_its_line(content, said, says, file_of, refusal):
     path = file_of(content)
     assert refusal(read_table, path, encoding=said).startswith(f"table {path}{says}")
+
+
+def test_a_zero_byte_far_down_is_told_with_its_row_and_column(file_of, recipe_with, refusal):
+    path = file_of(b"a,b,y\n" + b"1,x,2\n" * 300_000 + b"1,x\0,3\n")
+    columns = {"a": {}, "b": {"type": "category"}}
+    recipe = recipe_with(data={"path": "t", "target": "y", "columns": columns})
+    says = refusal(check_table, read_table(path), recipe, "t")
+    assert says == "table t: column 'b', row 300001: 'x\\x00' holds a zero byte; it is no text"
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.jsonl.gz", "t.csv.zst"])
+def test_a_broken_file_among_several_is_refused(name, tmp_path, refusal):
+    start = b"\x28\xb5\x2f\xfd" if name.endswith("zst") else b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    (tmp_path / name).write_bytes(start + b"\xff" * 99)
+    says = refusal(gather, [tmp_path / name], tmp_path / "made.parquet")
+    assert says.startswith(f"table {tmp_path / name}")
 
 
 @given(content=st.binary(max_size=200))

@@ -176,7 +176,8 @@ def test_files_that_do_not_fit_are_told_in_a_line(files, source, says, tmp_path)
         ("SELECT * FROM sale", "table $SHOP: the database says: no such table: sale"),
         ("SELECT * FROM sales WHERE y > 99", "table $SHOP: the query gives no row"),
         ("WITH x AS (SELECT 1) DELETE FROM sales", "attempt to write a readonly database"),
-        ("SELECT y, y FROM sales", "two columns named 'y'"),
+        ("SELECT y, y FROM sales", "table $SHOP has two columns named 'y'"),
+        ("INSERT INTO sales SELECT 1", "table $SHOP INSERT INTO sales SELECT 1: a query begins"),
         ("SELECT x'00' AS b", "column 'b' holds values of type bytes"),
     ],
 )
