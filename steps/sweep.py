@@ -1,8 +1,8 @@
 """sweep: many trials of a recipe's models on folds of the training rows, then the best one's way.
 
-Called with `recipe`, `model`, `data`, how to search (`trials`, `sampler`, `pruner`, `folds`,
-`seed`, `patience`), where to work (`jobs`, `scheduler`), what to go on with (`resume`, `cache`),
-and the values or ranges of hyperparameters. Leaves a run of `train` for each trial, the
+Called with `recipe`, `model`, `data`, how to search (`trials`, `seconds`, `sampler`, `pruner`,
+`folds`, `seed`, `patience`), where to work (`jobs`, `scheduler`), what to go on with (`resume`,
+`cache`), and the values or ranges of hyperparameters. Leaves a run of `train` for each trial, the
 leaderboard, the figures, and what main leaves of the best trial: it is trained on all training
 rows, evaluated and registered.
 """
@@ -38,6 +38,7 @@ from steps.runs.result import write_result
 @click.option("--model", default="auto")
 @click.option("--data", default="auto")
 @click.option("--trials", default="auto")
+@click.option("--seconds", default="none")
 @click.option("--sampler", default="auto", type=click.Choice(SAMPLERS))
 @click.option("--pruner", default="none", type=click.Choice(PRUNERS))
 @click.option("--folds", default=5, type=click.IntRange(min=2))

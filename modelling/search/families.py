@@ -29,8 +29,16 @@ _SPACES: Mapping[str, Mapping[str, str]] = {
 
 def usual_space(estimator: str) -> Mapping[str, str]:
     """Returns what a sweep searches of an estimator, by its path; nothing of an unknown one."""
-    name = estimator.rpartition(".")[2].removesuffix("Regressor").removesuffix("Classifier")
-    return _SPACES.get(name, {})
+    return _SPACES.get(_family(estimator), {})
+
+
+def rank_of_cost(estimator: str) -> int:
+    """Returns the place of an estimator, by its path, among those that take ever more time."""
+    return list(_SPACES).index(name) if (name := _family(estimator)) in _SPACES else len(_SPACES)
+
+
+def _family(estimator: str) -> str:
+    return estimator.rpartition(".")[2].removesuffix("Regressor").removesuffix("Classifier")
 
 
 def usual_models(rows: int, task: str) -> dict[str, Model]:

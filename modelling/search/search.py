@@ -27,6 +27,7 @@ from common.values import spell
 from modelling.search.space import Choices, Integers, Point, Range, Space, check_grid_size
 
 _USUAL_TRIALS = 20
+_MOST_IN_TIME = 10_000
 # Optuna's TPE takes at most so many trials for good ones; of the others, a sample is as good as
 # all, and the thousandth choice costs no more than the hundredth.
 _MOST_GOOD = 25
@@ -64,14 +65,16 @@ def choose_sampler(space: Space, sampler: str) -> str:
     return sampler
 
 
-def count_trials(space: Space, sampler: str, trials: int | None) -> int:
+def count_trials(space: Space, sampler: str, trials: int | None, in_time: bool = False) -> int:
     """Returns how many trials there will be; None is the whole grid, or else 20.
+
+    Where a time ends the search, there is all but no limit.
 
     Raises:
         InputError: the whole grid is too large.
     """
     if sampler != "grid":
-        return trials or _USUAL_TRIALS
+        return trials or (_MOST_IN_TIME if in_time else _USUAL_TRIALS)
     return min(trials, space.count()) if trials else check_grid_size(space)
 
 
@@ -86,8 +89,11 @@ class Search:
         seed: int,
         greater_is_better: bool,
         known: Iterable[Point] = (),
+        first: Sequence[Point] = (),
     ) -> None:
         """Takes a sampler other than auto, the number of trials, and the points of known ones.
+
+        The `first` points are tried before the sampler is asked.
 
         Of a grid, a known point is not chosen again: it is known of a sweep of fewer trials, which
         went through the grid in another order.
@@ -98,6 +104,7 @@ class Search:
         self._sign = -1 if greater_is_better else 1
         self._points = self._sequence(trials, {point.key for point in known})
         self._next = 0
+        self._first = first
 
     def _sequence(self, trials: int, known: Set[str]) -> Iterator[Point]:
         if self._sampler == "grid":
@@ -120,6 +127,8 @@ class Search:
             tried: the trials that are done, by number.
             pending: the points of those that are being tried.
         """
+        if number < len(self._first):
+            return self._first[number]
         if self._sampler == "tpe":
             return self._propose(number, tried, pending)
         if self._sampler == "grid":

@@ -15,8 +15,9 @@ from typing import Any
 
 from common.errors import InputError, unknown_name
 from common.values import as_value, parse_value
-from modelling.models.estimators import check_hyperparameter
+from modelling.models.estimators import build_pipeline, check_hyperparameter
 from modelling.recipe import Recipe
+from modelling.search.families import rank_of_cost, usual_space
 
 SAMPLERS = ("auto", "tpe", "random", "qmc", "grid")
 PRUNERS = ("none", "median", "wilcoxon")
@@ -36,6 +37,10 @@ class Choices:
         """Returns the values that have to be checked."""
         return self.values
 
+    def nearest(self, value: Any) -> Any:
+        """Returns the value itself if it is one of these, and else the first."""
+        return value if value in self.values else self.values[0]
+
 
 @dataclass(frozen=True)
 class Integers:
@@ -54,6 +59,12 @@ class Integers:
         """Returns the lowest and the highest."""
         return (self.values[0], self.values[-1])
 
+    def nearest(self, value: Any) -> Any:
+        """Returns the integer that is nearest to a value; the lowest, if that is no number."""
+        return (
+            min(self.values, key=lambda each: abs(each - value)) if is_number(value) else self.start
+        )
+
 
 @dataclass(frozen=True)
 class Reals:
@@ -66,6 +77,10 @@ class Reals:
     def ends(self) -> Sequence[Any]:
         """Returns the lowest and the highest."""
         return (self.low, self.high)
+
+    def nearest(self, value: Any) -> Any:
+        """Returns the number that is nearest to a value; the highest, if that is no number."""
+        return float(min(max(value, self.low), self.high)) if is_number(value) else self.high
 
 
 Range = Choices | Integers | Reals
@@ -209,8 +224,7 @@ def _split(text: str) -> list[str]:
 def _numbers(text: str, arguments: str) -> list[int | float]:
     numbers = [parse_value(part) for part in _split(arguments)] if arguments.strip() else []
     for number in numbers:
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        if not is_number or not math.isfinite(number):
+        if not is_number(number) or not math.isfinite(number):
             raise InputError(f"{text}: {number!r} is no number")
     return numbers
 
@@ -249,7 +263,9 @@ _RANGES: dict[str, Callable[[str, list[int | float]], Range]] = {
 }
 
 
-def build_space(recipe: Recipe, model: str, given: Mapping[str, Any]) -> Space:
+def build_space(
+    recipe: Recipe, model: str, given: Mapping[str, Any], in_time: bool = False
+) -> Space:
     """Puts together what the recipe and the command line say, and checks it.
 
     Args:
@@ -258,19 +274,21 @@ def build_space(recipe: Recipe, model: str, given: Mapping[str, Any]) -> Space:
             all models as they are, where nothing else is said.
         given: ranges by hyperparameter, which take the place of the recipe's. A name such as
             `random_forest.max_depth` belongs to that model, a plain one to all that are swept.
+        in_time: whether a time is given to search in: then `auto` is all models, each where the
+            recipe says nothing in the space that is usual for it.
 
     Raises:
         InputError: a model, a hyperparameter or a value is wrong, or there is nothing to sweep.
     """
     if model == "auto":
-        is_race = not (given or recipe.sweep.models or recipe.sweep.space)
-        names = tuple(recipe.models) if is_race else recipe.sweep.models
+        is_race = in_time or not (given or recipe.sweep.models or recipe.sweep.space)
+        names = recipe.sweep.models or (tuple(recipe.models) if is_race else ())
         names = names or (recipe.choose_model("auto")[0],)
     else:
         names = tuple(dict.fromkeys(_split(model)))
     for name in names:
         recipe.choose_model(name)
-    ranges = {name: _recipe_ranges(recipe, name) for name in names}
+    ranges = {name: _recipe_ranges(recipe, name, in_time) for name in names}
     for key, text in given.items():
         owners, name = _owners(recipe, names, key)
         for owner in owners:
@@ -285,8 +303,31 @@ def build_space(recipe: Recipe, model: str, given: Mapping[str, Any]) -> Space:
     return Space(ranges)
 
 
-def _recipe_ranges(recipe: Recipe, model: str) -> dict[str, Range]:
+def own_points(recipe: Recipe, space: Space) -> list[Point]:
+    """Returns a point for each model, cheap ones first: the recipe's parameters.
+
+    It is what is nearest to them in the space; where the recipe sets none, to the default.
+    """
+    names = sorted(space.models, key=lambda name: rank_of_cost(recipe.models[name].estimator))
+    return [_own_point(recipe, name, space.models[name]) for name in names]
+
+
+def _own_point(recipe: Recipe, name: str, ranges: Mapping[str, Range]) -> Point:
+    model = recipe.models[name]
+    estimator = build_pipeline(model, {}, 0, recipe.task, None, recipe.code)["estimator"]
+    values = estimator.get_params()
+    return Point(name, {key: found.nearest(values.get(key)) for key, found in ranges.items()})
+
+
+def is_number(value: Any) -> bool:
+    """Says whether a value is a number, and no boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _recipe_ranges(recipe: Recipe, model: str, in_time: bool) -> dict[str, Range]:
     found = recipe.sweep.space.get(model, {})
+    if in_time and not found:
+        found = dict(usual_space(recipe.models[model].estimator))
     return {name: _read(f"sweep.space.{model}.{name}", value) for name, value in found.items()}
 
 

@@ -37,6 +37,7 @@ _PAGE = 1000
 class Plan:
     """What a sweep is to do, with every `auto` resolved; patience is None where nothing was said.
 
+    seconds: when it ends, if not after its trials. first: the points that it begins with.
     trials_key: of all that a trial's score depends on, but the point.
     """
 
@@ -50,12 +51,15 @@ class Plan:
     patience: int | None
     greater_is_better: bool
     trials_key: str = ""
+    seconds: int | None = None
+    first: Sequence[Point] = ()
 
     @property
     def facts(self) -> dict[str, str]:
         """What must be the same for a sweep to be continued, by the words for it."""
         # In its order: a grid is gone through, and a sampler draws, in that.
         space = json.dumps(asdict(self.space), default=str)
+        space += "".join(point.key for point in self.first)
         return {
             "the search space": hashlib.sha256(space.encode()).hexdigest()[:16],
             "sampler": self.sampler,
@@ -207,6 +211,7 @@ class SweepLoop:
             plan.seed,
             plan.greater_is_better,
             [one.point for number, one in known.by_number.items() if number < plan.trials],
+            plan.first,
         )
         self._next = 0
         self._tried: list[TrialResult] = []

@@ -3,8 +3,10 @@
 import gc
 import json
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,7 +43,7 @@ from engine.trials.trial import Place, Trials
 from modelling.judging.metrics import metrics_of
 from modelling.recipe import only_parts
 from modelling.search.search import TrialResult, best_of, choose_sampler, count_trials
-from modelling.search.space import build_space
+from modelling.search.space import build_space, own_points
 from steps.pipeline.dependencies import StepDependencies
 from steps.pipeline.order import log_origin, run_prepare, run_steps
 from steps.pipeline.request import Request, log_request, resolve
@@ -109,7 +111,8 @@ def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> SweepRequest
     """Checks all that can be checked before any run is made."""
     request = resolve(options["recipe"], "auto", options["data"], "register", {})
     recipe = request.recipe
-    space = build_space(recipe, options["model"], given)
+    seconds = _whole_number("seconds", options["seconds"], "none")
+    space = build_space(recipe, options["model"], given, seconds is not None)
     sampler = choose_sampler(space, options["sampler"])
     trials = _whole_number("trials", options["trials"], "auto")
     metric = metrics_of(recipe)[recipe.metrics.primary]
@@ -123,11 +126,13 @@ def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> SweepRequest
         space=space,
         sampler=sampler,
         pruner=options["pruner"],
-        trials=count_trials(space, sampler, trials),
+        trials=count_trials(space, sampler, trials, seconds is not None),
         folds=options["folds"],
         seed=options["seed"],
         patience=_whole_number("patience", options["patience"], "none"),
         greater_is_better=metric.greater_is_better,
+        seconds=seconds,
+        first=own_points(recipe, space) if seconds and sampler != "grid" else (),
     )
     return SweepRequest(request, plan, options["cache"])
 
@@ -180,6 +185,11 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
     on = depends.of_trials(folds, prepare.output_digest, asked.plan.space.models)
     plan = replace(asked.plan, trials_key=on.key)
     tried, interrupted = _try_all(asked, plan, prepare, run, resumed, trials)
+    if not (tried or interrupted):
+        raise InputError(
+            f"seconds: no trial was done in {plan.seconds} s; give more, or one quick model as "
+            f"-P model={plan.first[0].model if plan.first else next(iter(plan.space.models))}"
+        )
     print_leaderboard(plan, tried)
     log_leaderboard(plan, tried)
     if interrupted:
@@ -227,7 +237,10 @@ def _try_all(
     }
     progress = Progress(plan)
     interrupted = threading.Event()
-    loop = SweepLoop(plan, trials, known, given, progress, interrupted.is_set)
+    ends = time.monotonic() + (plan.seconds or math.inf)
+    loop = SweepLoop(
+        plan, trials, known, given, progress, lambda: interrupted.is_set() or _is_past(ends)
+    )
     tried: Sequence[TrialResult] = []
     try:
         trials.begin(_place(plan, prepare, run))
@@ -237,6 +250,10 @@ def _try_all(
         trials.close()
         progress.close(tried)
     return list(tried), interrupted.is_set()
+
+
+def _is_past(moment: float) -> bool:
+    return time.monotonic() > moment
 
 
 def _continued(plan: Plan, facts: str, own: Run, resumed: Run | None) -> list[str]:

@@ -40,7 +40,12 @@ class Progress:
             form = "{desc} {n_fmt}/{total_fmt} {bar} {elapsed}<{remaining}{postfix}"
             common = {"file": self._terminal, "ncols": _WIDTH, "leave": True}
             self._bars = [
-                tqdm(total=plan.trials, desc="trials", bar_format=form, **common),
+                tqdm(
+                    total=None if plan.seconds else plan.trials,
+                    desc="trials",
+                    bar_format=form,
+                    **common,
+                ),
                 tqdm(total=0, bar_format="{desc}", position=1, **common),
             ]
 
@@ -57,7 +62,8 @@ class Progress:
             below.update(0)
         elif time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES:
             self._told = time.monotonic()
-            done = f"{len(tried)}/{self._plan.trials} trials{_counts(tried, len(running))}"
+            most = "" if self._plan.seconds else f"/{self._plan.trials}"
+            done = f"{len(tried)}{most} trials{_counts(tried, len(running))}"
             click.echo(f"{done}; {self._best(tried)}")
 
     def close(self, tried: Sequence[TrialResult]) -> None:

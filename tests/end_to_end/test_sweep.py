@@ -179,6 +179,15 @@ def test_a_sweep_in_which_all_fail_fails(store):
     assert run.data.tags["pipeline.error"].startswith("all 2 trials failed: ")
 
 
+@pytest.mark.slow
+def test_a_time_is_for_all_models_from_their_own_parameters_on(store):
+    outcome = store.step("sweep", "seconds=300", "trials=2", "jobs=1", "folds=2", "model=auto")
+    assert outcome.code == 0, outcome.terminal
+    trials = _trials(store, outcome.of("sweep")).values()
+    assert [run.data.params["model"] for run in trials] == ["ridge", "hist_gradient_boosting"]
+    assert [run.data.params.get("alpha") for run in trials] == ["1.0", None]
+
+
 # Bad input is refused before the first trial: what is said, then the whole way once.
 
 
@@ -202,6 +211,8 @@ def _check_command(*parameters):
         (["alpha=1,2", "jobs=0"], ["jobs", "'0'"]),
         (["alpha=1,2", "trials=many"], ["trials", "'many'"]),
         (["alpha=1,2", "patience=0"], ["patience", "'0'"]),
+        (["seconds=0"], ["seconds", "'0'"]),
+        (["seconds=soon"], ["seconds", "'soon' is neither a whole number from 1 on nor 'none'"]),
         (["alpha=1,2", "folds=1"], ["folds", "1 is not in the range x>=2"]),
         (["alpha=1,2", "sampler=gird"], ["sampler", "'gird' is not one of"]),
         (["alpha=1,2", "scheduler=tcp://127.0.0.1:9"], ["tcp://127.0.0.1:9 does not answer"]),

@@ -19,6 +19,7 @@ from modelling.search.space import (
     Space,
     build_space,
     check_grid_size,
+    own_points,
     parse_range,
 )
 
@@ -175,3 +176,38 @@ def test_without_a_section_the_models_are_raced_as_they_are(recipe):
     alone = bare.model_copy(update={"models": {"ridge": recipe.models["ridge"]}})
     with pytest.raises(InputError, match="nothing to sweep"):
         build_space(alone.model_copy(update={"default_model": "ridge"}), "auto", {})
+
+
+def test_in_a_time_all_models_are_searched_each_from_its_own_parameters(recipe):
+    space = build_space(recipe, "auto", {}, in_time=True)
+    assert list(space.models) == list(recipe.models)
+    without = recipe.model_copy(update={"sweep": recipe.sweep.model_copy(update={"space": {}})})
+    usual = build_space(without, "auto", {}, in_time=True)
+    assert usual.models["ridge"] == {"alpha": Reals(1e-3, 1e3, True)}
+    assert usual.models["elastic_net"] == {}
+    points = own_points(recipe, space)
+    assert [point.model for point in points] == [
+        "ridge",
+        "hist_gradient_boosting",
+        "gradient_boosting",
+        "random_forest",
+        "elastic_net",
+    ]
+    assert points[0].hyperparameters == {"alpha": 1.0}
+    assert points[1].hyperparameters == {"learning_rate": 0.05, "max_leaf_nodes": 31}
+    assert points[3].hyperparameters == {"max_depth": 4, "min_samples_leaf": 2}
+
+
+@pytest.mark.parametrize(
+    ("found", "value", "nearest"),
+    [
+        (Integers(4, 65, 4), 31, 32),
+        (Integers(4, 65, 4), None, 4),
+        (Reals(0.2, 1.0, False), 5, 1.0),
+        (Reals(0.2, 1.0, False), "sqrt", 1.0),
+        (Choices((1, None)), None, None),
+        (Choices((1, None)), 3, 1),
+    ],
+)
+def test_a_value_outside_has_one_that_is_nearest(found, value, nearest):
+    assert found.nearest(value) == nearest

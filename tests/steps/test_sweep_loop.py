@@ -206,6 +206,16 @@ def test_a_trial_that_is_lost_three_times_has_failed():
     assert executor.submitted == dict.fromkeys(range(TRIALS), 3)
 
 
+def test_the_first_points_come_first_and_the_sampler_after_them():
+    first = [Point("elastic_net", {"l1_ratio": 1}), Point("ridge", {"alpha": 2})]
+    for sampler in ("random", "tpe", "qmc"):
+        plan = replace(PLAN, space=FEW, sampler=sampler, trials=8, first=first)
+        tried = _one_after_the_other(plan)
+        assert [one.point for one in tried[:2]] == first
+        assert len(tried) == 8
+        assert plan.facts != replace(plan, first=()).facts
+
+
 def test_a_sweep_in_which_all_fail_says_why():
     tried = [TrialResult(n, Point("ridge", {"alpha": n}), "failed", reason="no") for n in range(2)]
     with pytest.raises(InputError, match=r"all 2 trials failed: no"):
