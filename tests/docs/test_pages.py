@@ -21,6 +21,7 @@ _FRENCH = {
     "docs/fr/depuis_python.md": "docs/from_python.md",
     "docs/fr/liste_de_controle.md": "docs/checklist.md",
     "docs/fr/securite.md": "docs/security.md",
+    "docs/fr/orchestrateurs.md": "docs/orchestrators.md",
     "docs/fr/servir.md": "docs/serving.md",
     "docs/fr/surveillance.md": "docs/monitoring.md",
     "docs/fr/votre_table.md": "docs/bring_your_own_table.md",

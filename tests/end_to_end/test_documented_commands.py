@@ -49,10 +49,11 @@ _ELSEWHERE = {
     "check_mlflow_status.py --moved": "tests/end_to_end/test_moved_store.py",
     "$WINES_": "tests/steps/test_table_source.py",
 }
-# What needs PostgreSQL, a store of S3, nginx and users, or a Dask cluster.
+# What needs PostgreSQL, a store of S3, nginx and users, a Dask cluster, or an orchestrator.
 _PAGES_ELSEWHERE = {
     "docs/production.md": "tests/end_to_end/test_team_server.py",
     "docs/scaling.md": "tests/end_to_end/test_sweep.py",
+    "docs/orchestrators.md": "tests/pipelines/test_nights.py",
 }
 # What is one program from top to bottom.
 _PYTHON_ELSEWHERE = {
