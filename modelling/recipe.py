@@ -637,6 +637,33 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_l
 PlotName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$", max_length=60)]
 
 
+class About(Section):
+    """What the model is for, in words: for its report and the registry, and for nothing else."""
+
+    title: str = Field(default="", max_length=100)
+    """At the head of the report, in place of the recipe's name."""
+    description: str = ""
+    """What is predicted, and why."""
+    unit: str = Field(default="", max_length=20)
+    """Of the target, or of the worths of a `business_score`: €, points, days."""
+    owner: str = ""
+    """Whom to ask."""
+    intended_use: str = ""
+    """What it is to be used for, and by whom."""
+    limits: str = ""
+    """Where it is not to be trusted."""
+
+    def in_words(self) -> dict[str, str]:
+        """Returns what is said, by its label."""
+        said = {
+            "what it does": self.description,
+            "intended use": self.intended_use,
+            "limits": self.limits,
+            "owner": self.owner,
+        }
+        return {label: text for label, text in said.items() if text}
+
+
 class Recipe(Section):
     """One problem: its table, split, features, models, metrics, gate and promotion."""
 
@@ -646,6 +673,8 @@ class Recipe(Section):
     """Whether numbers are predicted, or classes."""
     data: Data
     """The table."""
+    about: About = About()
+    """What the model is for, for those who read its report."""
     code: Annotated[dict[str, str], BeforeValidator(_read_code, json_schema_input_type=str)] = (
         Field(default_factory=dict)
     )

@@ -355,9 +355,12 @@ def _describe_model(recipe: Recipe) -> None:
     client = MlflowClient()
     if client.get_registered_model(recipe.name).description:
         return
+    about = recipe.about.in_words()
+    said = "".join(f"**{label.capitalize()}:** {escape(text)}\n\n" for label, text in about.items())
+    title = f"# {escape(recipe.about.title)}\n\n" if recipe.about.title else ""
     text = (
-        f"The {recipe.task} of **{escape(recipe.data.target)}**, by the recipe {recipe.name}. The "
-        f"version in use has the alias `{CHAMPION}`:\n\n"
+        f"{title}{said}The {recipe.task} of **{escape(recipe.data.target)}**, by the recipe "
+        f"{recipe.name}. The version in use has the alias `{CHAMPION}`:\n\n"
         f'    mlflow.pyfunc.load_model("models:/{recipe.name}@{CHAMPION}")\n\n'
         "Each version tells what it was measured at and held against; its tag "
         "`pipeline.evaluate_run_id` leads to its plots and its report."

@@ -15,7 +15,7 @@ class Quality:
     known) and the figure of who always says the same; is_regression, target, positive: what is
     predicted, and the class to be found, if there is one; rows: that it was tested on; positives:
     those of that class; latest: whether they are the latest ones; worst: the part of them that it
-    is worst for.
+    is worst for; unit: of the target, or of a business score.
     """
 
     model: str
@@ -32,6 +32,13 @@ class Quality:
     positives: float = math.nan
     latest: bool = False
     worst: str = ""
+    unit: str = ""
+
+    @property
+    def unit_of_figure(self) -> str:
+        """The unit with a blank before it, of a metric that is in it; else empty."""
+        is_in_it = self.unit and self.metric in ("rmse", "mae", "business_score")
+        return f"\N{NO-BREAK SPACE}{self.unit}" if is_in_it else ""
 
     @property
     def naive(self) -> str:
@@ -68,12 +75,13 @@ def say_promise(quality: Quality, promised: float) -> str:
 def _way(quality: Quality) -> tuple[float, str, str]:
     """How a metric is said: times what, in which words, in which unit."""
     of_class = f"{quality.target} = {quality.positive}"
+    unit = quality.unit_of_figure
     ways = {
-        "rmse": (1, f"is typically off by {{}} in {quality.target}", ""),
-        "mae": (1, f"is typically off by {{}} in {quality.target}", ""),
+        "rmse": (1, f"is typically off by {{}} in {quality.target}", unit),
+        "mae": (1, f"is typically off by {{}} in {quality.target}", unit),
         "r2": (100, f"explains {{}} of the differences in {quality.target}", "%"),
         "accuracy": (100, "is right for {} of 100 rows", ""),
-        "business_score": (1, "is worth {} a row", ""),
+        "business_score": (1, "is worth {} a row", unit),
     }
     if quality.positive:
         above = f"scores a row of {of_class} above one of the rest in {{}} of 100 cases"
@@ -104,10 +112,10 @@ def _than_naive(quality: Quality) -> str:
         return ""
     if name == "roc_auc" and quality.positive:
         return ", and guessing does in 50"
-    scale = _way(quality)[0]
+    scale, _, unit = _way(quality)
     ends = scale * quality.low, scale * quality.high
     link = {"accuracy": " for", "business_score": " is worth"}.get(name, "")
-    return f", and {quality.naive}{link} {show_range(scale * quality.baseline, *ends)[0]}"
+    return f", and {quality.naive}{link} {show_range(scale * quality.baseline, *ends)[0]}{unit}"
 
 
 def _rows(quality: Quality) -> str:

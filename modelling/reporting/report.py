@@ -167,7 +167,8 @@ class Report:
     word and tone: the verdict, and whether it is good, note or bad; answer: how good the model is,
     if that is known; sentence: the verdict in one sentence; reason: what it rests on; caution: why
     the figures say little; advice: what to try next; part_of: of a step, the pipeline's run id;
-    facts: the two or three figures behind it.
+    facts: the two or three figures behind it; title: of the recipe; about: what its model is for,
+    by label.
     """
 
     recipe: str
@@ -196,6 +197,8 @@ class Report:
     model: ModelCard | None = None
     sections: tuple[Section, ...] = ()
     origin: Origin | None = None
+    title: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_champion(self) -> bool:

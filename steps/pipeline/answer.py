@@ -34,6 +34,7 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
         positives=count_positives(evaluated),
         latest=recipe.split.method == "time",
         worst=_told(evaluated, WORST_SLICE),
+        unit=recipe.about.unit,
     )
 
 

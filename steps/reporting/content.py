@@ -53,6 +53,8 @@ def collect_report(runs: PipelineRuns) -> Report:
         model=read_model(runs),
         sections=tuple(read_sections(runs)),
         origin=read_origin(runs),
+        title=runs.recipe.about.title if runs.recipe else "",
+        about=runs.recipe.about.in_words() if runs.recipe else {},
     )
 
 

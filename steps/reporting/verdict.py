@@ -160,7 +160,9 @@ def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
     figure = show_metric(candidate, primary)
     if quality:
         figure, low, high = show_range(quality.figure, quality.low, quality.high)
-        note = f"95% interval {low} to {high}; {note}" if low else note
+        unit = quality.unit_of_figure
+        note = f"95% interval {low} to {high}{unit}; {note}" if low else note
+        figure += unit
     facts = [Fact(f"{primary} on the test rows", figure, note)]
     if quality and baseline is not None:
         facts.append(Fact(f"against {quality.naive}", *_against_naive(quality)))

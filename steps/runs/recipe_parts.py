@@ -31,7 +31,7 @@ READS = {
     "train": (*_FITTED, "split.method", "split.gap", "autologging"),
     "trial": (*_FITTED, "split.method", "split.gap"),
     "evaluate": (*_MEASURED, "split.method", "slices", "plots"),
-    "register": (*_MEASURED, "split.method", "gate", "promotion"),
+    "register": (*_MEASURED, "split.method", "gate", "promotion", "about"),
     "rollback": ("name", "promotion.stage"),
     "score": ("name", "task", "data.drop", "data.source_column", "data.encoding", "drift"),
     "monitor": (

@@ -115,6 +115,15 @@ def test_one_is_no_plural():
     assert "1 column as it is: alcohol" in page
 
 
+def test_what_the_model_is_for_stands_with_it_under_the_title():
+    about = {"intended use": "<for> us", "owner": "Ana"}
+    model = ModelCard("ridge", "Ridge", (), (), (), ())
+    page = render_report(replace(REPORT, title="Prices of houses", about=about, model=model))
+    assert "<b>Prices of houses</b>" in page
+    assert "<b>Intended use:</b> &lt;for&gt; us" in page
+    assert "<b>Owner:</b> Ana" in page
+
+
 def test_skrubs_pages_are_left_out_when_they_are_too_large():
     noise = np.random.default_rng(0).bytes(2_000_000).hex()
     assert DataPage(None, None, {"train": "small"}).packed()
