@@ -8,6 +8,7 @@ import ast
 import hashlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -235,6 +236,23 @@ def ask_rows(
             "nothing, and what is random in it needs a seed"
         )
     return values
+
+
+@contextmanager
+def failures_named(code: Files) -> Iterator[None]:
+    """Turns what own code raises below it into an InputError that says where; others pass."""
+    from modelling.models.sklearn_wrapper import describe_failure
+
+    try:
+        yield
+    except Exception as error:
+        file = own_file(code)
+        cause = error.__cause__ if isinstance(error, InputError) else error
+        frames = traceback.extract_tb(cause.__traceback__) if cause and file else []
+        inside = [each for each in frames if file and Path(each.filename).is_relative_to(file)]
+        if cause is None or file is None or not inside or not isinstance(cause, Exception):
+            raise
+        raise InputError(describe_failure(cause, file.parent, inside[-1].name)) from error
 
 
 _TABLE = ("the table",)

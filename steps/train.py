@@ -38,8 +38,13 @@ from modelling.models.environment import model_environment
 from modelling.models.estimators import estimator_parameters, fit_pipeline
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features, code_files
-from modelling.models.training import fit_inputs, predictable_inputs, unfitted_pipeline
-from modelling.own_code import own_file, own_name, own_packages
+from modelling.models.training import (
+    check_predictions,
+    fit_inputs,
+    predictable_inputs,
+    unfitted_pipeline,
+)
+from modelling.own_code import failures_named, own_file, own_name, own_packages
 from modelling.recipe import Model, Recipe
 from modelling.tables.folds import split_folds
 from steps.reporting.report import report_step
@@ -86,7 +91,9 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         configure_autologging(settings.autologging)
         given = read_split(prepare_run_id, settings.split)
         weights = read_weights(prepare_run_id, settings.data, "train")
-        pipeline, decision = _fit(settings, pipeline, inputs, targets, given, weights)
+        with failures_named(settings.code):
+            pipeline, decision = _fit(settings, pipeline, inputs, targets, given, weights)
+        check_predictions(settings, name, pipeline, inputs.head(_SAMPLE_ROWS))
         features["decision"] = decision
         _log_parameters(settings, chosen, pipeline)
         log_metrics({"train_rows": len(inputs), "features": inputs.shape[1]})

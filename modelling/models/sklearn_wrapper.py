@@ -589,7 +589,7 @@ def load_own_code(path: Path) -> ModuleType:
     except Exception as error:
         for imported in [each for each in sys.modules if f"{each}.".startswith(f"{name}.")]:
             del sys.modules[imported]
-        raise OwnCodeError(_failure(error, path.parent)) from error
+        raise OwnCodeError(describe_failure(error, path.parent)) from error
     return module
 
 
@@ -603,11 +603,11 @@ def call_own(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     except Exception as error:
         name = getattr(function, "__name__", str(function))
-        raise OwnCodeError(_failure(error, _folder_of(function), name)) from error
+        raise OwnCodeError(describe_failure(error, _folder_of(function), name)) from error
 
 
-def _failure(error: Exception, folder: Path, name: str = "") -> str:
-    """Says in one line which line of own code failed, and how."""
+def describe_failure(error: Exception, folder: Path, name: str = "") -> str:
+    """Says in one line which line of own code below a folder failed, and how."""
     lines = [
         (frame.filename, frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)

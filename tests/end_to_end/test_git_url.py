@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.end_to_end import git_daemon as daemon
+from tests.end_to_end.store import artifact
 
 pytestmark = pytest.mark.slow
 
@@ -147,3 +148,52 @@ def test_the_clone_of_a_branch_goes_also_when_main_is_killed(
     )
     commit = daemon.git(source, "rev-parse", "feature/one")
     assert parent.data.tags["mlflow.source.git.commit"] == commit
+
+
+_LOADED = """
+import sys
+import mlflow, pandas as pd
+rows, said = (pd.read_parquet(path) for path in sys.argv[2:])
+answers = mlflow.pyfunc.load_model(sys.argv[1]).predict(rows)
+assert (pd.Series(answers).to_numpy() == said["prediction"].to_numpy()).all()
+assert not {"steps", "modelling", "taxi", "red_or_white"} & sys.modules.keys()
+"""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", ["taxi_fares", "red_or_white"])
+def test_a_port_of_another_repository_predicts_the_same_in_an_environment_of_its_own_pins(
+    run, name, tmp_path
+):
+    team, free = run.store.folder, {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    shutil.copytree(daemon.PROJECT / "recipes/examples", team / "recipes")
+    shutil.copytree(daemon.PROJECT / "data", team / "data")
+    (team / ".gitignore").write_text("mlflow.db*\nmlruns/\n")
+    daemon.git(team, "init", "-q", "-b", "main")
+    daemon.git(team, "add", "-A")
+    daemon.git(team, "commit", "-qm", "both ports")
+    outcome = run("cuvee.git", "-P", f"recipe=recipes/{name}.yaml", **free)
+    tags = outcome.parent.data.tags
+    assert tags["pipeline.workspace_commit"] == daemon.git(team, "rev-parse", "HEAD")
+    assert (
+        outcome.versions[1].tags["pipeline.workspace_commit"] == tags["pipeline.workspace_commit"]
+    )
+    (model,) = outcome.step("train").outputs.model_outputs
+    found = outcome.client.get_logged_model(model.model_id).artifact_location
+    folder = shutil.copytree(found, tmp_path / "model")
+    test = shutil.copy(artifact(outcome.step("prepare"), "test.parquet"), tmp_path)
+    (kept,) = artifact(outcome.step("evaluate"), "predictions").glob("*.parquet")
+    kept = shutil.copy(kept, tmp_path / "kept.parquet")
+    shutil.rmtree(team)
+    (tmp_path / "empty").mkdir()
+    uv = [sys.executable, "-m", "uv"]
+    python = str(tmp_path / "env/bin/python")
+    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, tmp_path / "env"], check=True)
+    pins = ["--python", python, "-r", folder / "requirements.txt"]
+    subprocess.run([*uv, "pip", "install", "-q", *pins], check=True)
+    subprocess.run(
+        [python, "-c", _LOADED, folder, test, kept],
+        cwd=tmp_path / "empty",
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", **free},
+        check=True,
+    )

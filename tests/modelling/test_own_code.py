@@ -15,8 +15,15 @@ from modelling.models.estimators import build_pipeline, check_hyperparameter
 from modelling.models.features import fit_features
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features, load_pipeline
-from modelling.models.training import fit_inputs, unfitted_pipeline
-from modelling.own_code import check_own_code, code_digests, own_module, own_name, own_packages
+from modelling.models.training import check_predictions, fit_inputs, unfitted_pipeline
+from modelling.own_code import (
+    check_own_code,
+    code_digests,
+    failures_named,
+    own_module,
+    own_name,
+    own_packages,
+)
 from modelling.recipe import Features, Model, Recipe, load_recipe
 from modelling.tables.split import split_table
 from modelling.tables.table import ask_sides, check_table
@@ -448,3 +455,47 @@ def test_what_own_code_imports_is_not_among_the_names_that_it_has(tmp_path, refu
     assert refusal(check_own_code, recipe) == (
         "features.functions.f: unknown name in own.py 'hours', did you mean 'hour'? allowed: hour"
     )
+
+
+PREDICTED = "return np.full(len(X), self.mean_)"
+
+
+@pytest.mark.parametrize(
+    ("instead", "says"),
+    [
+        (
+            "return np.full(3, 1.0)",
+            "m with own.py predicts an array of shape (3,) for 40 rows",
+        ),
+        ("return np.full(len(X), np.nan)", "predicts nan; it gives a number for each row"),
+        ("return ['good'] * len(X)", "predicts 'good'; it gives a number for each row"),
+        ("return np.full(len(X), float(len(X)))", "predicts 1 for a row alone and 40 among others"),
+        ("open('zones.csv').close(); return np.ones(len(X))", "own.py reads zones.csv when it"),
+        ("return X.nothing", "own.py, line 30: predict failed: AttributeError: 'DataFrame' object"),
+        (PREDICTED, ""),
+    ],
+)
+def test_what_own_code_predicts_is_tried(instead, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zones.csv").touch()
+    recipe = read(
+        tmp_path, CODE.replace(PREDICTED, instead), models={"m": {"estimator": "own.Mean"}}
+    )
+    fitting = fit_inputs(recipe, ROWS)
+    pipeline = unfitted_pipeline(recipe, "m", {}, fitting).fit(fitting.inputs, ROWS["a"])
+    if not says:
+        check_predictions(recipe, "m", pipeline, fitting.inputs)
+        return
+    with pytest.raises(InputError) as refused:
+        check_predictions(recipe, "m", pipeline, fitting.inputs)
+    assert says in str(refused.value)
+
+
+def test_a_failing_fit_of_own_code_says_where_and_other_failures_pass(tmp_path):
+    recipe = read(tmp_path)
+    mean = own_module(recipe.code).Mean(shift="a")
+    says = r"own.py, line 27: fit failed: TypeError: unsupported"
+    with pytest.raises(InputError, match=says), failures_named(recipe.code):
+        mean.fit([[1.0]], [1.0])
+    with pytest.raises(KeyError), failures_named(recipe.code):
+        raise KeyError("another's")
