@@ -3,11 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMRegressor
+from sklearn.datasets import load_diabetes
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.metrics import root_mean_squared_error
 
 from modelling.drafting import draft as drafting
 from modelling.drafting.draft import choose_best, draft_recipe, render_draft
 from modelling.drafting.tries import Tries, Try
 from modelling.judging.metrics import REGRESSION_METRICS
+from modelling.kinds import ROW_KEY
+from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.recipe import Model, Recipe, load_recipe
 from modelling.tables.split import split_table
 
@@ -121,3 +127,21 @@ def test_classes_are_told_by_their_own_metric(monkeypatch):
     drafted = draft(np.where(TABLE["a"].abs() > 1.2, "yes", "no"))
     assert drafted.recipe.default_model == "tree"
     assert "naive 0.5000" in drafted.tried[1]
+
+
+@pytest.mark.slow
+def test_a_real_table_is_told_as_well_as_by_boosted_trees_out_of_the_box():
+    """A part of benchmarks/quality.py."""
+    table = load_diabetes(as_frame=True).frame
+    recipe = draft_recipe(table, "target", "diabetes", "t.csv", seconds=60).recipe
+    split = split_table(table, "target", recipe.split)
+    train, test = split.train.drop(columns=ROW_KEY), split.test.drop(columns=ROW_KEY)
+    targets, true = train.pop("target"), test.pop("target")
+    fitting = fit_inputs(recipe, train)
+    chosen = unfitted_pipeline(recipe, recipe.default_model, {}, fitting)
+    chosen.fit(fitting.inputs, targets)
+    others = [HistGradientBoostingRegressor(random_state=0), LGBMRegressor(verbosity=-1, n_jobs=1)]
+    errors = [
+        root_mean_squared_error(true, one.fit(train, targets).predict(test)) for one in others
+    ]
+    assert root_mean_squared_error(true, chosen.predict(test)) < 0.95 * min(errors)
