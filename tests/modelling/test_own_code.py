@@ -146,7 +146,7 @@ def test_a_filter_and_a_split_see_all_columns_as_their_kinds(tmp_path, refusal):
         ("table['a']", "own.kept gave 1.0; it gives True or False for each row"),
         ("table['a'] > 9", "table t: data.filter: own.kept leaves no row"),
         (
-            "__import__('random').choices([True, False], k=6)",
+            "[setattr(kept, 'n', getattr(kept, 'n', 0) + 1) or kept.n % 2 == 1] * 6",
             "own.kept gave something else when it was asked again: it must keep nothing, and what "
             "is random in it needs a seed",
         ),
