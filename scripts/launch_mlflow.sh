@@ -59,12 +59,14 @@ lock=$project/requirements.lock
 [ -z "$with_auth" ] || lock=$project/requirements-server.lock
 version=$(sed -n 's/^mlflow==\([^ ;]*\).*/\1/p' "$lock")
 has_mlflow="import importlib.metadata as m, sys; sys.exit(m.version('mlflow') != '$version')"
+# MLflow's part for passwords needs one package more.
+[ -z "$with_auth" ] || has_mlflow="import flask_wtf; $has_mlflow"
 if python -c "$has_mlflow" 2>/dev/null; then
     python=(python)
 elif command -v uv >/dev/null; then
     python=(uv run --quiet --no-project --isolated --python 3.11 --with-requirements "$lock" python)
 else
-    fail "MLflow $version is not here: activate the project's environment, or pip install uv"
+    fail "MLflow $version with the packages of $(basename "$lock") is not here: activate an environment that has them, or pip install uv"
 fi
 
 # The store that the pipeline would use. An SQLite database is made here, whole or not at all: a
@@ -95,14 +97,16 @@ case $store in
     http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has the UI: $store" && exit ;;
 esac
 
+is_for_others=
 case $host in
     127.* | localhost | ::1) ;;
-    *) [ -n "$with_auth" ] ||
+    *) is_for_others=yes
+        [ -n "$with_auth" ] ||
         echo "WARNING: whoever reaches $host can read, change and delete all runs and models; --auth asks for a password" >&2 ;;
 esac
 
 # The names by which others reach this machine, which the server must know to answer them.
-if [ -n "$share" ]; then
+if [ -n "$is_for_others" ]; then
     while IFS= read -r name; do names+=("$name"); done < <("${python[@]}" -c '
 import socket
 import psutil
@@ -137,12 +141,13 @@ start_server() { # port
     mkfifo "$folder/alive" && exec 9<>"$folder/alive"
     local command=("${python[@]}" -m mlflow server --backend-store-uri "$store" --workers 1
         --host "$host" --port "$1")
-    if [ -n "$share" ]; then
+    if [ -n "$is_for_others" ]; then
         local known=("${names[@]}" localhost 127.0.0.1) hosts origins
         hosts=$(printf "%s:$1," "${known[@]}") origins=$(printf "http://%s:$1," "${known[@]}")
-        command+=(--allowed-hosts "${hosts%,}" --cors-allowed-origins "${origins%,}"
-            --serve-artifacts --artifacts-destination "$PWD/mlartifacts" --default-artifact-root mlflow-artifacts:/)
+        command+=(--allowed-hosts "${hosts%,}" --cors-allowed-origins "${origins%,}")
     fi
+    [ -z "$share" ] || command+=(--serve-artifacts --artifacts-destination "$PWD/mlartifacts"
+        --default-artifact-root mlflow-artifacts:/)
     if [ -n "$with_auth" ]; then
         command+=(--app-name basic-auth)
         umask 077 # basic_auth.db, where the server stands, holds the hashes of passwords
@@ -199,7 +204,7 @@ echo "MLflow UI  http://$reachable:$port"
 # MLflow opens its part for GenAI unless the address asks for the other one.
 echo "runs       http://$reachable:$port/#/experiments/0/runs?workflowType=machine_learning"
 echo "store      $store"
-[ -z "$share" ] || printf "for all    http://%s:$port\n" "${names[@]}"
+[ -z "$is_for_others" ] || printf "for all    http://%s:$port\n" "${names[@]}"
 echo "Ctrl-C ends it."
 wait "$server" || true
 tail -n 5 "$log" >&2

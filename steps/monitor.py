@@ -49,7 +49,7 @@ from steps.runs.webhook import tell
 from steps.runs.workspace import Workspace, find_recipe
 from tracking.artifacts_logger import log_config, log_plot, log_table
 from tracking.mlflow_manager import log_metrics
-from tracking.output_manager import save_local, temporary_folder
+from tracking.output_manager import save_temporary, temporary_folder
 
 _LONGEST_TAG = 5000
 
@@ -264,7 +264,7 @@ def _log(
     log_table(table.assign(promised=table["metric"].map(before)), "monitor")
     marks = {"now": kept.now, "promised": kept.promised, "limit": kept.limit}
     figure = plot_resampled(kept.resampled, marks, kept.metric)
-    log_plot(save_local(figure, "plot", recipe.name, kept.metric, marks))
+    log_plot(save_temporary(figure, "plot", recipe.name, kept.metric, marks))
 
 
 def _tell(

@@ -55,9 +55,9 @@ from steps.runs.provenance_write import commit_of
 from steps.runs.step import load_parts, run_step, step_run
 from steps.runs.workspace import Workspace, find_recipe
 from steps.sweeping.trial import score_on_folds
-from tracking.artifacts_logger import log_config, log_model
+from tracking.artifacts_logger import log_code_model, log_config
 from tracking.mlflow_manager import configure_autologging, log_metrics, log_params
-from tracking.output_manager import save_local, temporary_path
+from tracking.output_manager import save_temporary, temporary_path
 
 _SAMPLE_ROWS = 100
 _EXAMPLE_ROWS = 5
@@ -194,7 +194,7 @@ def _write_model(
 ) -> str:
     """Logs the model with all that it needs to be loaded and checked; returns its digest."""
     chosen = recipe.models[name]
-    pipeline_path = save_local(
+    pipeline_path = save_temporary(
         pipeline, "model", recipe.name, name, {"serialization": chosen.serialization}
     )
     if chosen.serialization == "skops":
@@ -214,7 +214,7 @@ def _write_model(
     answers.to_parquet(answers_path, index=False)
     digest = model_digest(pipeline_path, features)
     loaded = (pipeline_path, features_path, *(code_files(own) if own else ()))
-    logged = log_model(
+    logged = log_code_model(
         Path(sklearn_wrapper.__file__),
         name=f"{recipe.name}-{name}".replace(".", "-"),
         artifacts={

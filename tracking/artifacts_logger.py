@@ -1,8 +1,10 @@
 """The artifacts of a step, each kind in its own folder."""
 
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +17,7 @@ from mlflow.models.model import ModelInfo
 from sqlalchemy.exc import SQLAlchemyError
 
 from tracking.mlflow_manager import log_artifact
-from tracking.output_manager import save_local
+from tracking.output_manager import build_output_filename, save_temporary, temporary_path
 
 Result = TypeVar("Result")
 
@@ -24,10 +26,44 @@ def log_predictions(
     df: pd.DataFrame, entity: str, model: str | None, config: Mapping[str, Any]
 ) -> None:
     """Logs predictions as one Parquet file in `predictions/`."""
-    log_artifact(save_local(df, "predictions", entity, model, config), "predictions")
+    log_artifact(save_temporary(df, "predictions", entity, model, config), "predictions")
 
 
 def log_model(
+    model_obj: Any, entity: str, model: str | None, config: Mapping[str, Any]
+) -> ModelInfo:
+    """Logs a fitted estimator of scikit-learn, as MLflow's own flavor for these has it.
+
+    It is kept by skops, which trusts the types of scikit-learn, NumPy and SciPy here, or by
+    cloudpickle where `config["serialization"]` says so.
+
+    Args:
+        model_obj: the estimator, a Pipeline for example.
+        entity: the recipe's name.
+        model: one of its models, or None; both make the logged model's name.
+        config: kept inside the model.
+    """
+    # Here, since they take a while, and no step needs them.
+    import mlflow.sklearn
+    import skops.io
+
+    name = "-".join(part for part in (entity, model) if part)
+    packages = ("mlflow", "scikit-learn", "skops", "cloudpickle", "numpy", "pandas")
+    pins = [f"{package}=={version(package)}" for package in packages]
+    more: dict[str, Any] = {"serialization_format": "cloudpickle"}
+    if config.get("serialization", "skops") == "skops":
+        types = skops.io.get_untrusted_types(data=skops.io.dumps(model_obj))
+        more = {"skops_trusted_types": [each for each in types if _is_stock(each)]}
+    return mlflow.sklearn.log_model(
+        model_obj, name=name, pip_requirements=pins, metadata={"config": dict(config)}, **more
+    )
+
+
+def _is_stock(path: str) -> bool:
+    return path.partition(".")[0] in ("sklearn", "numpy", "scipy")
+
+
+def log_code_model(
     model_obj: Path,
     name: str,
     artifacts: Mapping[str, Path],
@@ -98,19 +134,54 @@ def again_if_datasets_collide(log: Callable[[], Result]) -> Result:
     return log()
 
 
-def log_plot(local_path: Path) -> None:
-    """Logs a picture in `plots/`."""
-    log_artifact(local_path, "plots")
+def log_plot(
+    local_path: str | Path,
+    entity: str | None = None,
+    model: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> None:
+    """Logs a picture in `plots/`, under its own name or, with an entity, by the naming rule."""
+    log_artifact(_named(Path(local_path), "plot", entity, model, config), "plots")
 
 
-def log_config(config_dict: Mapping[str, Any], entity: str, model: str | None) -> None:
-    """Logs a resolved configuration as YAML in `config/`."""
-    log_artifact(save_local(config_dict, "config", entity, model, config_dict), "config")
+def log_config(
+    config_dict: Mapping[str, Any],
+    entity: str,
+    model: str | None,
+    config: Mapping[str, Any] | None = None,
+) -> None:
+    """Logs a resolved configuration as YAML in `config/`; what names it is itself, or config."""
+    named_by = config_dict if config is None else config
+    log_artifact(save_temporary(config_dict, "config", entity, model, named_by), "config")
 
 
-def log_report(local_path: Path, run_id: str | None = None) -> None:
-    """Logs a report at the root of a run's artifacts, where the UI shows it at once."""
-    log_artifact(local_path, run_id=run_id)
+def log_report(
+    local_path: str | Path,
+    entity: str | None = None,
+    model: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    *,
+    run_id: str | None = None,
+) -> None:
+    """Logs a report at the root of a run's artifacts, where the UI shows it at once.
+
+    It is named as `log_plot` names a picture, and goes to the active run or to another one.
+    """
+    log_artifact(_named(Path(local_path), "report", entity, model, config), run_id=run_id)
+
+
+def _named(
+    path: Path,
+    category: str,
+    entity: str | None,
+    model: str | None,
+    config: Mapping[str, Any] | None,
+) -> Path:
+    """The file itself; with an entity, a copy that has the name that the rule gives it."""
+    if entity is None:
+        return path
+    name = build_output_filename(entity, model, category, config or {})
+    return Path(shutil.copyfile(path, temporary_path(name + path.suffix)))
 
 
 def log_table(df: pd.DataFrame, name: str) -> None:

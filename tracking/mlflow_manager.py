@@ -227,7 +227,7 @@ def init_mlflow_experiment(experiment_name: str) -> None:
 
 @contextmanager
 def start_run(
-    entity_name: str, model_name: str | None, tags: Mapping[str, Any]
+    entity_name: str, model_name: str | None, tags: Mapping[str, Any] | None = None
 ) -> Iterator[ActiveRun]:
     """Opens the step's run: the one that `mlflow run` made for it, or a new one.
 
@@ -239,6 +239,7 @@ def start_run(
         model_name: one of its models; None for a step that is about no model.
         tags: set on the run; `mlflow.project.entryPoint` names the step.
     """
+    tags = tags or {}
     step = tags.get(MLFLOW_PROJECT_ENTRY_POINT)
     name = " ".join(part for part in (step, entity_name, model_name) if part)
     named = {"pipeline.recipe": entity_name, "pipeline.model": model_name, **tags}

@@ -1,4 +1,4 @@
-"""Files before they become artifacts: one naming rule, one folder, gone when the process ends."""
+"""Files by one naming rule: kept where one stands, or on their way to become artifacts."""
 
 import hashlib
 import json
@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+OUTPUTS = "outputs"
+"""The folder of files that are kept."""
 CATEGORIES = ("predictions", "model", "plot", "config", "report")
 
 
@@ -36,14 +38,28 @@ def build_output_filename(
 
 def save_local(
     obj: Any, category: str, entity: str, model: str | None, config: Mapping[str, Any]
-) -> Path:
-    """Writes an object to a temporary file and returns its path.
+) -> str:
+    """Writes an object to a file in `outputs/`, where one stands, and returns its path.
 
     Predictions (a DataFrame) become Parquet, a plot (a Figure) PNG, a config (a mapping) YAML, a
     report (text) HTML, and a model (an estimator) a file of skops, or of cloudpickle where
     `config["serialization"]` says so.
     """
+    name = build_output_filename(entity, model, category, config)
+    folder = Path(OUTPUTS).absolute()
+    folder.mkdir(exist_ok=True)
+    return str(_write(obj, category, folder / name, config))
+
+
+def save_temporary(
+    obj: Any, category: str, entity: str, model: str | None, config: Mapping[str, Any]
+) -> Path:
+    """Writes an object as `save_local` does, to a file that goes when the process ends."""
     path = _folder() / build_output_filename(entity, model, category, config)
+    return _write(obj, category, path, config)
+
+
+def _write(obj: Any, category: str, path: Path, config: Mapping[str, Any]) -> Path:
     match category:
         case "predictions":
             path = _with_ending(path, ".parquet")

@@ -114,7 +114,7 @@ def _draw_report(run: Run) -> Report:
     report = collect_report(runs)
     path = temporary_folder(run_id) / REPORT
     path.write_text(render_report(report, writable_cache("templates")), encoding="utf-8")
-    log_report(path, run_id)
+    log_report(path, run_id=run_id)
     if runs.is_pipeline:
         _write_poster(runs, report)
     if run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) in _DESCRIBED or report.failure:
@@ -129,7 +129,7 @@ def _write_poster(runs: PipelineRuns, report: Report) -> None:
     (folder / f"{POSTER}.svg").write_text(as_svg(shapes), encoding="utf-8")
     (folder / f"{POSTER}.png").write_bytes(as_png(shapes))
     for ending in ("png", "svg"):
-        log_report(folder / f"{POSTER}.{ending}", runs.run.info.run_id)
+        log_report(folder / f"{POSTER}.{ending}", run_id=runs.run.info.run_id)
 
 
 def report_step(run_id: str) -> None:

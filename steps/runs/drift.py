@@ -9,7 +9,7 @@ from modelling.judging.plots import plot_drift
 from steps.runs.trained_model import TrainedModel
 from tracking.artifacts_logger import log_plot, log_table
 from tracking.mlflow_manager import log_metrics
-from tracking.output_manager import save_local
+from tracking.output_manager import save_temporary
 
 
 def drift_counts(trained: TrainedModel) -> DriftCounts:
@@ -27,7 +27,7 @@ def log_drift(drift: DriftCounts, limit: float, recipe: str) -> pd.DataFrame:
     table = drift.compare(limit)
     log_table(table, "drift")
     figure = plot_drift(table, limit)
-    log_plot(save_local(figure, "plot", recipe, "drift", {"drift": table.to_dict("list")}))
+    log_plot(save_temporary(figure, "plot", recipe, "drift", {"drift": table.to_dict("list")}))
     drifted = table[table["drifted"]]
     log_metrics(
         {

@@ -23,6 +23,7 @@ _FRENCH = {
     "docs/fr/securite.md": "docs/security.md",
     "docs/fr/orchestrateurs.md": "docs/orchestrators.md",
     "docs/fr/servir.md": "docs/serving.md",
+    "docs/fr/suivi.md": "docs/tracking.md",
     "docs/fr/surveillance.md": "docs/monitoring.md",
     "docs/fr/votre_table.md": "docs/bring_your_own_table.md",
 }

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from modelling.recipe import load_recipe
 from steps import reproduce
-from tracking.output_manager import save_local
+from tracking.output_manager import save_temporary
 
 PROJECT = Path(__file__).parents[2]
 
@@ -18,7 +18,7 @@ def test_a_recipe_that_git_does_not_have_keeps_the_order_of_its_keys(tmp_path, m
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"columns": columns})})
     content = recipe.model_dump(mode="json")
     (tmp_path / "config").mkdir()
-    logged = save_local(content, "config", recipe.name, None, content)
+    logged = save_temporary(content, "config", recipe.name, None, content)
     shutil.copy(logged, tmp_path / "config")
     monkeypatch.setattr(reproduce, "download", lambda *_: tmp_path / "config")
     recorded = SimpleNamespace(request={"recipe": "/elsewhere/recipe.yaml"}, run_id="1")

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.models import infer_signature
+from sklearn.tree import DecisionTreeRegressor
 
 from tracking.artifacts_logger import (
+    log_code_model,
     log_config,
     log_model,
     log_plot,
@@ -18,6 +20,7 @@ from tracking.artifacts_logger import (
     make_dataset,
 )
 from tracking.mlflow_manager import start_run
+from tracking.output_manager import build_output_filename
 
 MODEL = """
 import json, pathlib
@@ -39,7 +42,7 @@ FRAME = pd.DataFrame({"row_key": [1, 2], "prediction": [5.5, 6.5]})
 
 @pytest.fixture
 def run():
-    with start_run("wine", "ridge", {}) as run:
+    with start_run("wine", "ridge") as run:
         yield run.info.run_id
 
 
@@ -74,6 +77,33 @@ def test_a_plot_goes_to_plots_and_a_report_to_the_root(run, artifacts, tmp_path)
     assert artifacts(run, "plots") == ["plots/figure.png"]
 
 
+def test_plots_reports_and_configs_are_named_by_what_they_depend_on(run, artifacts, tmp_path):
+    config = {"alpha": 1}
+    for name in ("figure.png", "report.html"):
+        (tmp_path / name).write_text(name)
+    log_plot(str(tmp_path / "figure.png"), "wine", "ridge", config)
+    log_report(str(tmp_path / "report.html"), "wine", None, config)
+    log_config({"b": 2}, "wine", "ridge", config)
+    names = [
+        "config/" + build_output_filename("wine", "ridge", "config", config) + ".yaml",
+        "plots/" + build_output_filename("wine", "ridge", "plot", config) + ".png",
+        build_output_filename("wine", None, "report", config) + ".html",
+    ]
+    assert [*artifacts(run, "config"), *artifacts(run, "plots")] == names[:2]
+    assert names[2] in artifacts(run)
+
+
+@pytest.mark.parametrize("serialization", ["skops", "cloudpickle"])
+def test_an_estimator_is_logged_with_its_run_though_it_is_a_tree(run, serialization):
+    rows = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
+    tree = DecisionTreeRegressor().fit(rows, [1.0, 2.0, 4.0])
+    info = log_model(tree, "wine", "tree", {"serialization": serialization})
+    model = mlflow.sklearn.load_model(info.model_uri)
+    assert list(model.predict(rows)) == [1.0, 2.0, 4.0]
+    logged = mlflow.get_logged_model(info.model_id)
+    assert (logged.name, logged.source_run_id) == ("wine-tree", run)
+
+
 def test_a_table_can_be_shown_and_loaded(run, artifacts):
     log_table(FRAME, "worst")
     assert artifacts(run) == ["worst.json"]
@@ -85,7 +115,7 @@ def test_a_model_is_logged_from_code_with_its_files_and_facts(run, tmp_path):
     (tmp_path / "factor.json").write_text(json.dumps(2))
     rows = pd.DataFrame({"x": [1.5, 2.5]})
     environment = {"name": "x", "dependencies": ["python=3.11.7", "pip", {"pip": ["mlflow==1"]}]}
-    info = log_model(
+    info = log_code_model(
         tmp_path / "doubler.py",
         name="wine-doubler",
         artifacts={"factor": tmp_path / "factor.json"},

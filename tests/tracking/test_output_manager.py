@@ -18,7 +18,7 @@ from sklearn.linear_model import Ridge
 from tracking.output_manager import (
     CATEGORIES,
     build_output_filename,
-    save_local,
+    save_temporary,
     temporary_folder,
     temporary_path,
 )
@@ -56,32 +56,32 @@ def test_unknown_category_is_refused():
 
 def test_predictions_come_back():
     frame = pd.DataFrame({"prediction": [1.5, 2.5]}, index=[5, 6])
-    path = save_local(frame, "predictions", "wine", "ridge", {})
+    path = save_temporary(frame, "predictions", "wine", "ridge", {})
     pd.testing.assert_frame_equal(pd.read_parquet(path), frame.reset_index(drop=True))
 
 
 def test_a_config_comes_back():
-    path = save_local({"b": (1, 2), "a": "é"}, "config", "wine", None, {})
+    path = save_temporary({"b": (1, 2), "a": "é"}, "config", "wine", None, {})
     assert yaml.safe_load(path.read_text(encoding="utf-8")) == {"b": [1, 2], "a": "é"}
 
 
 def test_a_report_comes_back():
-    path = save_local("<p>é</p>", "report", "wine", None, {})
+    path = save_temporary("<p>é</p>", "report", "wine", None, {})
     assert (path.suffix, path.read_text(encoding="utf-8")) == (".html", "<p>é</p>")
 
 
 def test_a_plot_is_a_picture():
-    path = save_local(Figure(), "plot", "wine", None, {})
+    path = save_temporary(Figure(), "plot", "wine", None, {})
     assert path.suffix == ".png"
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_model_is_of_skops_unless_the_config_says_cloudpickle():
     model = Ridge().fit([[1.0], [2.0]], [1.0, 2.0])
-    path = save_local(model, "model", "wine", "ridge", {})
+    path = save_temporary(model, "model", "wine", "ridge", {})
     assert path.suffix == ".skops"
     assert skops.io.load(path).predict([[3.0]]) == model.predict([[3.0]])
-    other = save_local(model, "model", "wine", "ridge", {"serialization": "cloudpickle"})
+    other = save_temporary(model, "model", "wine", "ridge", {"serialization": "cloudpickle"})
     assert other.suffix == ".pkl"
     assert other.stem != path.stem
 
@@ -97,30 +97,31 @@ def test_a_model_is_of_skops_unless_the_config_says_cloudpickle():
     ],
 )
 def test_a_file_has_its_whole_name_even_with_a_point_in_it(category, value, ending):
-    path = save_local(value, category, "wine", "forest v1.5", {"a": 1})
+    path = save_temporary(value, category, "wine", "forest v1.5", {"a": 1})
     name = build_output_filename("wine", "forest v1.5", category, {"a": 1})
     assert path.name == f"{name}.{ending}"
 
 
 def test_unknown_category_is_not_saved():
     with pytest.raises(ValueError, match="unknown category 'plots'"):
-        save_local({}, "plots", "wine", None, {})
+        save_temporary({}, "plots", "wine", None, {})
 
 
 def test_files_lie_in_one_temporary_folder_outside_the_working_directory(tmp_path):
-    path = save_local("", "report", "wine", None, {})
+    path = save_temporary("", "report", "wine", None, {})
     assert temporary_path("a.json").parent == temporary_folder("b").parent == path.parent
     assert temporary_folder("b").is_dir()
     assert temporary_folder("b") == temporary_path("b")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_temporary_folder_goes_with_its_process(tmp_path):
+def test_the_temporary_folder_goes_with_its_process_and_what_is_saved_stays(tmp_path):
     program = (
-        "from tracking.output_manager import save_local\n"
-        "path = save_local('text', 'report', 'wine', None, {})\n"
+        "from tracking.output_manager import save_local, save_temporary\n"
+        "path = save_temporary('text', 'report', 'wine', None, {})\n"
         "assert path.exists()\n"
         "print(path)\n"
+        "print(save_local('kept', 'report', 'wine', None, {}))\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program],
@@ -130,6 +131,8 @@ def test_the_temporary_folder_goes_with_its_process(tmp_path):
         text=True,
         check=True,
     )
-    path = Path(result.stdout.strip())
+    path, kept = map(Path, result.stdout.splitlines())
     assert path.name.startswith("wine-report-")
     assert not path.parent.exists()
+    assert kept == tmp_path / "outputs" / path.name
+    assert kept.read_text() == "kept"
