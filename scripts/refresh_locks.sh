@@ -11,7 +11,7 @@ compile() {
         --no-header --quiet "$@"
 }
 compile --output-file requirements.lock "$@"
-for group in dev dask server notebooks; do
+for group in dev boosting dask server notebooks; do
     compile --group "$group" --constraints requirements.lock \
         --output-file "requirements-$group.lock" "$@"
 done

@@ -51,6 +51,7 @@ _PACKAGES = {
         {"force_col_wise": ["force_row_wise"], "verbosity": ["verbose"]},
         takes_names=False,
     ),
+    "xgboost": Package({"verbosity": 0}, takes_names=False),
     "catboost": Package(
         why_not="CatBoost's classes derive from none of scikit-learn's, and need a pickle"
     ),

@@ -38,7 +38,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import LibController, ThreadpoolController
 
 # Beyond what skops trusts by itself: the inner parts of scikit-learn's own estimators, and those of
-# LightGBM, which reads its trees from text. None of them runs code that stands in the file.
+# LightGBM and XGBoost, which read trees as data. None of them runs code that stands in the file.
 TRUSTED_TYPES = (
     "_loss._loss.CyAbsoluteError",
     "_loss._loss.CyExponentialLoss",
@@ -83,6 +83,9 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
     "sklearn.utils.validation.check_array",
 )
 
