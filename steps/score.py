@@ -1,6 +1,7 @@
 """score: a model on a table of any size, batch by batch.
 
-Called with `recipe`, `model_uri`, `input`, `output`, `rejects`, `key`, `overwrite`, `batch_rows`.
+Called with `recipe`, `model_uri`, `input`, `output`, `rejects`, `key`, `columns`, `overwrite`,
+`batch_rows`.
 Leaves the scores in the input's order, whole or not at all; the rows that cannot be scored, with
 the reason, in a file of their own; and on its run the counts, a sample, and the drift of the rows
 against those that the model was trained on.
@@ -59,7 +60,11 @@ _ROW, _VERSION, _TIME = "row", "model_version", "scored_at"
 
 @dataclass(frozen=True)
 class Request:
-    """What to score, where the answers go, and in which steps."""
+    """What to score, where the answers go, and in which steps.
+
+    answers: by the name of an answer, its own in the output; if empty, all under their names, with
+    the model's version and the time.
+    """
 
     source: str
     stream: TableStream
@@ -67,6 +72,7 @@ class Request:
     output: Path | DatabaseTable
     rejects: Path
     batch_rows: int
+    answers: dict[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -100,6 +106,7 @@ class Result:
 @click.option("--output", required=True)
 @click.option("--rejects", default="auto")
 @click.option("--key", default="auto")
+@click.option("--columns", default="auto")
 @click.option("--overwrite", default="false", type=click.BOOL)
 @click.option("--batch_rows", default="131072", type=click.IntRange(1, 10_000_000))
 def score(
@@ -109,13 +116,14 @@ def score(
     output: str,
     rejects: str,
     key: str,
+    columns: str,
     overwrite: bool,
     batch_rows: int,
 ) -> None:
     """Scores a table with the champion of a recipe, or with the model that is named."""
     settings = load_parts(recipe, "score")
     with step_run("score", settings):
-        paths = _output_paths(output, rejects, overwrite)
+        paths = _output_paths(_dated(output), _dated(rejects), overwrite)
         column = settings.data.source_column
         place = Workspace(find_recipe(recipe)).place_of_typed(source)
         path = fetch_table(
@@ -131,7 +139,8 @@ def score(
         trained = load_trained(uri, settings.task, settings.name)
         check_recent(trained, uri)
         keys = _key_columns(key, settings, stream, trained)
-        request = Request(source, stream, keys, *paths, batch_rows)
+        answers = _name_answers(columns, trained, keys)
+        request = Request(source, stream, keys, *paths, batch_rows, answers)
         unused = _check_columns(stream, trained, keys)
         mlflow.set_tags(
             {
@@ -174,6 +183,32 @@ def _output_paths(output: str, rejects: str, overwrite: bool) -> tuple[Path | Da
     if others.absolute() == scores.absolute():
         raise InputError(f"output and rejects are both {output}")
     return scores, others
+
+
+def _dated(place: str) -> str:
+    """The place of an output, with today's date where it says {date}."""
+    return place.replace("{date}", datetime.now().astimezone().date().isoformat())
+
+
+def _name_answers(columns: str, trained: TrainedModel, keys: list[str]) -> dict[str, str]:
+    """The names that the answers are to have: of the probability of the class to find, and of it.
+
+    Raises:
+        InputError: there are as many names as no model gives answers, or two are the same.
+    """
+    if columns == "auto":
+        return {}
+    names = [name.strip() for name in columns.split(",")]
+    answers = [PREDICTION]
+    decision = trained.pyfunc.unwrap_python_model().features.get("decision")
+    if decision:
+        answers.insert(0, f"{PROBABILITY_PREFIX}{decision['positive_class']}")
+    if len(names) not in (1, len(answers)) or not all(names):
+        what = "the prediction" if not decision else "the probability and the prediction"
+        raise InputError(f"columns: {columns!r} are not the names of {what}")
+    if len({*names, *keys}) < len(names) + len(keys):
+        raise InputError(f"columns: {columns!r}: each column of the output needs a name of its own")
+    return dict(zip(answers[-len(names) :], names, strict=True))
 
 
 def _check_apart(source: Path, paths: tuple[Path | DatabaseTable, Path]) -> None:
@@ -279,6 +314,8 @@ def _score_all(request: Request, trained: TrainedModel, version: str, drift: Dri
     """Scores all rows; the files appear at the end, both at once."""
     result = Result()
     scored_at = datetime.now(UTC).replace(microsecond=0)
+    second = arrow.scalar(scored_at, arrow.timestamp("s", "UTC"))
+    constants = {_VERSION: arrow.scalar(version), _TIME: second}
     kinds = _kinds(trained)
     columns = list(dict.fromkeys([*request.keys, *kinds]))
     numeric = _numeric_categories(trained, drift)
@@ -294,7 +331,7 @@ def _score_all(request: Request, trained: TrainedModel, version: str, drift: Dri
                 scored, reasons = _score_batch(batch, request, trained, drift, numeric)
                 _write_rejects(rejects, batch, reasons, result)
                 if scored is not None:
-                    table = _add_constants(scored, version, scored_at)
+                    table = _as_batch(scored, {} if request.answers else constants)
                     scores.write(table)
                     _keep_sample(result, table)
                 result.rows += len(batch.rows) + len(batch.broken)
@@ -383,13 +420,13 @@ def _key_values(
         }
     else:
         columns = {_ROW: arrow.array(batch.rows[valid])}
-    own = {name: arrow.array(answers[name].to_numpy()) for name in answers}
+    named = request.answers or {str(name): str(name) for name in answers}
+    own = {own: arrow.array(answers[name].to_numpy()) for name, own in named.items()}
     return arrow.table(columns | own)
 
 
-def _add_constants(table: arrow.Table, version: str, scored_at: datetime) -> arrow.RecordBatch:
-    second = arrow.scalar(scored_at, arrow.timestamp("s", "UTC"))
-    for name, value in ((_VERSION, arrow.scalar(version)), (_TIME, second)):
+def _as_batch(table: arrow.Table, constants: Mapping[str, arrow.Scalar]) -> arrow.RecordBatch:
+    for name, value in constants.items():
         table = table.append_column(name, arrow.repeat(value, table.num_rows))
     return table.combine_chunks().to_batches()[0]
 
@@ -461,7 +498,8 @@ def _report(
     request: Request, recipe: Recipe, result: Result, version: str, drift: DriftCounts
 ) -> None:
     drifted = log_drift(drift, recipe.drift.limit, recipe.name)
-    log_table(pd.concat(result.sample).astype({_TIME: "str"}), "sample")
+    sample = pd.concat(result.sample)
+    log_table(sample.astype({name: "str" for name in sample if name == _TIME}), "sample")
     log_metrics(
         {
             "rows": result.rows,

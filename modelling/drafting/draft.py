@@ -27,7 +27,7 @@ from modelling.drafting.leaks import (
     score_each,
     score_together,
 )
-from modelling.drafting.tries import reachable, try_models
+from modelling.drafting.tries import LEAST_ABOVE_CHANCE, reachable, try_models
 from modelling.drafting.written import Habits, Written, find_habits, find_written
 from modelling.kinds import ROW_KEY
 from modelling.models.features import column_kinds
@@ -627,4 +627,4 @@ def _beyond_chance(counts: pd.Series, split: Split) -> float:
     rare = counts.min() * split.test_size
     others = (counts.sum() - counts.min()) * split.test_size
     deviation = math.sqrt((rare + others + 1) / (12 * rare * others))
-    return min(5, max(1, math.ceil(40 * deviation))) / 20
+    return min(0.25, max(LEAST_ABOVE_CHANCE, math.ceil(40 * deviation) / 20))

@@ -187,8 +187,14 @@ def _score(
     return scores
 
 
+LEAST_ABOVE_CHANCE = 0.05
+"""By how much a draft wants a ROC AUC above 0.5 of as many rows as there may be."""
+
+
 def reachable(asked: Threshold, tries: Tries, metric: str) -> Threshold:
     """Returns what a gate asks for, or half of what the best gained on the folds if that is less.
+
+    What is asked for because so few rows reach less by chance is left.
 
     Args:
         asked: by how much a model must be better than the naive baseline.
@@ -196,6 +202,8 @@ def reachable(asked: Threshold, tries: Tries, metric: str) -> Threshold:
         metric: of the gate.
     """
     if tries.naive is None:
+        return asked
+    if (asked.min_absolute_change or 0) > LEAST_ABOVE_CHANCE:
         return asked
     half = max(float(tries.gains(tries.naive, metric).mean()) / 2, 0.0)
     halves = {"min_absolute_change": half, "min_relative_change": half / tries.naive.mean(metric)}

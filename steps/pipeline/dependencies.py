@@ -1,7 +1,7 @@
 """What the result of each step depends on, for the step cache."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from engine.cache.key import (
     Dependencies,
     class_code,
     environment_versions,
+    locked_requirements,
     package_versions,
 )
 from modelling.own_code import code_digests as own_code_digests
@@ -38,10 +39,10 @@ class StepDependencies:
     def __init__(self, project: Path, recipe: Recipe) -> None:
         self._project = project
         self._recipe = recipe
-        self._environment = {
-            RULES: str(RESULTS_VERSION),
-            **environment_versions(project / "requirements.lock"),
-        }
+        lock = project / "requirements.lock"
+        pins = locked_requirements(lock.read_text(encoding="utf-8"))
+        self._locked = {requirement.name for requirement in pins}
+        self._environment = {RULES: str(RESULTS_VERSION), **environment_versions(lock)}
 
     def of_prepare(self, data: str, data_sha256: str) -> Dependencies:
         """The table's content and where it was said to be; its columns' order is the recipe's."""
@@ -121,7 +122,7 @@ class StepDependencies:
         for path in estimators:
             found = class_code(self._project, path)
             code |= found.code
-            environment |= found.environment
+            environment |= self._not_locked(found.environment)
         return Dependencies(code, {**parameters, "recipe": recipe}, inputs, environment)
 
     def _with_own_code(
@@ -134,8 +135,15 @@ class StepDependencies:
         return replace(
             dependencies,
             inputs={**dependencies.inputs, **own_code_digests(code)},
-            environment={**dependencies.environment, **package_versions(own_packages(code))},
+            environment={
+                **dependencies.environment,
+                **self._not_locked(package_versions(own_packages(code))),
+            },
         )
+
+    def _not_locked(self, versions: Mapping[str, str]) -> dict[str, str]:
+        """The versions of packages that the lock, which counts as a whole, does not pin."""
+        return {name: version for name, version in versions.items() if name not in self._locked}
 
 
 def _order(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -317,6 +318,20 @@ def test_columns_may_come_in_any_order_and_with_others(store, customers, expecte
     _same(scores, expected)
 
 
+def test_the_answers_have_the_names_that_are_asked_for_in_a_file_of_today(
+    store, score, customers, expected
+):
+    today = datetime.now().astimezone().date().isoformat()
+    customers.to_csv(store.folder / "named_rows.csv", index=False)
+    names = "columns=churn_probability,churn_predicted"
+    outcome = score(CHURN, store.folder / "named_rows.csv", "named-{date}.csv", names)
+    assert outcome.code == 0, outcome.terminal
+    scores = pd.read_csv(store.folder / f"named-{today}.csv")
+    assert list(scores) == ["customer_id", "churn_probability", "churn_predicted"]
+    assert np.allclose(scores["churn_probability"], expected["probability_1"], rtol=1e-12)
+    assert (scores["churn_predicted"] == expected["prediction"].to_numpy()).all()
+
+
 def test_an_output_that_exists_is_kept_unless_asked(store, score, customers):
     path = store.folder / "few.csv"
     customers.head(50).to_csv(path, index=False)
@@ -347,6 +362,8 @@ def _bad(store, customers, name, change):
         (lambda rows: rows.rename(columns={"age": "Age"}), [], ["missing columns: age", "'Age'"]),
         (lambda rows: rows.head(0), [], ["has a header, but no rows"]),
         (lambda rows: rows, ["key=customer"], ["unknown column 'customer'", "'customer_id'"]),
+        (lambda rows: rows, ["columns=a,b,c"], ["'a,b,c' are not the names of the probability"]),
+        (lambda rows: rows, ["columns=a,a"], ["needs a name of its own"]),
         (
             lambda rows: rows,
             ["recipe=" + WINE, "model_uri=models:/customer_churn@champion"],
@@ -356,7 +373,18 @@ def _bad(store, customers, name, change):
         (lambda rows: rows, ["output=no/such/folder/a.csv"], ["there is no folder"]),
         (lambda rows: rows, ["output=data"], ["must end in .csv or .csv.gz or .parquet"]),
     ],
-    ids=["missing", "renamed", "empty", "key", "recipe", "alias", "folder", "ending"],
+    ids=[
+        "missing",
+        "renamed",
+        "empty",
+        "key",
+        "names",
+        "twice",
+        "recipe",
+        "alias",
+        "folder",
+        "ending",
+    ],
 )
 def test_what_is_wrong_is_said_in_one_line(store, score, customers, change, parameters, words):
     path = _bad(store, customers, "bad.csv", change)

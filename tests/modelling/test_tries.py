@@ -1,5 +1,7 @@
 """A draft has tried its models: on folds of the training rows, within a time, the best first."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,11 +12,11 @@ from sklearn.metrics import root_mean_squared_error
 
 from modelling.drafting import draft as drafting
 from modelling.drafting.draft import choose_best, draft_recipe, render_draft
-from modelling.drafting.tries import Tries, Try
+from modelling.drafting.tries import Tries, Try, reachable
 from modelling.judging.metrics import REGRESSION_METRICS
 from modelling.kinds import ROW_KEY
 from modelling.models.training import fit_inputs, unfitted_pipeline
-from modelling.recipe import Model, Recipe, load_recipe
+from modelling.recipe import Model, Recipe, Threshold, load_recipe
 from modelling.tables.split import split_table
 
 ROWS = 300
@@ -145,3 +147,15 @@ def test_a_real_table_is_told_as_well_as_by_boosted_trees_out_of_the_box():
         root_mean_squared_error(true, one.fit(train, targets).predict(test)) for one in others
     ]
     assert root_mean_squared_error(true, chosen.predict(test)) < 0.95 * min(errors)
+
+
+@pytest.mark.parametrize(
+    ("asked", "gained", "found"),
+    [(0.05, [0.05, 0.07, 0.06], 0.03), (0.05, [-0.05, 0.01, 0.0], 0.0), (0.2, [0.1] * 3, 0.2)],
+    ids=["half of it", "nothing", "but what is against chance"],
+)
+def test_a_gate_asks_for_half_of_what_is_gained(asked, gained, found):
+    naive = SimpleNamespace(mean=lambda _metric: 0.5)
+    tries = SimpleNamespace(naive=naive, gains=lambda _naive, _metric: np.array(gained))
+    threshold = reachable(Threshold(min_absolute_change=asked), tries, "roc_auc")
+    assert threshold.min_absolute_change == found
