@@ -1,0 +1,289 @@
+"""Recipes with own code: MLflow Recipes' two examples against plain scripts, and its changes."""
+
+import shutil
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.metrics import f1_score, precision_score, recall_score, root_mean_squared_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from modelling.recipe import load_recipe
+from steps.pipeline.dependencies import StepDependencies
+from tests.end_to_end.git_daemon import git
+from tests.end_to_end.store import artifact
+
+PROJECT = Path(__file__).parents[3]
+EXAMPLES = PROJECT / "recipes/examples"
+NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+
+
+@pytest.fixture(scope="module")
+def fares(make_store):
+    """The taxi fares, trained, registered and with their report, where no pickle may be read."""
+    store = make_store()
+    outcome = store.main("recipe=recipes/examples/taxi_fares.yaml", **NO_PICKLE)
+    assert outcome.code == 0, outcome.terminal
+    return store, outcome
+
+
+def sides(outcome):
+    prepared = outcome.step("prepare")
+    return [pd.read_parquet(artifact(prepared, f"{side}.parquet")) for side in ("train", "test")]
+
+
+@pytest.mark.slow
+def test_taxi_fares_are_what_a_plain_script_gives(fares):
+    store, outcome = fares
+
+    def inputs(trips):
+        pickup, dropoff = trips["tpep_pickup_datetime"], trips["tpep_dropoff_datetime"]
+        return pd.DataFrame(
+            {
+                "weekday": pickup.dt.day_of_week,
+                "hour": pickup.dt.hour,
+                "distance": trips["trip_distance"],
+                "minutes": (dropoff - pickup).dt.total_seconds() / 60,
+            }
+        )
+
+    train, test = sides(outcome)
+    assert len(train) + len(test) == 9961  # of 10,000, those whose fare and distance can be
+    plain = make_pipeline(
+        make_column_transformer(
+            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["weekday", "hour"]),
+            (StandardScaler(), ["distance", "minutes"]),
+        ),
+        SGDRegressor(random_state=0),
+    ).fit(inputs(train), train["fare_amount"])
+    predicted, true = plain.predict(inputs(test)), test["fare_amount"]
+    given = store.champion("taxi_fares").predict(test)
+    # But for the last digits: the model predicts in blocks, so that a row has the same ones alone.
+    assert np.allclose(given, predicted, rtol=1e-12)
+    metrics = outcome.step("evaluate").data.metrics
+    assert metrics["rmse"] == pytest.approx(root_mean_squared_error(true, predicted), rel=1e-12)
+    weighted = np.average((predicted - true) ** 2, weights=1 / predicted)
+    assert metrics["weighted_mse"] == pytest.approx(weighted, rel=1e-12)
+    assert metrics["rmse"] < 10
+    assert outcome.aliases == {"champion": 1}
+
+
+@pytest.mark.slow
+def test_the_code_is_with_the_run_and_in_the_model_and_its_plot_in_the_report(fares):
+    _, outcome = fares
+    written = (EXAMPLES / "taxi.py").read_text()
+    assert artifact(outcome.parent, "code/taxi.py").read_text() == written
+    trained = outcome.step("train")
+    folder = outcome.client.get_logged_model(trained.outputs.model_outputs[0].model_id)
+    assert Path(folder.artifact_location, "artifacts/taxi.py").read_text() == written
+    assert "Error by hour" in artifact(outcome.parent, "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_change_of_the_code_runs_the_steps_that_use_it(fares, make_store, tmp_path):
+    store, before = fares
+    for name in ("taxi.py", "taxi_fares.yaml"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    code = tmp_path / "taxi.py"
+    code.write_text(code.read_text() + "\n# The same.\n")
+    outcome = store.main(f"recipe={tmp_path}/taxi_fares.yaml", "until=train")
+    assert outcome.terminal.count("reused from") == 2
+    code.write_text(code.read_text().replace("/ 60", "/ 3600"))
+    outcome = store.main(f"recipe={tmp_path}/taxi_fares.yaml", "until=train")
+    reasons = [
+        step.data.tags["pipeline.rerun_reason"] for step in map(outcome.step, ("prepare", "train"))
+    ]
+    assert reasons == ["taxi.py changed", "taxi.py changed"]
+    # Both in one process, each with its own code.
+    mlflow.set_tracking_uri(store.uri)
+    try:
+        old, new = (
+            mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
+            for run in (before.step("train"), outcome.step("train"))
+        )
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert old.unwrap_python_model().features != new.unwrap_python_model().features
+    _, test = sides(before)
+    kept = pd.read_parquet(next(artifact(before.step("evaluate"), "predictions").glob("*")))
+    assert np.array_equal(old.predict(test), kept["prediction"])
+    minutes = {"old": 60, "new": 3600}
+    for name, model in (("old", old), ("new", new)):
+        rows = test.assign(tpep_dropoff_datetime=test["tpep_pickup_datetime"] + pd.Timedelta("1h"))
+        fitted = model.unwrap_python_model()
+        inputs, _, _ = fitted.predict_valid(rows)
+        assert set(inputs["minutes"]) == {3600 / minutes[name]}
+
+
+@pytest.mark.slow
+def test_red_or_white_is_what_a_plain_script_says(make_store):
+    store = make_store()
+    outcome = store.main("recipe=recipes/examples/red_or_white.yaml", **NO_PICKLE)
+    train, test = sides(outcome)
+    assert len(train) + len(test) == 1599 + 4898
+    plain = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
+    columns = [name for name in train if name not in ("row_key", "colour")]
+    plain.fit(train[columns], train["colour"])
+    true, said = test["colour"], plain.predict(test[columns])
+    metrics = outcome.step("evaluate").data.metrics
+    for name, function in (
+        ("f1", f1_score),
+        ("precision", precision_score),
+        ("recall", recall_score),
+    ):
+        assert metrics[name] == function(true, said, pos_label="red") >= 0.6
+    assert outcome.aliases == {"champion": 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "step", "says"),
+    [
+        ("def f(table): return table['nothing']", "train", "own.py, line 1: f failed: KeyError"),
+        ("def g(table): return table['pH']", "main", "unknown name in own.py 'f'; allowed: g"),
+    ],
+)
+def test_what_is_wrong_with_own_code_is_one_line(code, step, says, make_store, tmp_path):
+    recipe = write_recipe(tmp_path, code, "features:\n", "features:\n  functions: {f: own.f}\n")
+    outcome = make_store().main(f"recipe={recipe}", "until=train")
+    if step == "train":
+        outcome.assert_refused(step, [says])
+    else:
+        assert outcome.code != 0
+        assert says in outcome.terminal
+        assert outcome.runs == []  # before any is made
+
+
+def write_recipe(folder, code, before, after):
+    """The wines' recipe with own code, and something else in it."""
+    (folder / "own.py").write_text(code)
+    text = (PROJECT / "recipes/wine_quality.yaml").read_text()
+    assert text.count(before) == 1
+    path = folder / "own.yaml"
+    path.write_text(text.replace(before, after) + "\ncode: own.py\n")
+    return path
+
+
+@pytest.mark.slow
+def test_own_code_is_swept_and_made_again_though_its_file_has_changed(make_store, tmp_path):
+    code = """
+import numpy as np
+from sklearn.linear_model import Ridge
+
+class Cautious(Ridge):
+    def __init__(self, alpha=1.0, share=0.0):
+        super().__init__(alpha=alpha)
+        self.share = share
+    def fit(self, X, y):
+        self.mean_ = float(np.mean(y))
+        return super().fit(X, y)
+    def predict(self, X):
+        return (1 - self.share) * super().predict(X) + self.share * self.mean_
+
+def worst(predictions, targets):
+    return float((predictions - targets).abs().max())
+"""
+    recipe = write_recipe(
+        tmp_path, code, "estimator: sklearn.linear_model.Ridge\n", "estimator: own.Cautious\n"
+    )
+    text = recipe.read_text()
+    assert text.count("\nmetrics:\n  primary: rmse") == 1
+    functions = "{worst: {function: own.worst, greater_is_better: false}}"
+    metrics = f"\nmetrics:\n  functions: {functions}\n  primary: worst"
+    recipe.write_text(text.replace("\nmetrics:\n  primary: rmse", metrics))
+    store = make_store()
+    swept = store.step(
+        "sweep", f"recipe={recipe}", "model=ridge", "share=0,0.5,1", "folds=3", **NO_PICKLE
+    )  # fmt: skip
+    assert swept.code == 0, swept.terminal
+    (tmp_path / "own.py").write_text(code.replace("(1 - self.share)", "self.share"))
+    again = store.step("reproduce", f"run_id={swept.of('sweep').info.run_id}")
+    assert again.code == 0, again.terminal
+    assert again.of("reproduce").data.tags["pipeline.verdict"] == "identical"
+
+
+@pytest.mark.slow
+def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_path):
+    store = make_store()
+    first, second = tmp_path / "équipe A", tmp_path / "clone"
+    for name in ("recipes", "data"):
+        (first / name).mkdir(parents=True)
+    for name in ("taxi.py", "taxi_fares.yaml"):
+        shutil.copy(EXAMPLES / name, first / "recipes")
+    trips = pd.read_parquet(PROJECT / "data/taxi-trips.parquet").head(2000)
+    trips.to_parquet(first / "data/trips.parquet")
+    recipe = first / "recipes/taxi_fares.yaml"
+    recipe.write_text(recipe.read_text().replace("data/taxi-trips.parquet", "data/trips.parquet"))
+    git(first, "init", "-q")
+    git(first, "add", ".")
+    git(first, "-c", "user.name=a", "-c", "user.email=a@b.example", "commit", "-qm", "first")
+    commit = git(first, "rev-parse", "HEAD").strip()
+    shutil.copytree(first, second)
+    (first / "mlruns").mkdir()
+    (first / "mlruns/of_the_store").touch()
+    with (first / "README.md").open("w") as file:
+        file.write("not committed")
+    outcome = store.main(f"recipe={recipe}", "until=train")
+    tags = outcome.parent.data.tags
+    assert tags["pipeline.workspace_commit"] == commit
+    assert tags["pipeline.workspace_dirty"] == "true"
+    diff = artifact(outcome.parent, "workspace_diff.txt").read_text()
+    assert "not committed" in diff
+    assert "of_the_store" not in diff
+    again = store.main(f"recipe={second}/recipes/taxi_fares.yaml", "until=train")
+    assert again.terminal.count("reused from") == 2
+    assert again.parent.data.tags["pipeline.workspace_dirty"] == "false"
+    # What it was is made again from there: the table is gone, the recipe is another.
+    (first / "data/trips.parquet").unlink()
+    recipe.write_text(recipe.read_text().replace("SGDRegressor", "HuberRegressor"))
+    git(first, "add", "-A")
+    git(first, "commit", "-qm", "second")
+    made = store.step("reproduce", f"run_id={outcome.parent.info.run_id}")
+    assert made.code == 0, made.terminal
+    assert f"the recipe is of commit {commit[:12]} of its own repository" in made.terminal
+    assert made.of("reproduce").data.tags["pipeline.verdict"] == "identical"
+    tags = made.of("main").data.tags
+    assert tags["pipeline.workspace_commit"] == commit
+    assert tags["pipeline.workspace_dirty"] == "true"  # with the diff of then
+    (model,) = outcome.step("train").outputs.model_outputs
+    folder = outcome.client.get_logged_model(model.model_id).artifact_location
+    facts = yaml.safe_load(Path(folder, "MLmodel").read_text())["metadata"]
+    assert facts["workspace_commit"] == commit
+
+
+def test_prepare_asks_the_filter_and_the_split_and_runs_again_when_they_change(
+    make_store, tmp_path
+):
+    code = """
+def is_light(wines):
+    return wines["alcohol"] < 13
+
+def side(wines):
+    return ["test" if each > 5 else "train" for each in wines["residual sugar"]]
+"""
+    recipe = write_recipe(tmp_path, code, "\ndata:\n", "\ndata:\n  filter: own.is_light\n")
+    text = recipe.read_text()
+    assert text.count("  method: hash ") == 1
+    recipe.write_text(text.replace("  method: hash ", "  function: own.side\n  method: own "))
+    wines = pd.read_csv(PROJECT / "data/red-wine-quality.csv")
+    kept = wines[wines["alcohol"] < 13]
+    prepared = make_store().step("prepare", f"recipe={recipe}")
+    assert prepared.code == 0, prepared.terminal
+    left_out = len(wines) - len(kept)
+    assert f"prepare: {left_out} rows left out, as data.filter says" in prepared.terminal
+    metrics = prepared.of("prepare").data.metrics
+    assert metrics["rows_left_out_filter"] == left_out
+    assert metrics["test_rows"] == (kept["residual sugar"] > 5).sum()
+    changed = code.replace("> 5", "> 4")
+    before, after = (
+        StepDependencies(PROJECT, load_recipe(recipe)).of_prepare("d", "sha")
+        for text in (code, changed)
+        if (tmp_path / "own.py").write_text(text)
+    )
+    assert before.inputs.keys() == after.inputs.keys() >= {"own.py"}
+    assert before.inputs["own.py"] != after.inputs["own.py"]

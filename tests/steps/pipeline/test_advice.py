@@ -1,0 +1,52 @@
+"""What somebody whose model fell short may try."""
+
+from pathlib import Path
+
+import pytest
+
+from modelling.recipe import Decision, load_recipe
+from steps.pipeline.advice import advise
+
+PROJECT = Path(__file__).parents[3]
+PATH = "recipes/customer_churn.yaml"
+CHURN = load_recipe(PATH, PROJECT)
+FIXED = CHURN.model_copy(update={"decision": Decision(threshold=0.5)})
+TUNED = CHURN.model_copy(update={"decision": Decision(threshold="tuned", metric="f1")})
+FOUND = {"true_positives": 5.0, "false_positives": 0.0}
+NOTHING = {"true_positives": 0.0, "false_positives": 0.0}
+
+
+def advice(recipe=FIXED, verdict="promoted", figures=FOUND, was_sweep=False):
+    return advise(recipe, PATH, "random_forest", verdict, figures, was_sweep)
+
+
+@pytest.mark.parametrize("verdict", ["promoted", "challenger", "unchanged", None])
+def test_where_all_is_well_there_is_none(verdict):
+    assert advice(verdict=verdict) == []
+
+
+def test_a_rejection_names_the_other_models_a_sweep_and_where_the_limits_stand():
+    (words,) = advice(verdict="rejected")
+    others = " or ".join(name for name in CHURN.models if name != "random_forest")
+    assert f"another model (-P model={others})" in words
+    assert "random_forest" not in words
+    assert "-e sweep" in words
+    assert f"gate in {PATH}" in words
+
+
+def test_after_a_sweep_it_is_not_another_sweep():
+    (words,) = advice(verdict="rejected", was_sweep=True)
+    assert "-e sweep" not in words
+    assert "more trials" in words
+
+
+def test_a_classifier_that_finds_nothing_is_told_of_its_threshold():
+    (words,) = advice(figures=NOTHING)
+    positive = f"{CHURN.data.target} = {CHURN.data.positive_class}"
+    assert f"no test row is taken for {positive}, since none reaches a probability of 0.5" in words
+    assert advice(recipe=TUNED, figures=NOTHING) == []
+
+
+def test_a_regression_has_no_threshold():
+    wines = load_recipe("recipes/wine_quality.yaml", PROJECT)
+    assert advice(recipe=wines, figures={"rmse": 0.6}) == []
