@@ -38,10 +38,11 @@ from engine.processes.forkserver import start_forkserver
 start_forkserver(["steps.prepare", "steps.train", "steps.evaluate", "steps.register"])
 import mlflow, engine.warm
 with mlflow.start_run():
-    mlflow.run({project!r}, "benchmarks/nothing.py", backend="warm", env_manager="local")
+    nothing = "benchmarks/contenders/nothing.py"
+    mlflow.run({project!r}, nothing, backend="warm", env_manager="local")
     start = time.monotonic()
     for _ in range(5):
-        mlflow.run({project!r}, "benchmarks/nothing.py", backend="warm", env_manager="local")
+        mlflow.run({project!r}, nothing, backend="warm", env_manager="local")
     print((time.monotonic() - start) / 5)
 """
 
@@ -137,7 +138,7 @@ class _Bench:
 
 
 def _script(name: str, *words: str) -> list[str]:
-    return [sys.executable, str(PROJECT / "benchmarks" / name), *words]
+    return [sys.executable, str(PROJECT / "benchmarks" / "contenders" / name), *words]
 
 
 def _print_table(seconds: dict[str, list[float]], rounds: int) -> None:

@@ -106,7 +106,7 @@ class Bench:
 
     def plain(self, step: str, *more: str) -> Cost:
         """Runs the plain script's part."""
-        script = str(PROJECT / "benchmarks/plain.py")
+        script = str(PROJECT / "benchmarks/contenders/plain.py")
         return self._process([script, step, str(self.table), str(self._plain), *more])
 
     def step(self, step: str, **parameters: str) -> tuple[Cost, str]:

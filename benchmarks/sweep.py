@@ -73,7 +73,8 @@ def _round(folder: Path, dask: str) -> Iterator[tuple[str, float]]:
     for kind, space, count in (("fast", FAST, 100), ("slow", SLOW, 40)):
         for jobs in (1, 2):
             words = "process" if jobs == 1 else "processes"
-            plain = [str(PROJECT / "benchmarks/sweep_plain.py"), kind, str(jobs), str(count)]
+            script = PROJECT / "benchmarks/contenders/sweep_plain.py"
+            plain = [str(script), kind, str(jobs), str(count)]
             yield f"(b) {kind}, {jobs} {words}", _rate(folder, plain)
         for jobs in (1, 2, 4):
             options = [*space, *RANDOM, "--trials", str(count), "--jobs", str(jobs)]

@@ -27,8 +27,8 @@ from modelling.tables.table import read_table
 from steps.runs.names import DATA_SHA256
 from steps.runs.result import write_result
 from steps.runs.step import named_run
-from steps.runs.table_source import check_path, fetch_table
-from steps.runs.workspace import Workspace
+from steps.sources.table_source import check_path, fetch_table
+from steps.sources.workspace import Workspace
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder
 

@@ -41,12 +41,12 @@ from steps.runs.names import (
     PRIMARY_METRIC,
     TEST_WEIGHT,
 )
-from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, load_whole, run_step, step_run
-from steps.runs.table_source import fetch_data, source_sha256
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.webhook import tell
-from steps.runs.workspace import Workspace, find_recipe
+from steps.sources.read_source import read_source
+from steps.sources.table_source import fetch_data, source_sha256
+from steps.sources.workspace import Workspace, find_recipe
 from tracking.artifacts_logger import log_config, log_plot, log_table
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import save_temporary, temporary_folder

@@ -21,7 +21,7 @@ from engine.entry_point import run_command
 from engine.processes.forkserver import PROJECT
 from engine.provenance.project_state import read_git, run_git
 from steps.runs.result import write_result
-from steps.runs.table_source import check_path
+from steps.sources.table_source import check_path
 
 _STARTER = PROJECT / "starter"
 _SCHEMA = "recipes/recipe.schema.json"

@@ -38,10 +38,10 @@ from steps.runs.names import (
     TRAIN_TIMES,
     TRAIN_WEIGHTS,
 )
-from steps.runs.read_source import read_source
 from steps.runs.step import load_parts, run_step, step_run
-from steps.runs.table_source import fetch_data, source_sha256
-from steps.runs.workspace import Workspace, find_recipe
+from steps.sources.read_source import read_source
+from steps.sources.table_source import fetch_data, source_sha256
+from steps.sources.workspace import Workspace, find_recipe
 from tracking.artifacts_logger import log_config, log_dataset, log_table, make_dataset
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder, temporary_path

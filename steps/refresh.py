@@ -41,9 +41,9 @@ from steps.runs.names import (
 )
 from steps.runs.result import Result, write_result
 from steps.runs.step import load_whole, step_run
-from steps.runs.table_source import check_source, fetch_for_steps, source_sha256
 from steps.runs.webhook import tell
-from steps.runs.workspace import Workspace, find_recipe
+from steps.sources.table_source import check_source, fetch_for_steps, source_sha256
+from steps.sources.workspace import Workspace, find_recipe
 from tracking.output_manager import temporary_folder
 
 NIGHT = "pipeline.night"

@@ -63,7 +63,7 @@ from steps.runs.names import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON
 from steps.runs.provenance_read import RecordedRun, find_recorded, step_of
 from steps.runs.provenance_write import PROVENANCE_FILE, hide_credentials
 from steps.runs.result import write_result
-from steps.runs.table_source import fetch_data, fetch_table, source_sha256
+from steps.sources.table_source import fetch_data, fetch_table, source_sha256
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
 

@@ -41,12 +41,12 @@ from steps.reporting.report import report_step
 from steps.runs.drift import drift_counts, in_words, log_drift
 from steps.runs.names import DRIFT, MODEL_DIGEST, MODEL_ID, MODEL_VERSION
 from steps.runs.step import load_parts, run_step, step_run
-from steps.runs.table_source import check_path, fetch_table
 from steps.runs.trained_model import TrainedModel, check_recent, load_trained
 from steps.runs.whole_file import whole_file
-from steps.runs.workspace import Workspace, find_recipe
 from steps.scoring.database import DatabaseTable, TableWriter, open_table
 from steps.scoring.output import RejectWriter, ScoreWriter, check_output
+from steps.sources.table_source import check_path, fetch_table
+from steps.sources.workspace import Workspace, find_recipe
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder, temporary_path

@@ -53,7 +53,7 @@ from steps.runs.model_digests import record_digests
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, PREPARE_RUN_ID
 from steps.runs.provenance_write import commit_of
 from steps.runs.step import load_parts, run_step, step_run
-from steps.runs.workspace import Workspace, find_recipe
+from steps.sources.workspace import Workspace, find_recipe
 from steps.sweeping.trial import score_on_folds
 from tracking.artifacts_logger import log_code_model, log_config
 from tracking.mlflow_manager import configure_autologging, log_metrics, log_params

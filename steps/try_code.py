@@ -35,9 +35,9 @@ from modelling.own_code import call, check_own_code, find_named
 from modelling.recipe import Recipe, load_recipe
 from modelling.tables.split import split_table
 from modelling.tables.table import CheckedTable, ask_sides, check_table
-from steps.runs.read_source import read_source
-from steps.runs.table_source import fetch_data
-from steps.runs.workspace import Workspace, find_recipe
+from steps.sources.read_source import read_source
+from steps.sources.table_source import fetch_data
+from steps.sources.workspace import Workspace, find_recipe
 
 _ROWS = 100
 _SHOWN = 3

@@ -39,7 +39,7 @@ from steps.runs.names import (
 )
 from steps.runs.provenance_write import record_provenance, record_workspace
 from steps.runs.step import freeze_recipe
-from steps.runs.table_source import fetch_for_steps, source_sha256
+from steps.sources.table_source import fetch_for_steps, source_sha256
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
 from tracking.output_manager import temporary_folder

@@ -10,8 +10,8 @@ from modelling.judging.metrics import check_gate, threshold_metric
 from modelling.own_code import check_own_code
 from modelling.recipe import Recipe, load_recipe
 from steps.runs.provenance_write import record_request
-from steps.runs.table_source import check_source
-from steps.runs.workspace import Workspace, find_recipe
+from steps.sources.table_source import check_source
+from steps.sources.workspace import Workspace, find_recipe
 
 
 @dataclass(frozen=True)

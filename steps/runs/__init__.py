@@ -1,1 +1,1 @@
-"""What a step needs of MLflow: its run, its artifacts, its table, its provenance."""
+"""What a step needs of MLflow: its run, its artifacts, its provenance."""

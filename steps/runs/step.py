@@ -19,7 +19,7 @@ from modelling.recipe import Recipe, load_recipe, only_parts
 from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
 from steps.runs.result import write_result
-from steps.runs.workspace import find_recipe
+from steps.sources.workspace import find_recipe
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, start_run
 from tracking.output_manager import temporary_path
 from tracking.system_logger import log_system_metrics

@@ -12,8 +12,8 @@ import pytest
 
 from common.errors import InputError
 from modelling.tables.table import read_table
-from steps.runs.table_source import fetch_table
 from steps.scoring.database import DatabaseTable, open_table
+from steps.sources.table_source import fetch_table
 from tests.team_server import TOOLS, free_ports
 
 SCORES = arrow.record_batch(

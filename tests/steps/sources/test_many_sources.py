@@ -13,7 +13,7 @@ from common.file_digests import file_sha256
 from modelling.recipe import Recipe
 from modelling.tables.split import split_table
 from modelling.tables.table import check_table, read_table
-from steps.runs.table_source import fetch_table
+from steps.sources.table_source import fetch_table
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(

@@ -21,7 +21,7 @@ from modelling.recipe import Recipe
 from modelling.tables.split import split_table
 from modelling.tables.stream import as_frame, open_stream
 from modelling.tables.table import check_table, read_table
-from steps.runs.table_source import fetch_table
+from steps.sources.table_source import fetch_table
 
 RECIPE = Recipe.model_validate(
     {

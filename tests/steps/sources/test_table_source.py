@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import InputError
 from modelling.recipe import Data
-from steps.runs.table_source import check_path, fetch_data, fetch_for_steps, fetch_table
+from steps.sources.table_source import check_path, fetch_data, fetch_for_steps, fetch_table
 
 
 def refused(source, folder):

@@ -4,7 +4,7 @@ import pytest
 
 from engine.processes.forkserver import PROJECT
 from steps.pipeline.request import resolve
-from steps.runs.workspace import Workspace, find_recipe
+from steps.sources.workspace import Workspace, find_recipe
 
 WINES = "recipes/wine_quality.yaml"
 

@@ -1,6 +1,6 @@
 """What a script that scores does: load the champion with MLflow, predict all rows, write them.
 
-python benchmarks/score_plain.py TABLE OUTPUT
+python benchmarks/contenders/score_plain.py TABLE OUTPUT
 """
 
 import sys

@@ -1,6 +1,6 @@
 """What one would write by hand: Optuna in one process or several, each trial logged to MLflow.
 
-python benchmarks/sweep_plain.py fast|slow PROCESSES TRIALS
+python benchmarks/contenders/sweep_plain.py fast|slow PROCESSES TRIALS
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-TABLE = Path(__file__).resolve().parent.parent / "data/red-wine-quality.csv"
+TABLE = Path(__file__).resolve().parents[2] / "data/red-wine-quality.csv"
 
 
 def estimator(kind: str, trial: optuna.Trial) -> object:

@@ -1,6 +1,6 @@
 """What a careful person would write by hand with pandas and scikit-learn: the work of each step.
 
-    python benchmarks/plain.py STEP TABLE FOLDER [ESTIMATOR]
+    python benchmarks/contenders/plain.py STEP TABLE FOLDER [ESTIMATOR]
 
 No tracking, no registry, no cache; the same reading, checking, splitting, fitting, measuring and
 writing as the steps do, files in FOLDER.
