@@ -51,6 +51,10 @@ class Night(dagster.ConfigurableResource):
         return MaterializeResult(metadata=shown(answer), check_results=[gate])
 
 
+_GATE = "The model reaches what the recipe asks of it."
+_GOOD = "On rows of now the champion is within the limits of the recipe."
+
+
 def _check(name: str, passed: bool, answer: dict[str, Any]) -> dagster.AssetCheckResult:
     """A check that warns: what it finds is an answer, not a failure."""
     severity = dagster.AssetCheckSeverity.WARN
@@ -59,7 +63,7 @@ def _check(name: str, passed: bool, answer: dict[str, Any]) -> dagster.AssetChec
     )
 
 
-@asset(check_specs=[AssetCheckSpec("gate", asset="model")], **_TASK)
+@asset(check_specs=[AssetCheckSpec("gate", asset="model", description=_GATE)], **_TASK)
 def model(context: AssetExecutionContext, night: Night) -> MaterializeResult:
     """The model of tonight; only the gate makes it the champion."""
     return night.train(context, night.data)
@@ -73,10 +77,12 @@ def scores(context: AssetExecutionContext, night: Night) -> Iterator[Materialize
         yield MaterializeResult(metadata=shown(night.run(context, "score", **files)))
 
 
-_GOOD = AssetCheckSpec("still_good", asset="monitoring")
-
-
-@asset(deps=[model], check_specs=[_GOOD], output_required=False, **_TASK)
+@asset(
+    deps=[model],
+    check_specs=[AssetCheckSpec("still_good", asset="monitoring", description=_GOOD)],
+    output_required=False,
+    **_TASK,
+)
 def monitoring(context: AssetExecutionContext, night: Night) -> Iterator[MaterializeResult]:
     """Whether the champion is what its evaluation promised; an alert is a check that fails."""
     if night.labelled != "none":
@@ -86,7 +92,11 @@ def monitoring(context: AssetExecutionContext, night: Night) -> Iterator[Materia
         yield MaterializeResult(value=is_good, metadata=shown(answer), check_results=[check])
 
 
-@asset(check_specs=[AssetCheckSpec("gate", asset="retrained")], output_required=False, **_TASK)
+@asset(
+    check_specs=[AssetCheckSpec("gate", asset="retrained", description=_GATE)],
+    output_required=False,
+    **_TASK,
+)
 def retrained(
     context: AssetExecutionContext, night: Night, monitoring: bool
 ) -> Iterator[MaterializeResult]:

@@ -34,7 +34,7 @@ def door(title: str, entry_point: str, parameters: dict[str, str]) -> dict[str, 
     return answer
 
 
-@flow(name="cuvee")
+@flow(name="cuvee", flow_run_name="{method} {recipe}")
 def night(
     recipe: str = "recipes/wine_quality.yaml",
     data: str = "auto",
@@ -71,7 +71,7 @@ def night(
     return Completed(name=said.capitalize(), message=answer["reason"], data=answer)
 
 
-@flow(name="cuvee-steps")
+@flow(name="cuvee-steps", flow_run_name="{recipe}")
 def steps(
     recipe: str = "recipes/wine_quality.yaml", data: str = "auto", model: str = "auto"
 ) -> State:

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 from jinja2 import Template
 
 from tests.pipelines.conftest import PIPELINES, PassiveObject
@@ -32,6 +33,18 @@ def test_the_requirements_are_pins(name):
     assert [
         line for line in lines if re.match(r"airflow-provider-mlflow|dagster-mlflow", line)
     ] == []
+
+
+def test_nothing_is_told_to_their_makers():
+    dagster = yaml.safe_load((PIPELINES / "dagster.yaml").read_text(encoding="utf-8"))
+    assert not dagster["telemetry"]["enabled"]
+    settings = (PIPELINES / "settings.sh").read_text(encoding="utf-8")
+    for line in (
+        "DO_NOT_TRACK=1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED=false",
+        "DAGSTER_DISABLE_TELEMETRY=1",
+    ):
+        assert f"export {line}\n" in settings
 
 
 def run_prefect(load, doors, **form):

@@ -24,7 +24,8 @@ print("night:", state.name)
 print("steps:", steps(return_state=True).name)
 print("failed:", night(data="/nowhere.xyz", recipe="nowhere.yaml", return_state=True).message)
 with get_client(sync_client=True) as client:
-    print("artifacts:", *sorted({each.key for each in client.read_artifacts()}))
+    keys = {each.key for each in client.read_artifacts() if each.key}
+    print("artifacts:", *sorted(keys))
 """
 _DAGSTER = """
 from dagster import DagsterInstance, build_schedule_context
@@ -117,9 +118,8 @@ class Place:
         return [(each["mlflow.project.entryPoint"], each.get("pipeline.verdict")) for each in tags]
 
     def champion(self) -> str:
-        return (
-            MlflowClient(self.store).get_model_version_by_alias("wine_quality", "champion").version
-        )
+        client = MlflowClient(self.store)
+        return str(client.get_model_version_by_alias("wine_quality", "champion").version)
 
 
 def test_prefect(tmp_path):
