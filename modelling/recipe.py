@@ -213,7 +213,8 @@ class Data(Section):
     sample: int | None = Field(default=None, gt=0)
     """At most so many rows, chosen by their content: the same ones in whatever order they stand."""
     rare_classes: Literal["refuse", "drop"] = "refuse"
-    """The same for the rows of a class that has one row only."""
+    """What is done about the rows of a class that has one row only: the table is refused, or they
+    are left out and counted."""
     outside_limits: Literal["refuse", "drop", "keep"] = "refuse"
     """The same for rows outside the limits of `columns`: below min, above max, a fraction in an
     integer, a gap. keep tells them and trains on them, but for a gap where none is allowed, which
@@ -224,8 +225,9 @@ class Data(Section):
     drop: tuple[str, ...] = ()
     """Columns that the model never sees. `score` copies them to its output, but for free text."""
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
-    """The columns to train on, by name; others are left out. Without any, all but the target and
-    the dropped ones are trained on, each with the type that it shows."""
+    """The columns to train on, by name; others are left out. Without any, all are trained
+    on but the target, the weight, the column of the split and the dropped ones, each with the type
+    that it shows."""
     filter: DottedName | None = None
     """What a condition of `where` cannot say: a function of one's own that is given the table as it
     is in the file, each column read as its kind, and gives true for each row that counts."""
@@ -485,11 +487,11 @@ class Model(Section):
     """Whether its inputs are brought to mean 0 and variance 1."""
     preprocess: Literal["auto", "native", "one_hot", "spread"] = "auto"
     """What is done with the columns before the estimator. native: gaps and categories as they are,
-    for HistGradientBoosting, LightGBM and others that take both; one_hot: gaps filled, and a column
-    for each value of a category; spread: the same, with skewed numbers brought near to a normal
-    distribution, and the months, weekdays and hours of dates as categories: for lines, distances
-    and networks, with `scale`. auto: native for the estimators that are named, one_hot for all
-    others."""
+    for HistGradientBoosting, LightGBM, XGBoost (which takes a category as a number) and others that
+    take gaps; one_hot: gaps filled, and a column for each value of a category; spread: the same,
+    with skewed numbers brought near to a normal distribution, and the months, weekdays and hours of
+    dates as categories: for lines, distances and networks, with `scale`. auto: native for the three
+    that are named, one_hot for all others."""
     serialization: Literal["skops", "cloudpickle"] = "skops"
     """skops loads no code; cloudpickle is for estimators that skops cannot hold, and runs whatever
     the file says when it is loaded."""
@@ -611,7 +613,8 @@ class Sweep(Section):
     """What `-e sweep` searches where the command line says nothing else."""
 
     models: tuple[str, ...] = ()
-    """Names of this recipe's models; the default model if not said."""
+    """Names of this recipe's models. If not said: the default model; all of them where there is no
+    range at all, or a time to search in."""
     space: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """By model and by hyperparameter, a list of values or a range: `log(1e-4, 1)`, `interval(0,
     1)`, `range(2, 12)`."""
