@@ -50,7 +50,8 @@ class Result(BaseModel):
     )
     entry_point: str = Field(description="such as main or monitor")
     status: str = Field(
-        description="done (whatever the verdict), alert (of monitor or refresh), failed or killed"
+        description="done (whatever the verdict), alert (of monitor, refresh or, where the runs "
+        "differ, reproduce), failed or killed"
     )
     exit_code: int = Field(
         description="0 done, 1 failed, 2 wrong usage, 3 an alert; 128 + n: ended by signal n"
