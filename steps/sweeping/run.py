@@ -190,8 +190,9 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
             f"seconds: no trial was done in {plan.seconds} s; give more, or one quick model as "
             f"-P model={plan.first[0].model if plan.first else next(iter(plan.space.models))}"
         )
-    print_leaderboard(plan, tried)
-    log_leaderboard(plan, tried)
+    if tried:
+        print_leaderboard(plan, tried)
+        log_leaderboard(plan, tried)
     if interrupted:
         _end_interrupted(plan, tried, run)
     winner = _winner(plan, tried)
