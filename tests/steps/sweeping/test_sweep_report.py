@@ -14,6 +14,7 @@ from steps.sweeping.shown import Progress
 PLAN = SimpleNamespace(
     trials=3,
     greater_is_better=False,
+    seconds=None,
     recipe=SimpleNamespace(metrics=SimpleNamespace(primary="rmse")),
 )
 
