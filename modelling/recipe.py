@@ -882,7 +882,9 @@ def load_recipe(path: str | Path, root: Path = Path()) -> Recipe:
             known.relative_to(root).as_posix() for known in root.glob("recipes/*.y*ml")
         )
         message = unknown_name("recipe", path, recipes)
-        raise InputError(f"{message} (looked up from the project's root)") from error
+        raise InputError(
+            f"{message} (looked up from the project's root, and from where you stand)"
+        ) from error
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"recipe {path} cannot be read: {error}") from error
     try:

@@ -47,7 +47,7 @@ _LARGEST = 1e30  # whose third power is a number too
 _VALUES_OF_A_SKEW = 10
 _ROWS_OF_A_SKEW = 10_000
 _CALENDAR = ("month", "weekday", "hour")
-_NATIVE = ("catboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "xgboost.")
+_NATIVE = ("lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "xgboost.")
 _LIGHTGBM_NAMES = {"categorical_feature", "cat_feature", "categorical_column", "cat_column"}
 
 Steps = list[tuple[str, BaseEstimator]]
@@ -222,7 +222,7 @@ def choose_preprocessing(model: Model, estimator: BaseEstimator) -> str:
     if model.preprocess == "native" and not get_tags(estimator).input_tags.allow_nan:
         raise InputError(
             f"{type(estimator).__name__} takes no gaps: preprocess: native is for estimators that "
-            "do, such as HistGradientBoosting and LightGBM"
+            "do: HistGradientBoosting, LightGBM and XGBoost"
         )
     if model.preprocess != "auto":
         return model.preprocess
