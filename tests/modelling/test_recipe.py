@@ -117,7 +117,8 @@ def test_missing_recipe_names_the_nearest_and_where_it_was_looked_up(tmp_path, r
     (tmp_path / "recipes" / "wine_quality.yaml").touch()
     assert refusal(load_recipe, "recipes/wine_qualty.yaml", tmp_path) == (
         "unknown recipe 'recipes/wine_qualty.yaml', did you mean 'recipes/wine_quality.yaml'? "
-        "allowed: recipes/wine_quality.yaml (looked up from the project's root, and from where you stand)"
+        "allowed: recipes/wine_quality.yaml (looked up from the project's root, and from where you "
+        "stand)"
     )
 
 

@@ -144,8 +144,8 @@ def test_others_get_no_gap_and_native_is_refused(fit, refusal):
     assert np.isfinite(pipeline["columns"].transform(inputs)).all()
     model = Model(estimator="sklearn.linear_model.Ridge", preprocess="native")
     assert refusal(build_pipeline, model, {}, 0) == (
-        "Ridge takes no gaps: preprocess: native is for estimators that do, such as "
-        "HistGradientBoosting and LightGBM"
+        "Ridge takes no gaps: preprocess: native is for estimators that do: "
+        "HistGradientBoosting, LightGBM and XGBoost"
     )
 
 
