@@ -129,11 +129,12 @@ def test_dagster_trains_again_on_an_alert_and_warns(load, doors):
     assert [entry_point for entry_point, _ in doors.asked] == ["sweep", "monitor", "sweep"]
     assert [given.get("data") for _, given in doors.asked] == ["auto", "week.csv", "week.csv"]
     assert made["scores"] is None
-    checks = [made[name]["check_results"][0].named for name in ("monitoring", "retrained")]
+    checks = [made[name]["check_results"][0].named for name in ("model", "monitoring")]
     assert [(check["check_name"], check["passed"]) for check in checks] == [
-        ("still_good", False),
         ("gate", False),
+        ("still_good", False),
     ]
+    assert made["retrained"]["metadata"] == {"verdict": "rejected", "reason": "too bad"}
 
 
 @pytest.fixture
