@@ -546,6 +546,14 @@ class Metrics(Section):
     """Makes the metric of this name: the mean worth of a row."""
 
 
+class SliceThreshold(Section):
+    """How much worse a metric may be on a part of the test rows."""
+
+    max_relative_gap: float = Field(ge=0)
+    """Than on all rows, as a share of that figure: of an rmse of 2, 0.3 allows 2.6. It holds for
+    each of the recipe's `slices` that has 30 rows or more."""
+
+
 class Threshold(Section):
     """What a metric must reach, in the sense of `mlflow.models.MetricThreshold`.
 
@@ -558,6 +566,9 @@ class Threshold(Section):
     """By how much the metric must be better than the naive baseline's."""
     min_relative_change: float | None = Field(default=None, ge=0)
     """The same, as a share of the naive baseline's."""
+    slices: SliceThreshold | None = None
+    """What the recipe's `slices` must reach; of the metric by which they are measured, the primary
+    one."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -721,6 +732,18 @@ class Recipe(Section):
         BeforeValidator(_off_is_none, json_schema_input_type=dict[str, Any] | Literal["off"]),
     ] = None
     """off, or the arguments of mlflow.sklearn.autolog: {log_post_training_metrics: true}."""
+
+    @model_validator(mode="after")
+    def _gate_of_slices_has_some(self) -> Self:
+        for name, threshold in self.gate.items():
+            if threshold.slices and not self.slices:
+                raise ValueError(f"gate.{name}.slices: name the parts of the rows under slices")
+            if threshold.slices and name != self.metrics.primary:
+                raise ValueError(
+                    f"gate.{name}.slices: slices are measured by the primary metric, "
+                    f"{self.metrics.primary}"
+                )
+        return self
 
     @field_validator("slices")
     @classmethod

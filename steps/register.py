@@ -25,7 +25,7 @@ from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from common.words import show_figure
 from engine.cache.key import in_words
-from modelling.judging.gate import Comparison, check_finite, check_thresholds
+from modelling.judging.gate import Comparison, check_finite, check_slices, check_thresholds
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
@@ -45,7 +45,7 @@ from steps.registry.versions import (
     unfit_columns,
 )
 from steps.reporting.report import report_step
-from steps.runs.artifacts import find_run
+from steps.runs.artifacts import download, find_run
 from steps.runs.model_digests import download_checked
 from steps.runs.names import (
     CHAMPION_BEFORE,
@@ -137,6 +137,7 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judgement:
     rows = [
         *check_finite(metrics, figures),
         *check_thresholds(recipe.gate, figures, metrics),
+        *check_slices(recipe.gate, _read_slices(recipe, candidate), figures, metrics),
     ]
     failed = [row for row in rows if not row.passed]
     if failed:
@@ -164,6 +165,13 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judgement:
     verdict = _compared(row, primary.greater_is_better, champion)
     flattered = describe_seen_rows(recipe, candidate, champion)
     return Judgement([*rows, row], replace(verdict, reason=verdict.reason + flattered), champion)
+
+
+def _read_slices(recipe: Recipe, candidate: Run) -> pd.DataFrame:
+    """The slices of an evaluation; none where the gate asks for nothing of them."""
+    if not any(threshold.slices for threshold in recipe.gate.values()):
+        return pd.DataFrame()
+    return pd.read_json(download(candidate.info.run_id, "slices.json"), orient="split")
 
 
 def _without_champion(name: str) -> str:

@@ -9,10 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from common.errors import InputError
 from common.words import show_figure
 from modelling.judging.answers import Answers, Values
+from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import BASELINE_PREFIX, Metric
 from modelling.judging.resampling import Rows, adds_up, resample, resample_groups, rows_to_draw
 from modelling.recipe import Promotion, Threshold
@@ -86,6 +90,48 @@ def check_thresholds(
             required = f"better than the baseline's {naive} by {100 * share:g}%"
             passed = gain > 0 and gain >= share * abs(baseline)
             rows.append(_row(name, "baseline", candidate, baseline, required, passed))
+    return rows
+
+
+def check_slices(
+    gate: Mapping[str, Threshold],
+    slices: pd.DataFrame,
+    figures: Mapping[str, float],
+    metrics: Mapping[str, Metric],
+) -> list[Comparison]:
+    """Compares the worst of the recipe's slices with all test rows, where the gate asks for it.
+
+    Args:
+        gate: what each metric must reach.
+        slices: as `measure_slices` gives them, maybe with those that were found.
+        figures: the candidate's, of all rows.
+        metrics: by name.
+
+    Raises:
+        InputError: the slices are measured by another metric, or none has rows enough.
+    """
+    rows = []
+    for name, threshold in gate.items():
+        if threshold.slices is None:
+            continue
+        if name not in slices.columns:
+            raise InputError(
+                f"gate.{name}.slices: {name} of a part of the rows cannot be held against that of "
+                "all; make another metric the primary one"
+            )
+        told = slices[(slices["how"] == "named") & (slices["rows"] >= FEW_ROWS)]
+        told = told[told[name].notna()]
+        if told.empty:
+            raise InputError(
+                f"gate.{name}.slices: none of the recipe's slices has {FEW_ROWS} test rows"
+            )
+        sign = 1 if metrics[name].greater_is_better else -1
+        worst = told.iloc[int(np.argmin(sign * told[name].to_numpy()))]
+        gap = sign * (figures[name] - worst[name])
+        allowed = threshold.slices.max_relative_gap
+        required = f"at most {100 * allowed:g}% worse than of all rows, for {worst['slice']}"
+        passed = bool(gap <= allowed * abs(figures[name]))
+        rows.append(_row(name, "slice", float(worst[name]), figures[name], required, passed))
     return rows
 
 

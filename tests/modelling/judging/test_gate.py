@@ -5,13 +5,19 @@ import sys
 from dataclasses import astuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from modelling.judging.answers import Answers
-from modelling.judging.gate import check_finite, check_thresholds, compare_with_champion
+from modelling.judging.gate import (
+    check_finite,
+    check_slices,
+    check_thresholds,
+    compare_with_champion,
+)
 from modelling.judging.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
 from modelling.judging.resampling import resample
 from modelling.recipe import Promotion, Threshold
@@ -143,6 +149,42 @@ def test_a_row_says_what_was_asked_and_how_it_went(threshold, sentence):
     metrics = {"rmse": 0.7, "dummy_rmse": 0.8123}
     (row,) = check_thresholds({"rmse": Threshold(**threshold)}, metrics, METRICS)
     assert str(row) == sentence
+
+
+SLICES = pd.DataFrame(
+    [
+        ("region = north", "named", 90, 0.6, 0.7, 0.1),
+        ("region = south", "named", 60, 0.9, 0.4, 0.1),
+        ("region = west", "named", 29, 5.0, 0.0, 0.1),
+        ("age above 60", "found", 90, 6.0, 0.0, 0.1),
+    ],
+    columns=["slice", "how", "rows", "rmse", "accuracy", "difference"],
+)
+
+
+@pytest.mark.parametrize(
+    ("metric", "allowed", "sentence"),
+    [
+        ("rmse", 0.3, "rmse 0.9000 is at most 30% worse than of all rows, for region = south"),
+        ("rmse", 0.2, "rmse 0.9000 is not at most 20% worse than of all rows, for region = south"),
+        ("accuracy", 0.1, "accuracy 0.4000 is not at most 10% worse than of all rows, for"),
+    ],
+)
+def test_the_worst_slice_with_rows_enough_is_held_against_all(metric, allowed, sentence):
+    gate = {metric: Threshold(slices={"max_relative_gap": allowed})}
+    known = {"rmse": METRICS["rmse"], "accuracy": BINARY_METRICS["accuracy"]}
+    (row,) = check_slices(gate, SLICES, {"rmse": 0.7, "accuracy": 0.5}, known)
+    assert str(row).startswith(sentence)
+    assert row.passed == (" not " not in sentence)
+
+
+def test_slices_that_say_nothing_are_refused_in_a_line(refusal):
+    gate = {"rmse": Threshold(slices={"max_relative_gap": 0.3})}
+    few = SLICES[SLICES["rows"] < 30]
+    said = refusal(check_slices, gate, few, {"rmse": 0.7}, METRICS)
+    assert said == "gate.rmse.slices: none of the recipe's slices has 30 test rows"
+    assert "cannot be held" in refusal(check_slices, gate, few.drop(columns="rmse"), {}, METRICS)
+    assert check_slices({"rmse": Threshold(threshold=1)}, pd.DataFrame(), {}, METRICS) == []
 
 
 RNG = np.random.default_rng(1)
