@@ -61,6 +61,13 @@ def test_ignored_code_and_code_that_git_was_told_not_to_see_is_in_the_diff(proje
     assert not git(project, "status", "--porcelain")
 
 
+def test_code_that_git_does_not_know_makes_the_state_dirty(project):
+    (project / "ignored.py").write_text("B = 2\n")
+    state = state_of(project, "ignored.py")
+    assert (state.changed, state.untracked) == ((), ("project/ignored.py",))
+    assert state.is_dirty
+
+
 def test_what_no_diff_can_hold_is_named(project, tmp_path):
     """Code outside or linked from there, ignored in a submodule, or in a repository of its own."""
     (tmp_path / "outside.py").write_text("C = 3\n")
