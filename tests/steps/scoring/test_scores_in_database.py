@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import connect
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pyarrow as arrow
@@ -100,17 +101,17 @@ def test_a_path_is_no_table(output):
 
 
 @pytest.fixture
-def postgres(tmp_path):
+def postgres():
     """A PostgreSQL of its own, in an address as people write it."""
     script = TOOLS / "servers" / "postgres"
     if not script.is_file() or not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         pytest.skip("PostgreSQL is not installed")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # PostgreSQL runs as another user
-    command = [script, tmp_path / "server", str(free_ports("127.0.0.1", 1))]
-    said = subprocess.run([*command, "start"], stdout=subprocess.PIPE, text=True, check=True)
-    yield said.stdout.strip().replace("+psycopg2", "")
-    subprocess.run([*command, "stop"], check=True)
+    # It runs as another user, who may not enter pytest's folders.
+    with TemporaryDirectory(prefix="shop-") as folder:
+        command = [script, folder, str(free_ports("127.0.0.1", 1))]
+        said = subprocess.run([*command, "start"], stdout=subprocess.PIPE, text=True, check=True)
+        yield said.stdout.strip().replace("+psycopg2", "")
+        subprocess.run([*command, "stop"], check=True)
 
 
 @pytest.mark.slow
