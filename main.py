@@ -99,10 +99,10 @@ def main(
             _REPORTS.wait()  # what is begun ends with this process
             raise
         mlflow.set_tags(verdict)
-        tell_verdict(request.recipe, verdict, run)
     if cache == "use":
         _COMMAND.remember([recipe, request.data, "requirements.lock", *request.code_files()])
     print_summary(chain.steps, request, verdict, run)
+    tell_verdict(request.recipe, verdict, run)
 
 
 if __name__ == "__main__":

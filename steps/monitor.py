@@ -110,8 +110,8 @@ def monitor(recipe: str, data: str) -> None:
             tell(
                 settings,
                 f"version {champion.version}: {'; '.join(alerts)}",
+                run.info.run_id,
                 version=str(champion.version),
-                run_id=run.info.run_id,
                 alerts=alerts,
                 metric=kept.metric,
                 now=_plain(kept.now),

@@ -54,9 +54,6 @@ _DOORS = {
     "train": [str(PROJECT / "main.py")],
     "sweep": ["-m", "steps.sweep"],
 }
-_ALERT = 3
-# Of this process: the doors have a run of their own.
-_OWN_VARIABLES = ("MLFLOW_RUN_ID", "CUVEE_RUN_ID")
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def refresh(context: click.Context, recipe: str, data: str, method: str, model: 
         click.echo(f"refresh: {decision}")
         if not known and (decision.alert or decision.word == "promoted"):
             alert = f". It was because of: {decision.alert}" if decision.alert else ""
-            tell(settings, f"{decision}{alert}", **vars(decision), run_id=run.info.run_id)
+            tell(settings, f"{decision}{alert}", run.info.run_id, **vars(decision))
         mlflow.set_tags(
             {
                 VERDICT: decision.word,
@@ -153,7 +150,7 @@ def _decide(before: str | None, method: str, given: Mapping[str, Any]) -> Decisi
     if before is not None:
         monitored = _pass_through("monitor", {name: given[name] for name in ("recipe", "data")})
         alert = monitored.alert
-        if monitored.exit_code != _ALERT:
+        if monitored.status != "alert":
             return Decision("kept", "it is within its limits on these rows", before)
     trained = _pass_through(method, given)
     if trained.verdict == "promoted":
@@ -172,7 +169,8 @@ def _pass_through(door: str, given: Mapping[str, Any]) -> Result:
     file = Path(temporary_folder(door), "result.json")
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, *_DOORS[door], *words, "--result", str(file)]
-    variables = {name: text for name, text in os.environ.items() if name not in _OWN_VARIABLES}
+    # The door has a run of its own.
+    variables = {name: text for name, text in os.environ.items() if name != "MLFLOW_RUN_ID"}
     click.echo(f"refresh: {door}")
     done = subprocess.run(command, env=variables, check=False)
     if not file.is_file():
@@ -180,7 +178,7 @@ def _pass_through(door: str, given: Mapping[str, Any]) -> Result:
     result = Result.model_validate_json(file.read_text(encoding="utf-8"))
     if result.run_id:
         mlflow.set_tag(f"pipeline.{door}_run_id", result.run_id)
-    if done.returncode not in (0, _ALERT):
+    if result.status not in ("done", "alert"):
         raise InputError(f"{door}: {result.error}")
     return result
 

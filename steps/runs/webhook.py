@@ -3,12 +3,12 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
-import mlflow
 import requests
+from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from common.secrets import hide_secrets
@@ -26,22 +26,22 @@ _HOSTS = {
     "api.powerplatform.com": "teams",
 }
 
-Form = Literal["auto", "plain", "slack", "teams"]
 
-
-def tell(recipe: Recipe, text: str, **facts: Any) -> None:
-    """Tells whoever the recipe names; what came of it is said, and is a tag of the active run.
+def tell(recipe: Recipe, text: str, run_id: str, **facts: Any) -> None:
+    """Tells whoever the recipe names; what came of it is said, and is a tag of the run.
 
     Args:
         recipe: its section `monitor` names the webhook; nobody is told if it names none.
         text: for a person.
-        facts: plain JSON values for a program, beside `recipe` and `text`.
+        run_id: of the run that it is about, which may have ended.
+        facts: plain JSON values for a program, beside `recipe`, `run_id` and `text`.
     """
     if recipe.monitor.webhook == "none":
         return
-    content = {"recipe": recipe.name, **facts, "text": f"{recipe.name}: {text}"}
+    about = {"recipe": recipe.name, "run_id": run_id}
+    content = {**about, **facts, "text": f"{recipe.name}: {text}"}
     outcome = post(recipe.monitor.webhook, content, recipe.monitor.webhook_form)
-    mlflow.set_tag(WEBHOOK, outcome)
+    MlflowClient().set_tag(run_id, WEBHOOK, outcome)
     click.echo(f"the webhook: {outcome}")
 
 
@@ -58,17 +58,11 @@ def tell_verdict(recipe: Recipe, verdict: Mapping[str, str], run: Run) -> None:
         return
     version, reason = verdict.get(MODEL_VERSION), verdict[VERDICT_REASON]
     subject = f"version {version} is {word}" if version else f"a model is {word}"
-    tell(
-        recipe,
-        f"{subject}: {reason}",
-        verdict=word,
-        reason=reason,
-        version=version,
-        run_id=run.info.run_id,
-    )
+    text = f"{subject}: {reason}"
+    tell(recipe, text, run.info.run_id, verdict=word, reason=reason, version=version)
 
 
-def post(webhook: str, content: Mapping[str, Any], form: Form = "auto") -> str:
+def post(webhook: str, content: Mapping[str, Any], form: str = "auto") -> str:
     """Posts JSON, and says in words what came of it; it never raises.
 
     Args:

@@ -207,8 +207,8 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
     click.echo(f"\nwinner   trial {winner.number}: {winner.point}\n")
     verdict = run_steps(chain, request, prepare)
     mlflow.set_tags(verdict)
-    tell_verdict(recipe, verdict, run)
     print_summary(chain.steps, request, verdict, run)
+    tell_verdict(recipe, verdict, run)
 
 
 def _try_all(

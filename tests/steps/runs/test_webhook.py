@@ -4,7 +4,6 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -120,13 +119,16 @@ def test_no_secret_is_sent(server, monkeypatch):
         ("alerts", "rejected", False),
     ],
 )
-def test_a_verdict_is_told_where_the_recipe_asks_for_it(server, monkeypatch, asked, word, is_told):
+def test_a_verdict_is_told_where_the_recipe_asks_for_it(server, client, asked, word, is_told):
+    """Of a run that has ended: its verdict is shown before anybody else is told."""
     recipe = load_recipe(PROJECT / "recipes/wine_quality.yaml")
     told = {"webhook": url(server), "tell": asked}
     recipe = recipe.model_copy(update={"monitor": recipe.monitor.model_copy(update=told)})
-    monkeypatch.setattr(webhook.mlflow, "set_tag", lambda *_: None)
-    run = SimpleNamespace(info=SimpleNamespace(run_id="r"))
+    run = client.create_run("0")
+    client.set_terminated(run.info.run_id)
     verdict = {"pipeline.verdict": word, "pipeline.verdict_reason": "r2 0.1 is too small"}
     tell_verdict(recipe, verdict, run)
     said = "wine_quality: a model is rejected: r2 0.1 is too small"
     assert (server.received or {}).get("text") == (said if is_told else None)
+    tags = client.get_run(run.info.run_id).data.tags
+    assert tags.get("pipeline.webhook") == ("sent to 127.0.0.1" if is_told else None)
