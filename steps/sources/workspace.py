@@ -1,17 +1,12 @@
 """The workspace: what a recipe's relative paths start from, maybe a team's own repository."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob, has_magic
 from pathlib import Path
 
-import psutil
-
 from engine.command_line import typed_path
 from engine.processes.forkserver import PROJECT
-
-_MOST_PARENTS = 3
 
 
 @dataclass(frozen=True)
@@ -81,15 +76,5 @@ def find_recipe(recipe: str) -> str:
     """
     if Path(PROJECT, recipe).is_file():
         return recipe
-    typed = [folder / recipe for folder in _standing_folders()]
-    return next((str(file.resolve()) for file in typed if file.is_file()), recipe)
-
-
-def _standing_folders() -> list[Path]:
-    """Where this process stands, and those that started it: `mlflow run` goes into the project."""
-    folders = []
-    with suppress(OSError, psutil.Error):
-        folders.append(Path.cwd())
-        parents = psutil.Process().parents()[:_MOST_PARENTS]
-        folders += [Path(parent.cwd()) for parent in parents]
-    return folders
+    typed = typed_path(recipe)
+    return str(typed.resolve()) if typed.is_file() else recipe
