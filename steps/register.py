@@ -63,6 +63,12 @@ from steps.runs.step import load_parts, run_step, step_run
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import log_metrics
 
+_LAST_WORDS = (
+    "Each version tells what it was measured at and held against; its tag "
+    "`pipeline.evaluate_run_id` leads to its plots and its report."
+)
+"""How a description of a registered model ends that is ours, to be written anew."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -94,6 +100,8 @@ def register(recipe: str, evaluate_run_id: str, champion_run_id: str) -> None:
                 judged = _register_version(settings, candidate, judged, champion_run_id)
             if judged.is_to_be_champion_again:
                 judged = _promote_again(settings, candidate, champion_run_id)
+        if judged.version:
+            _describe_model(settings)
         rows, verdict = judged.rows, judged.verdict
         log_table(pd.DataFrame([asdict(row) for row in rows]), "gate")
         _log_interval(rows)
@@ -314,7 +322,6 @@ def _complete_version(recipe: Recipe, candidate: Run, judged: Judgement, number:
     client.update_model_version(
         recipe.name, number, _description(recipe, candidate, judged.rows, verdict)
     )
-    _describe_model(recipe)
     client.set_model_version_tag(recipe.name, number, VERDICT, verdict.word)
     if verdict.word == "challenger":
         client.set_registered_model_alias(recipe.name, CHALLENGER, number)
@@ -359,9 +366,10 @@ def _facts(candidate: Run) -> dict[str, str]:
 
 
 def _describe_model(recipe: Recipe) -> None:
-    """Says of the registered model what it is and how to use it, unless somebody has done so."""
+    """Says of the registered model what it is and how to use it, unless it is somebody's words."""
     client = MlflowClient()
-    if client.get_registered_model(recipe.name).description:
+    before = client.get_registered_model(recipe.name).description or ""
+    if before and not before.endswith(_LAST_WORDS):
         return
     about = recipe.about.in_words()
     said = "".join(f"**{label.capitalize()}:** {escape(text)}\n\n" for label, text in about.items())
@@ -370,10 +378,10 @@ def _describe_model(recipe: Recipe) -> None:
         f"{title}{said}The {recipe.task} of **{escape(recipe.data.target)}**, by the recipe "
         f"{recipe.name}. The version in use has the alias `{CHAMPION}`:\n\n"
         f'    mlflow.pyfunc.load_model("models:/{recipe.name}@{CHAMPION}")\n\n'
-        "Each version tells what it was measured at and held against; its tag "
-        "`pipeline.evaluate_run_id` leads to its plots and its report."
+        f"{_LAST_WORDS}"
     )
-    client.update_registered_model(recipe.name, text)
+    if text != before:
+        client.update_registered_model(recipe.name, text)
 
 
 def _description(

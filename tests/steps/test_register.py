@@ -6,8 +6,10 @@ import pytest
 
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
+from engine.processes.forkserver import PROJECT
 from modelling.judging.gate import Comparison
-from steps.register import _champion_evaluation, _compare, _compared
+from modelling.recipe import load_recipe
+from steps.register import _champion_evaluation, _compare, _compared, _describe_model
 from steps.registry.versions import CHAMPION, find_champion
 from steps.runs.names import MODEL_DIGEST, PREPARE_RUN_ID
 
@@ -38,6 +40,21 @@ def test_a_challenger_is_told_whether_it_is_worse(greater_is_better, low, high, 
     reason = _compared(row, greater_is_better, SimpleNamespace(version="3")).reason
     assert says in reason.replace("0.6500", "0.65").replace("0.6000", "0.6")
     assert f"({'better' if greater_is_better else 'worse'})" in reason
+
+
+def test_what_a_model_is_for_is_said_anew_unless_somebody_has_said_it(client):
+    recipe = load_recipe(PROJECT / "recipes/wine_quality.yaml")
+    client.create_registered_model(recipe.name)
+    _describe_model(recipe)
+    other = recipe.about.model_copy(update={"owner": "Ana", "title": "Red"})
+    changed = recipe.model_copy(update={"about": other})
+    _describe_model(changed)
+    said = client.get_registered_model(recipe.name).description
+    assert said.startswith("# Red\n\n")
+    assert "**Owner:** Ana" in said
+    client.update_registered_model(recipe.name, "our words")
+    _describe_model(recipe)
+    assert client.get_registered_model(recipe.name).description == "our words"
 
 
 @pytest.fixture
