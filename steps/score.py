@@ -1,10 +1,9 @@
 """score: a model on a table of any size, batch by batch.
 
 Called with `recipe`, `model_uri`, `input`, `output`, `rejects`, `key`, `columns`, `overwrite`,
-`batch_rows`.
-Leaves the scores in the input's order, whole or not at all; the rows that cannot be scored, with
-the reason, in a file of their own; and on its run the counts, a sample, and the drift of the rows
-against those that the model was trained on.
+`batch_rows`. Leaves the scores in the input's order, whole or not at all; the rows that cannot be
+scored, with the reason, in a file of their own; and on its run the counts, a sample, and the drift
+of the rows against those that the model was trained on.
 """
 
 import time

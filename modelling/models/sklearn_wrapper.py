@@ -49,7 +49,6 @@ TRUSTED_TYPES = (
     "_loss._loss.CyHalfSquaredError",
     "_loss._loss.CyHalfTweedieLoss",
     "_loss._loss.CyHalfTweedieLossIdentity",
-    "_loss._loss.CyHalfTweedieLoss",
     "_loss._loss.CyHuberLoss",
     "_loss._loss.CyPinballLoss",
     "collections.OrderedDict",
@@ -83,10 +82,10 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
+    "sklearn.utils.validation.check_array",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
     "xgboost.sklearn.XGBRegressor",
-    "sklearn.utils.validation.check_array",
 )
 
 

@@ -1,7 +1,5 @@
 """Two pipelines side by side in Markdown, as a comment on a pull request shows them."""
 
-from collections.abc import Iterator
-
 from mlflow.entities import Run
 
 from common.words import show_figure
@@ -15,7 +13,6 @@ from steps.reporting.verdict import read_answer, read_steps, read_verdict
 from steps.runs.names import REPORT
 
 _MOST_DIFFERENCES = 20
-_PLOTS = ("predictions_vs_targets", "residuals", "confusion", "roc", "lift", "calibration")
 
 
 def compare_pipelines(
@@ -121,6 +118,5 @@ def _steps(now: PipelineRuns) -> str:
 
 def _pictures(now: PipelineRuns, place: str) -> str:
     files = now.files("evaluate")
-    names = files.names() if files else []
-    found: Iterator[str] = (name for name in _PLOTS if f"{name}.png" in names)
-    return "\n".join(f"![{name.replace('_', ' ')}]({place}/{name}.png)" for name in found)
+    drawn = [name for name in files.names() if name.endswith(".png")] if files else []
+    return "\n".join(f"![{name[:-4].replace('_', ' ')}]({place}/{name})" for name in drawn)
