@@ -60,6 +60,7 @@ _MOST_NAMED = 3
 _FEWEST_GROUPS = 20
 _MOST_SEEDS = 10  # that are tried until a split by group has each class on both sides
 _SAME_IN_A_GROUP = 0.01
+_FOLLOWS = 0.5  # of the difference of any two targets
 _MANY_VALUES = 20
 _RARE = 0.1
 _FEWEST_TO_TUNE = 50
@@ -302,6 +303,7 @@ def _look_at_target(column: pd.Series, asked: str, path: str, habits: Habits) ->
                 + ", ".join(show(label) for label in rare.index[:_MOST_NAMED])
             )
             counts = counts.drop(rare.index)
+        doubts += _alike(name, counts.index)
         data["positive_class"], positive_reason = _find_positive(counts)
     if missing.any():
         data["missing_target"] = "drop"
@@ -312,6 +314,20 @@ def _look_at_target(column: pd.Series, asked: str, path: str, habits: Habits) ->
                 f"{_FEWEST_ROWS} are needed to draft from"
             )
     return _Target(task, reason, data, positive_reason, doubts)
+
+
+def _alike(name: str, labels: pd.Index) -> list[str]:
+    """Labels that somebody may have meant to be one."""
+    texts = [label for label in labels if isinstance(label, str)]
+    same: dict[str, list[str]] = {}
+    for text in texts:
+        same.setdefault(" ".join(text.casefold().split()), []).append(text)
+    return [
+        f"{show(name)}: {' and '.join(map(repr, found))} are {len(found)} classes, though they "
+        "differ in capitals or blanks only; write them alike if they are one"
+        for found in same.values()
+        if len(found) > 1
+    ]
 
 
 def _find_task(known: pd.Series, written: Written, asked: str, place: str) -> tuple[Task, str]:
@@ -433,7 +449,7 @@ def _find_suspects(
 def _find_groups(rest: pd.DataFrame, frame: pd.DataFrame, target: str, found: _Findings) -> None:
     """Finds identifiers that repeat, where the rows of one have one target."""
     rows = len(frame)
-    names = [str(name) for name in rest if isinstance(rest[name].dtype, pd.StringDtype)]
+    names = [str(name) for name in rest if _may_identify(rest[name])]
     for name in names:
         groups = frame.groupby(name)[target]
         count: int = groups.ngroups
@@ -445,7 +461,8 @@ def _find_groups(rest: pd.DataFrame, frame: pd.DataFrame, target: str, found: _F
             if is_number
             else (groups.nunique() > 1).mean()
         )
-        if spread < _SAME_IN_A_GROUP:
+        is_text = isinstance(rest[name].dtype, pd.StringDtype)
+        if spread < _SAME_IN_A_GROUP and (is_text or not _follows(groups, is_number)):
             found.suspects[name] = (
                 f"{counted(count, 'value')} in {counted(rows, 'row')}, and the rows of one have "
                 "one target: an identifier of what has several rows"
@@ -458,6 +475,25 @@ def _find_groups(rest: pd.DataFrame, frame: pd.DataFrame, target: str, found: _F
             found.doubts.append(
                 f"{show(name)} repeats: rows of one {show(name)} {where} for a new one"
             )
+
+
+def _may_identify(column: pd.Series) -> bool:
+    """Whether a column may number what its rows belong to: text, or whole numbers."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return True
+    return column.dtype.kind == "f" and bool((column.dropna() % 1 == 0).all())
+
+
+def _follows(groups: Any, is_number: bool) -> bool:
+    """Whether targets follow the numbers that they are grouped by, which then are a quantity.
+
+    Von Neumann's ratio: neighbours of an order that tells nothing differ as any two do.
+    """
+    targets = groups.first()
+    if is_number:
+        return bool((targets.diff() ** 2).mean() < _FOLLOWS * 2 * targets.var(ddof=0))
+    differ = 1 - (targets.value_counts(normalize=True) ** 2).sum()
+    return bool((targets != targets.shift()).iloc[1:].mean() < _FOLLOWS * differ)
 
 
 def _find_leaks(

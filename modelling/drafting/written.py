@@ -31,8 +31,9 @@ _LONG_NUMBER = r"[+-]?\d{16,}"
 _IN_GROUPS = r"[-+\u2212(]?\D*?[1-9]\d{0,2}(?:[.,]\d{3})+\D*"
 _DATE_LIKE = re.compile(
     r"(?:\d{1,4}[./\- ]\d{1,2}[./\- ]\d{1,4}|\d{1,2}[ \-.]+[A-Za-z]{3,9}[ \-,]+\d{2,4}"
-    r"|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]\d.*)?"
+    r"|[A-Za-z]{3,9} \d{1,2},? \d{4}|(?:19|20)\d\d-\d\d)(?:[ T]\d.*)?"
 )
+_DAY_IN_DIGITS = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _DAY_FIRST = tuple(
     f"%d{mark}%m{mark}{year}" for mark in ("/", ".", "-", " ") for year in ("%Y", "%y")
 )
@@ -42,6 +43,7 @@ _CLEAR_DATES = (
     *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
 )
 _FIRST = 50  # values that a format is tried on, before all
+_FEWEST_DAYS = 10
 _MOST = 10_000  # cells that show a habit
 
 
@@ -110,6 +112,8 @@ def find_written(column: pd.Series, habits: Habits) -> Written:
 
 def _find_in_text(text: pd.Series, habits: Habits) -> Written:
     """Finds it in the different values of a column."""
+    if _are_days_in_digits(text):
+        return Written("date", "%Y%m%d")
     forms = _number_forms(text) if len(text) else {}
     if forms:
         is_code = text.str.match(_CODE).any() or text.str.fullmatch(_LONG_NUMBER).any()
@@ -170,7 +174,7 @@ def _number_forms(text: pd.Series) -> dict[str, pd.Series]:
     forms = [f"{around[0]}{body}{around[1]}" for body in _BODIES]
     found = {form: read_column(text, "number", form) for form in forms}
     return {
-        form if form != _BODIES[0] else "": values
+        form if form != _BODIES[0] or not plain else "": values
         for form, values in found.items()
         if np.isfinite(values).all()
     }
@@ -227,6 +231,15 @@ def _date_forms(text: pd.Series) -> list[str]:
         if signs.issuperset(re.sub("%.", "", form)) and _are_dates(few, form)
     ]
     return [form for form in forms if _are_dates(text, form)]
+
+
+def _are_days_in_digits(text: pd.Series) -> bool:
+    """Whether text is days such as 20260131, and enough of them to be no numbers by chance."""
+    return (
+        len(text) >= _FEWEST_DAYS
+        and bool(text.str.fullmatch(_DAY_IN_DIGITS).all())
+        and _are_dates(text, "%Y%m%d")
+    )
 
 
 def _are_dates(text: pd.Series, form: str) -> bool:

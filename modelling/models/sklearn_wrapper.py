@@ -723,6 +723,7 @@ _NUMBER_FORMAT = re.compile(r"(\D*?)1([.,' ]?)234([.,])56(\D*)")
 _MARKS = {" ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}
 _SIGN = "[-+\u2212]"
 _BLANKS = "[\\s\u00a0\u2009\u202f]*"
+_DAY_IN_DIGITS = "%Y%m%d"
 _MINUS = ("-", "\u2212", "()")
 _TIMES_OF_DAY = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
@@ -760,6 +761,11 @@ def read_column(
         return column
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
+    if kind == "date" and form == _DAY_IN_DIGITS:  # JSON and Parquet have a number
+        column = column.map(
+            lambda value: f"{value:.0f}" if isinstance(value, Number) else value,
+            na_action="ignore",
+        )
     if isinstance(column.dtype, pd.StringDtype):
         return _read_text(column, kind, form)
     if column.dtype != object:

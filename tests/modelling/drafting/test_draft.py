@@ -122,6 +122,19 @@ MONTHS = {"format": "%B %d, %Y", "min": date(2023, 11, 27)}
         ([date(2026, 1, 1), date(2026, 3, 2)] * 150, {"type": "date", "min": date(2025, 11, 2)}),
         (["2026-01-01", "2026-03-02"] * 150, {"type": "date", "min": date(2025, 11, 2)}),
         (["0001-01-01", "2026-03-02"] * 150, {"type": "date"}),
+        (["2026-01", "2026-03"] * 150, {"type": "date", "min": date(2025, 11, 3)}),
+        (
+            [f"202601{day:02d}" for day in range(1, 31)] * 10,
+            {"type": "date", "format": "%Y%m%d", "min": date(2025, 12, 3)},
+        ),
+        (
+            [f"202613{day:02d}" for day in range(1, 31)] * 10,
+            {"type": "integer", "min": 0, "max": 21000000},
+        ),
+        (
+            ["1.5", "\u22122.5"] * 150,
+            {"format": "1234.56", "min": -6.5, "max": 5.5},
+        ),
     ],
 )
 def test_a_column_is_typed_with_looser_limits(values, check):
@@ -485,6 +498,32 @@ NASTY = [
     "🍷",
     "%",
 ]
+
+
+def test_numbers_that_repeat_are_groups_unless_the_target_follows_them():
+    customers = np.repeat(np.arange(60), 5)
+    random = np.random.default_rng(3)
+    of_customer = {"label": random.choice(["in", "out"], 60), "number": random.normal(size=60)}
+    of_quantity = {"label": np.where(np.arange(60) > 25, "in", "out"), "number": np.arange(60) ** 2}
+    for kind in ("label", "number"):
+        for targets, method in ((of_customer, "group"), (of_quantity, "other")):
+            table = pd.DataFrame(
+                {
+                    "customer": customers,
+                    "x": random.normal(size=300).round(3),
+                    "y": targets[kind][customers],
+                }
+            )
+            split = draft_recipe(table, "y", "visits", "visits.csv").recipe.split
+            assert (split.method == "group") == (method == "group"), (kind, method)
+            assert split.column == ("customer" if method == "group" else None)
+
+
+def test_labels_that_differ_in_capitals_or_blanks_are_told():
+    labels = ["Yes", "yes", "No"] * 50
+    table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=150), "y": labels})
+    [doubt] = draft_recipe(table, "y", "answers", "answers.csv").doubts
+    assert doubt.startswith("y: 'Yes' and 'yes' are 2 classes, though they differ in capitals")
 
 
 def test_any_name_and_label_is_quoted_as_it_must_be(tmp_path):

@@ -126,6 +126,11 @@ def test_what_a_format_does_not_write_is_no_number(form, text, number):
         ("%d.%m.%Y", "13.02.2024 08:30:59", "2024-02-13 08:30:59"),
         ("%d %b %Y", "13 Feb 2024", "2024-02-13"),
         ("%d/%m/%Y", "NaT", None),
+        ("%Y%m%d", "20240213", "2024-02-13"),
+        ("%Y%m%d", 20240213, "2024-02-13"),  # as JSON and Parquet have it
+        ("%Y%m%d", 20240213.0, "2024-02-13"),  # beside a gap
+        ("%Y%m%d", 20241302, None),
+        ("%d/%m/%Y", 20240213, None),
     ],
 )
 def test_a_date_is_read_as_its_format_writes_it(form, text, date):
