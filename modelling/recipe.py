@@ -147,7 +147,12 @@ def _one_target(target: Any) -> Any:
     return target
 
 
-def _known_encoding(name: str) -> str:
+def known_encoding(name: str) -> str:
+    """Returns the name of an encoding, if Python has such a one; empty if it is not said.
+
+    Raises:
+        ValueError: it has none.
+    """
     try:
         "".encode(name or "utf-8")
     except LookupError as error:
@@ -180,11 +185,14 @@ class Data(Section):
         BeforeValidator(_as_one_text, json_schema_input_type=str | list[str]),
         AfterValidator(_without_secret),
     ]
-    """CSV, Parquet or JSON lines (`.jsonl`), also with `.gz` or `.zst` behind: a path from the root
-    of the recipe's repository, an absolute one, or a URI. Or several with the same columns: a list
-    of them, a pattern such as `sales/2024-*.csv`, or a folder. With a `loader`, whatever that
-    reads."""
-    encoding: Annotated[str, AfterValidator(_known_encoding)] = ""
+    """CSV or JSON lines (`.jsonl`), also with `.gz` or `.zst` behind, Parquet, or a workbook
+    (`.xlsx`, `.xls`, `.ods`): a path from the root of the recipe's repository, an absolute one, or
+    a URI. Or several with the same columns: a list of them, a pattern such as `sales/2024-*.csv`,
+    or a folder. With a `loader`, whatever that reads."""
+    sheet: str = ""
+    """Of a workbook, the name of the sheet that is the table. If not said, the only one that holds
+    anything."""
+    encoding: Annotated[str, AfterValidator(known_encoding)] = ""
     """Of CSV files, such as cp1250 or shift_jis. If not said, it is found out: UTF-8, UTF-16, or
     Windows-1252 where it can be nothing else."""
     sql: str = ""

@@ -1,7 +1,7 @@
 """draft_recipe: looks at a table and writes a recipe for it.
 
-Called with `data`, `target`, `task`, `output`, `seconds`. Leaves the recipe in a file that was not
-there before, and among the artifacts of the run.
+Called with `data`, `target`, `task`, `output`, `seconds`, `encoding`, `sheet`. Leaves the recipe in
+a file that was not there before, and among the artifacts of the run.
 """
 
 import os
@@ -23,6 +23,7 @@ from engine.entry_point import run_command
 from engine.processes.forkserver import PROJECT
 from modelling.drafting.column_look import show
 from modelling.drafting.draft import Draft, draft_recipe, recipe_name, render_draft
+from modelling.recipe import known_encoding
 from modelling.tables.table import read_table
 from steps.runs.names import DATA_SHA256
 from steps.runs.result import write_result
@@ -43,15 +44,21 @@ _SCHEMA = "recipes/recipe.schema.json"
 @click.option("--task", default="auto", type=click.Choice(["auto", "regression", "classification"]))
 @click.option("--output", default="auto")
 @click.option("--seconds", default=30.0, type=click.FloatRange(min=0))
-def main(data: str, target: str, task: str, output: str, seconds: float) -> None:
+@click.option("--encoding", default="auto")
+@click.option("--sheet", default="auto")
+def main(
+    data: str, target: str, task: str, output: str, seconds: float, encoding: str, sheet: str
+) -> None:
     """Drafts a recipe that predicts the column `target` of the table `data`."""
     place = _choose_place(output, data)
     name = recipe_name(place.stem)
     workspace = Workspace(str(place))
     data = workspace.place_of_typed(data)
+    reading = _reading(encoding, sheet)
     with named_run("draft_recipe", name):
-        path = fetch_table(data, temporary_folder("download"))
-        table = read_table(path)
+        encoding, sheet = reading["encoding"], reading["sheet"]
+        path = fetch_table(data, temporary_folder("download"), encoding=encoding, sheet=sheet)
+        table = read_table(path, encoding=encoding)
         mlflow.set_tag(DATA_SHA256, text_sha256(path))
         draft = draft_recipe(
             table,
@@ -62,6 +69,7 @@ def main(data: str, target: str, task: str, output: str, seconds: float) -> None
             partial(_show_progress, "looks at the columns"),
             seconds,
             partial(_show_progress, "tries the models"),
+            reading,
         )
         command = f"mlflow run . --env-manager uv -P recipe={shlex.quote(str(place))}"
         words = render_draft(draft, _name_of(data, path), command, _schema_from(place))
@@ -79,6 +87,17 @@ def main(data: str, target: str, task: str, output: str, seconds: float) -> None
             "pipeline.columns_dropped", ", ".join(draft.dropped)[:_LONGEST_TAG] or "none"
         )
         click.echo(_summary(draft, place, command))
+
+
+def _reading(encoding: str, sheet: str) -> dict[str, str]:
+    """What is said of how the table's files are read, as keys of a recipe's section data."""
+    said = {"encoding": encoding, "sheet": sheet}
+    reading = {key: "" if value == "auto" else value for key, value in said.items()}
+    try:
+        known_encoding(reading["encoding"])
+    except ValueError as error:
+        raise InputError(f"encoding: {error}") from error
+    return reading
 
 
 def _choose_place(output: str, data: str) -> Path:

@@ -131,16 +131,17 @@ def score(
             column,
             may_be_folder=True,
             encoding=settings.data.encoding,
+            sheet=settings.data.sheet,
         )
         _check_apart(path, paths)
         version, uri = _find_version(model_uri, settings)
         stream = open_stream(path, settings.data.encoding)
         trained = load_trained(uri, settings.task, settings.name)
         check_recent(trained, uri)
-        keys = _key_columns(key, settings, stream, trained)
+        keys = _key_columns(key, settings, stream, source)
         answers = _name_answers(columns, trained, keys)
         request = Request(source, stream, keys, *paths, batch_rows, answers)
-        unused = _check_columns(stream, trained, keys)
+        unused = _check_columns(request, trained)
         mlflow.set_tags(
             {
                 MODEL_ID: str(trained.pyfunc.model_id),
@@ -239,7 +240,7 @@ def _kinds(trained: TrainedModel) -> dict[str, str]:
     return dict(trained.pyfunc.unwrap_python_model().features["columns"])
 
 
-def _key_columns(key: str, recipe: Recipe, stream: TableStream, trained: TrainedModel) -> list[str]:
+def _key_columns(key: str, recipe: Recipe, stream: TableStream, source: str) -> list[str]:
     if key == "none":
         return []
     if key == "auto":
@@ -256,14 +257,14 @@ def _key_columns(key: str, recipe: Recipe, stream: TableStream, trained: Trained
     for name in keys:
         if name not in stream.columns:
             raise InputError(
-                f"key, table {stream.path}: " + unknown_name("column", name, stream.columns)
+                f"key, table {source}: " + unknown_name("column", name, stream.columns)
             )
         if _is_result(name):
             raise InputError(f"key: {name!r} is the name of a column of the output")
         if not _can_be_copied(name, stream):
             raise InputError(
                 f"key: the values of {name!r} are lists or bytes, or of different types in the "
-                f"files of {stream.path}, and cannot be copied"
+                f"files of {source}, and cannot be copied"
             )
     return list(dict.fromkeys(keys))
 
@@ -292,18 +293,19 @@ def _is_result(name: str) -> bool:
     return name in (PREDICTION, _VERSION, _TIME) or name.startswith(PROBABILITY_PREFIX)
 
 
-def _check_columns(stream: TableStream, trained: TrainedModel, keys: list[str]) -> list[str]:
+def _check_columns(request: Request, trained: TrainedModel) -> list[str]:
     """Names what is missing; returns what is there and not used."""
     kinds = _kinds(trained)
-    missing = [name for name in kinds if name not in stream.columns]
-    unused = [name for name in stream.columns if name not in kinds and name not in keys]
+    columns = request.stream.columns
+    missing = [name for name in kinds if name not in columns]
+    unused = [name for name in columns if name not in kinds and name not in request.keys]
     if missing:
         first = unknown_name("column", missing[0], unused)
         _, near, nearest = first.partition("did you mean ")
         hint = f" (for {missing[0]!r} is it {nearest.split('?')[0]}?)" if near else ""
         raise InputError(
-            f"table {stream.path}: missing columns: {', '.join(missing)}{hint}; it has "
-            f"{', '.join(stream.columns)}"
+            f"table {request.source}: missing columns: {', '.join(missing)}{hint}; it has "
+            f"{', '.join(columns)}"
             + ("; is it for another recipe (-P recipe=…)?" if 2 * len(missing) > len(kinds) else "")
         )
     return unused

@@ -79,6 +79,7 @@ def draft_recipe(
     progress: Progress = iter,
     seconds: float = 0.0,
     trying: Progress = iter,
+    reading: Mapping[str, str] | None = None,
 ) -> Draft:
     """Looks at a table and drafts a recipe that its `prepare` accepts.
 
@@ -91,6 +92,8 @@ def draft_recipe(
         progress: goes through names of columns, and shows how far it is.
         seconds: how long the models may be tried on folds of the training rows.
         trying: goes through the models, and shows how far it is.
+        reading: how the table was read, where that was said: encoding and sheet of the section
+            data.
 
     Raises:
         InputError: there is no such column, or nothing to learn, or nothing to learn it from; with
@@ -116,7 +119,7 @@ def draft_recipe(
         str(name): look_at_column(table[name], habits) for name in table.columns if name != target
     }
     checks = _usable_checks(looks, path)
-    own = {"path": path, "columns": checks, "outside_limits": "keep"}
+    own = {"path": path, **(reading or {}), "columns": checks, "outside_limits": "keep"}
     data = Data.model_validate({**own, **found.data})
     first = Recipe(name=name, task=found.task, data=data, models={"none": Model(estimator="none")})
     frame = check_table(table, first, path).frame

@@ -28,8 +28,8 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _AS_UTF_8 = 'save it as UTF-8 (in Excel: File, Save As, "CSV UTF-8 (Comma delimited)")'
 _OTHER_FILES = {
-    b"PK\x03\x04": f"is an Excel workbook or another zip file; {_AS_UTF_8}",
-    b"\xd0\xcf\x11\xe0": f"is an old Excel workbook; {_AS_UTF_8}",
+    b"PK\x03\x04": "is a workbook or another zip file, but not named so; a workbook ends in .xlsx",
+    b"\xd0\xcf\x11\xe0": "is an old Excel workbook, but not named so; let it end in .xls",
     b"SQLi": "is an SQLite database; write its table as CSV or Parquet",
 }
 # What Windows-1252 must look like to be sure of it: letters of Western Europe that stand alone or

@@ -6,7 +6,9 @@ files keeps its type where all files have the same.
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,32 @@ import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
 from modelling.tables.csv_files import composed, open_text
-from modelling.tables.endings import JSON_LINES, TABLES
+from modelling.tables.endings import JSON_LINES, TABLES, WORKBOOKS
 from modelling.tables.stream import TableStream, open_stream
-from modelling.tables.table import DECIMAL_COMMA, check_names
+from modelling.tables.table import DECIMAL_COMMA, check_names, not_there
 
 _ROWS_AT_ONCE = 50_000
+_HIDDEN = (".", "_", "~$")  # the last is what Excel keeps beside a file that is open
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A table that is to become part of one.
+
+    path: of its file; columns: its names; decimal_comma: whether 1,5 may be a number in it; files:
+    of Parquet, whose columns have types; batches: reads columns that are asked for, some rows at a
+    time.
+    """
+
+    path: Path
+    columns: list[str]
+    decimal_comma: bool
+    files: Sequence[Path]
+    batches: Callable[[list[str]], Iterator[arrow.Table]]
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Returns the tables in a folder, but those whose names begin with a point or underscore.
+    """Returns the tables in a folder, but those whose names begin with `.`, `_` or `~$`.
 
     Raises:
         InputError: there is none, or something else beside them.
@@ -32,7 +51,8 @@ def files_below(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and not any(part.startswith(_HIDDEN) for part in path.relative_to(folder).parts)
     )
     for path in found:
         if not path.name.lower().endswith(TABLES):
@@ -43,21 +63,26 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def gather(
-    files: Sequence[Path], target: Path, source_column: str | None = None, encoding: str = ""
+    files: Sequence[Path],
+    target: Path,
+    source_column: str | None = None,
+    encoding: str = "",
+    sheet: str = "",
 ) -> None:
     """Writes the rows of tables, in this order, as one Parquet file.
 
     Args:
-        files: CSV, Parquet or JSON lines, at least one.
+        files: CSV, Parquet, JSON lines or workbooks, at least one.
         target: where to write.
         source_column: the name of a column with the name of each row's file.
         encoding: of CSV files, where it is not to be found out.
+        sheet: of workbooks, where not just one holds anything.
 
     Raises:
         InputError: one cannot be read, lacks a column of the first, or is written in another way.
             What a later one has besides is left out.
     """
-    tables = [_open(file, encoding) for file in files]
+    tables = [_open(file, encoding, sheet) for file in files]
     first = tables[0]
     names = [name for name in first.columns if name.strip()]
     for table in tables:
@@ -70,21 +95,37 @@ def gather(
             raise InputError(f"table {table.path} separates by another sign than {first.path}")
     if source_column in names:
         raise InputError(f"data.source_column: the tables have a column {source_column!r}")
-    columns = _columns(tables, names, source_column, _same_types(tables))
-    marks = {DECIMAL_COMMA: str(first.decimal_comma)}
-    with _Writer(target, marks) as writer:
-        for table in columns:
-            writer.write(table)
+    types = _same_types(tables)
+    with _Writer(target, {DECIMAL_COMMA: str(first.decimal_comma)}) as writer:
+        for table in tables:
+            for batch in table.batches(names):
+                rows = arrow.table({name: _cast(batch[name], types.get(name)) for name in names})
+                if source_column:
+                    source = arrow.repeat(arrow.scalar(table.path.name, arrow.string()), len(rows))
+                    rows = rows.append_column(source_column, source)
+                writer.write(rows)
 
 
-def _open(file: Path, encoding: str) -> TableStream:
-    if file.name.lower().endswith(JSON_LINES):
+def _open(file: Path, encoding: str, sheet: str) -> _Source:
+    ending = file.name.lower()
+    if not ending.endswith((*JSON_LINES, *WORKBOOKS)):
+        table = open_stream(file, encoding)
+        return _Source(
+            file, table.columns, table.decimal_comma, table.files, partial(_batches, table)
+        )
+    if not file.exists():
+        raise not_there(file)
+    if ending.endswith(JSON_LINES):
         names = list(dict.fromkeys(name for row in _rows(file) for name in row))
-        return TableStream(file, names, frozenset(names), None)
-    return open_stream(file, encoding)
+        return _Source(file, names, False, (), partial(_in_batches, partial(_rows, file)))
+    # Here, since few tables are workbooks.
+    from modelling.tables.workbook import open_sheet
+
+    found = open_sheet(file, sheet)
+    return _Source(file, [*found.columns], False, (), partial(_in_batches, found.rows))
 
 
-def _same_types(tables: Sequence[TableStream]) -> dict[str, arrow.DataType]:
+def _same_types(tables: Sequence[_Source]) -> dict[str, arrow.DataType]:
     """The types of columns that are of one in all files; none if a file has no types."""
     if not all(table.files for table in tables):
         return {}
@@ -94,22 +135,6 @@ def _same_types(tables: Sequence[TableStream]) -> dict[str, arrow.DataType]:
         for name in first.names
         if all(name in other.names and other.field(name) == first.field(name) for other in others)
     }
-
-
-def _columns(
-    tables: Sequence[TableStream],
-    names: list[str],
-    source_column: str | None,
-    types: Mapping[str, arrow.DataType],
-) -> Iterator[arrow.Table]:
-    for table in tables:
-        is_json = not table.files and table.form is None
-        for batch in _json_batches(table, names) if is_json else _batches(table, names):
-            rows = arrow.table({name: _cast(batch[name], types.get(name)) for name in names})
-            if source_column:
-                source = arrow.repeat(arrow.scalar(table.path.name, arrow.string()), len(rows))
-                rows = rows.append_column(source_column, source)
-            yield rows
 
 
 def _batches(table: TableStream, names: list[str]) -> Iterator[arrow.Table]:
@@ -132,34 +157,29 @@ def _cast(column: arrow.ChunkedArray, kind: arrow.DataType | None) -> arrow.Chun
         raise InputError(f"a column of type {column.type} cannot be read as text") from error
 
 
-def _json_batches(table: TableStream, names: list[str]) -> Iterator[arrow.Table]:
-    held: list[dict[str, Any]] = []
-    for row in _rows(table.path):
-        held.append(row)
-        if len(held) == _ROWS_AT_ONCE:
-            yield _table(held, names)
-            held = []
-    if held:
-        yield _table(held, names)
-
-
-def _table(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> arrow.Table:
-    return arrow.table(
-        {name: arrow.array([row.get(name) for row in rows], arrow.string()) for name in names}
-    )
+def _in_batches(
+    read: Callable[[], Iterator[Mapping[str, str | None]]], names: Sequence[str]
+) -> Iterator[arrow.Table]:
+    rows = read()
+    while held := list(islice(rows, _ROWS_AT_ONCE)):
+        yield arrow.table(
+            {name: arrow.array([row.get(name) for row in held], arrow.string()) for name in names}
+        )
 
 
 def _rows(path: Path) -> Iterator[dict[str, str | None]]:
     """The rows of JSON lines, with each number as it is written."""
     number = 0
+    is_empty = True
     try:
         with open_text(path) as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
+                    is_empty = False
                     yield _row(line, path, number)
     except (UnicodeError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"table {path}, line {number + 1}: {error}") from error
-    if not number:
+    if is_empty:
         raise InputError(f"table {path} is empty")
 
 

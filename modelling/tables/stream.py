@@ -23,7 +23,13 @@ from common.errors import InputError
 from modelling.kinds import KINDS, number_as_text
 from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv
 from modelling.tables.endings import PARQUET
-from modelling.tables.table import check_names, first_line, not_there, read_numbers
+from modelling.tables.table import (
+    DECIMAL_COMMA,
+    check_names,
+    first_line,
+    not_there,
+    read_numbers,
+)
 
 _BUFFER_BYTES = 1 << 20  # of each column of a Parquet file
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -58,15 +64,11 @@ class TableStream:
     columns: list[str]
     texts: frozenset[str]
     row_count: int | None
+    decimal_comma: bool = False
     form: CsvForm | None = None
     files: tuple[Path, ...] = ()
     types: Mapping[str, arrow.DataType | None] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def decimal_comma(self) -> bool:
-        """Whether its text spells 1.5 as 1,5."""
-        return self.form is not None and self.form.decimal_comma
 
     def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[Batch]:
         """Reads the table from its beginning; the next batch is read while one is worked on.
@@ -135,7 +137,8 @@ def _open_csv(path: Path, magic: bytes, encoding: str) -> TableStream:
         written = {composed(name): name for name in reader.schema.names if name.strip()}
         names = [composed(name) for name in reader.schema.names if name.strip()]
     check_names(names, path)
-    return TableStream(path, names, frozenset(names), None, form, written=written)
+    comma = form.decimal_comma
+    return TableStream(path, names, frozenset(names), None, comma, form, written=written)
 
 
 def _csv_batches(table: TableStream, columns: Sequence[str], batch_rows: int) -> Iterator[Batch]:
@@ -221,7 +224,9 @@ def _open_parquet(path: Path, files: tuple[Path, ...]) -> TableStream:
     if not rows:
         raise InputError(f"table {path} has no rows")
     texts = frozenset(_partition(path, files[0]))
-    return TableStream(path, names, texts, rows, files=files, types=types)
+    marks = arrow_parquet.read_schema(files[0]).metadata or {}
+    comma = marks.get(DECIMAL_COMMA.encode()) == b"True"
+    return TableStream(path, names, texts, rows, comma, files=files, types=types)
 
 
 def _common(one: arrow.DataType | None, other: arrow.DataType) -> arrow.DataType | None:

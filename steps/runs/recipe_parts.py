@@ -33,11 +33,14 @@ READS = {
     "evaluate": (*_MEASURED, "split.method", "slices", "plots"),
     "register": (*_MEASURED, "split.method", "gate", "promotion", "about"),
     "rollback": ("name", "promotion.stage"),
-    "score": ("name", "task", "data.drop", "data.source_column", "data.encoding", "drift"),
+    "score": (
+        *("name", "task", "drift"),
+        *("data.drop", "data.source_column", "data.encoding", "data.sheet"),
+    ),
     "monitor": (
         *_MEASURED,
         *("data.target_format", "data.loader", "data.source_column", "data.encoding"),
-        *("data.columns", "data.where", "data.filter"),
+        *("data.sheet", "data.columns", "data.where", "data.filter"),
         *("promotion", "monitor"),
     ),
 }

@@ -16,7 +16,7 @@ from common.errors import InputError
 from common.file_digests import text_sha256
 from common.secrets import holds_secret, without_credentials
 from modelling.recipe import Data
-from modelling.tables.endings import JSON_LINES, PARQUET
+from modelling.tables.endings import JSON_LINES, PARQUET, WORKBOOKS
 
 _FETCHED = "CUVEE_TABLE"
 _OF_MLFLOW = "/mlflow-artifacts/"
@@ -25,6 +25,7 @@ _PIECE = 1 << 20
 _SQL = re.compile(r"\$(\w+)\s+((?:select|with)\b.*)", re.IGNORECASE | re.DOTALL)
 _STATEMENT = re.compile(r"\$\w+\s+\w+\s")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+_MADE = (*JSON_LINES, *WORKBOOKS)  # of which a Parquet file is made, since nobody else reads them
 
 
 def check_source(source: str) -> None:
@@ -81,12 +82,12 @@ def fetch_data(data: Data, source: str, folder: Path) -> Path:
     if data.loader:
         check_source(source)
         return _fetch_one(source, folder)
-    return fetch_table(source, folder, data.source_column, encoding=data.encoding)
+    return fetch_table(source, folder, data.source_column, encoding=data.encoding, sheet=data.sheet)
 
 
 def _known(data: Data, source: str) -> list[str | None]:
     """What decides which rows are fetched."""
-    return [source, data.loader, data.source_column, data.encoding]
+    return [source, data.loader, data.source_column, data.encoding, data.sheet]
 
 
 def fetch_for_steps(data: Data, source: str, folder: Path) -> Path:
@@ -109,8 +110,10 @@ def fetch_table(
     source: str,
     folder: Path,
     source_column: str | None = None,
+    *,
     may_be_folder: bool = False,
     encoding: str = "",
+    sheet: str = "",
 ) -> Path:
     """Returns the table as a local file, or a folder of Parquet files that may be one.
 
@@ -123,6 +126,7 @@ def fetch_table(
         source_column: the name of a column to make of the files' names.
         may_be_folder: whether a folder of Parquet files is to be read as it is.
         encoding: of CSV files that become one file, where it is not to be found out.
+        sheet: of workbooks, where not just one holds anything.
 
     Raises:
         InputError: the URI cannot be downloaded, holds a secret, or is one that leads elsewhere; a
@@ -134,28 +138,27 @@ def fetch_table(
         return _query(found[1], found[2], folder)
     if _STATEMENT.match(source) and not Path(source).exists():
         raise InputError(f"table {source[:60]}: a query begins with SELECT or WITH")
-    is_folder = may_be_folder and source_column is None and _is_parquet_folder(Path(source))
-    if is_folder or not _is_several(source, source_column):
-        return _fetch_one(source, folder)
+    if may_be_folder and source_column is None and _is_parquet_folder(Path(source)):
+        return Path(source)
+    if _is_several(source):
+        files = [file for part in _parts(source) for file in _files(part, folder)]
+    else:
+        files = [_fetch_one(source, folder)]
+        if source_column is None and not files[0].name.lower().endswith(_MADE):
+            return files[0]
     # Here, since main asks for single files most of the time, and must not wait for the rest.
     from modelling.tables.gather import gather
 
-    files = [file for part in _parts(source) for file in _files(part, folder)]
     target = folder / "gathered.parquet"
     folder.mkdir(parents=True, exist_ok=True)
-    gather(files, target, source_column, encoding)
+    gather(files, target, source_column, encoding, sheet)
     return target
 
 
-def _is_several(source: str, source_column: str | None) -> bool:
-    """Whether a table is to be made, from files or from a kind of file that nobody else reads."""
-    if _is_uri(source):
-        return source_column is not None
-    path = Path(source)
-    if path.is_dir():
-        return True
-    is_made = source_column is not None or path.name.lower().endswith(JSON_LINES)
-    return is_made or (not path.exists() and (len(_parts(source)) > 1 or has_magic(source)))
+def _is_several(source: str) -> bool:
+    if _is_uri(source) or Path(source).is_file():
+        return False
+    return Path(source).is_dir() or len(_parts(source)) > 1 or has_magic(source)
 
 
 def _is_parquet_folder(folder: Path) -> bool:

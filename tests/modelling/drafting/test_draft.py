@@ -68,6 +68,12 @@ def test_the_target_shows_the_task_and_the_positive_class(target, task, positive
     assert type(recipe.data.positive_class) is type(positive)
 
 
+def test_how_the_table_is_read_goes_with_the_recipe(tmp_path):
+    said = {"encoding": "cp1250", "sheet": "#1: 2024"}
+    recipe = read_back(draft(NOISE, "a", reading=said), tmp_path)
+    assert (recipe.data.encoding, recipe.data.sheet) == ("cp1250", "#1: 2024")
+
+
 def test_the_task_may_be_chosen(refusal):
     table = NOISE.assign(y=[1, 2, 3] * 100)
     assert draft(table).recipe.task == "classification"

@@ -213,8 +213,11 @@ def test_a_missing_table_says_where_it_was_looked_up(tmp_path, refusal):
             b"a\n\xc3\xa9tude\n\xe9tude\n",
             " is not UTF-8 text: invalid continuation byte in line 3;",
         ),
-        (b"PK\x03\x04" + b"\0" * 99, " is an Excel workbook or another zip file; save it"),
-        (b"\xd0\xcf\x11\xe0" + b"\0" * 99, " is an old Excel workbook; save it as UTF-8 (in Exce"),
+        (b"PK\x03\x04" + b"\0" * 99, " is a workbook or another zip file, but not named so; a "),
+        (
+            b"\xd0\xcf\x11\xe0" + b"\0" * 99,
+            " is an old Excel workbook, but not named so; let it",
+        ),
         (
             '{"survived":0,"age":22}\n{"survived":1,"age":38}\n',
             " is JSON, not CSV; write it as",

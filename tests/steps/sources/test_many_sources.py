@@ -10,10 +10,11 @@ import pytest
 
 from common.errors import InputError
 from common.file_digests import file_sha256
-from modelling.recipe import Recipe
+from modelling.recipe import Data, Recipe
 from modelling.tables.split import split_table
+from modelling.tables.stream import open_stream
 from modelling.tables.table import check_table, read_table
-from steps.sources.table_source import fetch_table
+from steps.sources.table_source import fetch_data, fetch_table
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(
@@ -22,7 +23,7 @@ TABLE = pd.DataFrame(
         "price": RNG.normal(size=60).round(3),
         "day": pd.date_range("2024-01-01", periods=60).strftime("%Y-%m-%d"),
         "vip": RNG.choice(["True", "False"], 60),
-        "y": RNG.normal(size=60),
+        "y": RNG.normal(size=60).round(12),  # Excel keeps 15 digits
     }
 )
 TABLE.loc[5, "zip"] = None
@@ -71,17 +72,19 @@ def places(tmp_path_factory):
     write_json(TABLE, folder / "one.jsonl")
     with sqlite3.connect(folder / "shop.db") as shop:
         TABLE.to_sql("sales", shop, index=False)
+    TABLE.to_excel(folder / "one.xlsx", sheet_name="Sales", index=False)
     many = folder / "many"
     return folder, {
         "folder": str(many),
         "pattern": f"{many}/**/*.*[vzt]",
         "list": f"{many}/deeper/c.jsonl.gz, {many}/b.parquet, {many}/a.csv",
         "json lines": str(folder / "one.jsonl"),
+        "workbook": str(folder / "one.xlsx"),
         "query": "$SHOP SELECT *\nFROM sales -- all: of 'them'",
     }
 
 
-@pytest.mark.parametrize("way", ["folder", "pattern", "list", "json lines", "query"])
+@pytest.mark.parametrize("way", ["folder", "pattern", "list", "json lines", "workbook", "query"])
 def test_the_rows_have_the_same_keys_and_sides_wherever_they_come_from(
     way, places, tmp_path, monkeypatch
 ):
@@ -135,6 +138,17 @@ def test_decimal_commas_stay_numbers(tmp_path):
     table = read_table(fetch_table(f"{tmp_path}/*.csv", tmp_path / "made"))
     assert table.attrs["decimal_comma"]
     assert table["x"].tolist() == ["1,5", "3,25"] * 2
+    assert open_stream(tmp_path / "made" / "gathered.parquet").decimal_comma
+
+
+def test_the_sheet_is_the_one_that_is_said(places, tmp_path):
+    _, ways = places
+    data = {"path": "p", "target": "y", "columns": {}}
+    said = Data.model_validate({**data, "sheet": "Sales"})
+    assert len(read_table(fetch_data(said, ways["workbook"], tmp_path))) == len(TABLE)
+    other = Data.model_validate({**data, "sheet": "sale"})
+    with pytest.raises(InputError, match="unknown sheet 'sale', did you mean 'Sales'"):
+        fetch_data(other, ways["workbook"], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +171,10 @@ def test_decimal_commas_stay_numbers(tmp_path):
         ),
         ({"a.jsonl": '{"x": {"y": 1}}\n'}, "{}/a.jsonl", "line 1: 'x' is no single value"),
         ({"a.jsonl": ""}, "{}/a.jsonl", "a.jsonl is empty"),
+        ({"a.jsonl": "\n"}, "{}/a.jsonl", "a.jsonl is empty"),
+        ({}, "{}/a.jsonl", "a.jsonl is not there"),
+        ({}, "{}/a.xlsx", "a.xlsx is not there"),
+        ({"a.xlsx": "x,y"}, "{}", "a.xlsx cannot be read: invalid Zip archive"),
     ],
 )
 def test_files_that_do_not_fit_are_told_in_a_line(files, source, says, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as arrow
 import pytest
+import xlsxwriter
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,16 @@ rows = st.fixed_dictionaries(
 )
 tables = st.lists(rows, min_size=1, max_size=6)
 
+# Excel keeps 15 digits of a number, and dates from 1900 on, to the second.
+short = st.floats(-1e9, 1e9).map(lambda number: float(f"{number:.15g}"))
+_excel_numbers = short.map(lambda number: (repr(number), number))
+_excel_days = st.datetimes(datetime(1900, 3, 1), datetime(9999, 12, 31)).map(
+    lambda day: (day.replace(microsecond=0).isoformat(), pd.Timestamp(day.replace(microsecond=0)))
+)
+excel_rows = st.tuples(rows, _excel_numbers | gap, _excel_numbers, _excel_days | gap).map(
+    lambda drawn: {**drawn[0], "größe, m": drawn[1], "y": drawn[2], "day": drawn[3]}
+)
+
 _DRAW = np.random.default_rng(0)
 BESIDE = [
     {
@@ -76,6 +87,13 @@ BESIDE = [
     }
     for place, number in enumerate(_DRAW.normal(size=30).tolist())
     for code in ["01" if place % 2 else "A7"]
+]
+
+
+BESIDE_IN_EXCEL = [
+    row
+    | {name: (f"{row[name][1]:.15g}", float(f"{row[name][1]:.15g}")) for name in ("größe, m", "y")}
+    for row in BESIDE
 ]
 
 
@@ -105,6 +123,22 @@ def write_json(table, path):
     lines = [json.dumps({name: cell(said[1]) for name, said in row.items()}) for row in table]
     content = "\n".join(lines).encode()
     write(content, path)
+
+
+def write_workbook(table, path):
+    with xlsxwriter.Workbook(path) as book:
+        day = book.add_format({"num_format": "dd/mm/yyyy hh:mm"})
+        sheet = book.add_worksheet("Rows")
+        sheet.write_row(0, 0, [*table[0]])
+        for row, cells in enumerate(table, 1):
+            for column, name in enumerate(table[0]):
+                cell = cells[name][1]
+                if isinstance(cell, str):
+                    sheet.write_string(row, column, cell)
+                elif isinstance(cell, pd.Timestamp):
+                    sheet.write_datetime(row, column, cell.to_pydatetime(), day)
+                else:
+                    sheet.write(row, column, cell)
 
 
 def write(content, path):
@@ -191,3 +225,18 @@ def test_a_row_has_its_key_its_side_and_its_answer_wherever_it_is_from(
         frame["day"] = texts(mixed)["day"]
         frame.to_sql("rows", shop, index=False, if_exists="replace")
     assert read(fetch_table("$SHOP SELECT * FROM rows", folder), model) == made
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
+@given(table=st.lists(excel_rows, min_size=1, max_size=6))
+def test_a_workbook_is_the_csv_file_with_its_cells(table, model, folder):
+    table = [*BESIDE_IN_EXCEL, *table]
+    write_csv(table, folder / "one.csv")
+    write_workbook(table, folder / "one.xlsx")
+    assert read(fetch_table(f"{folder}/one.xlsx", folder), model) == read(folder / "one.csv", model)

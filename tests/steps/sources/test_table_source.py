@@ -9,6 +9,7 @@ import pytest
 
 from common.errors import InputError
 from modelling.recipe import Data
+from modelling.tables.table import read_table
 from steps.sources.table_source import check_path, fetch_data, fetch_for_steps, fetch_table
 
 
@@ -23,6 +24,7 @@ def server(tmp_path_factory):
     """Serves a table, and says what it was asked for."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "wines.csv").write_text("a,b\n1,2\n")
+    (folder / "wines.jsonl").write_text('{"a": 1, "b": 2}\n')
     asked = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -90,6 +92,11 @@ def test_a_variable_holds_the_password(server, tmp_path, monkeypatch):
     path = fetch_table(f"http://me:$WINES_PASSWORD@{host}/wines.csv", tmp_path)
     assert path.read_text() == "a,b\n1,2\n"
     assert asked[-1] == ("/wines.csv", "Basic bWU6VDBQU0VDUkVU")
+
+
+def test_what_only_this_project_reads_is_made_one_that_all_read(server, tmp_path):
+    path = fetch_table(f"http://{server[0]}/wines.jsonl?of=2024", tmp_path)
+    assert read_table(path).to_dict("list") == {"a": ["1"], "b": ["2"]}
 
 
 def test_a_variable_holds_the_whole_uri(server, tmp_path, monkeypatch):
