@@ -274,6 +274,7 @@ def check_own_code(recipe: "Recipe") -> None:
         **{f"features.functions.{name}": path for name, path in recipe.features.functions.items()},
         **{f"plots.{name}": path for name, path in recipe.plots.items()},
         **{f"data.checks: {path}": path for path in recipe.data.checks},
+        **{f"checks.functions.{name}": path for name, path in recipe.checks.functions.items()},
     }
     others = {
         "data.loader": recipe.data.loader,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -659,6 +659,47 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_l
 PlotName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$", max_length=60)]
 
 
+CheckCode = Literal[
+    "few_rows",
+    "leak",
+    "shared_rows",
+    "overfitting",
+    "bad_slice",
+    "plain_model",
+    "search_edge",
+    "drift",
+    "slow",
+    "useless_columns",
+    "constant_columns",
+    "left_out_rows",
+    "duplicate_rows",
+]
+"""What is looked at of each model, its search and its table: see modelling/judging/checks.py."""
+
+
+class Checks(Section):
+    """What is looked at, once a model is there, and told in the report; nothing is refused."""
+
+    mute: tuple[str, ...] = ()
+    """Codes of checks of which nobody wants to hear: few_rows, leak, shared_rows, overfitting,
+    bad_slice, plain_model, search_edge, drift, slow, useless_columns, constant_columns,
+    left_out_rows, duplicate_rows, or one of `functions`."""
+    functions: dict[PlotName, DottedName] = Field(default_factory=dict)
+    """By code, functions of one's own that are given the test rows with the predictions, and give
+    nothing, or a sentence that says what is odd."""
+
+    @model_validator(mode="after")
+    def _muted_codes_are_known(self) -> Self:
+        known = get_args(CheckCode)
+        for code in self.functions:
+            if code in known:
+                raise ValueError(f"functions: {code!r} is the code of a check that there is")
+        for code in self.mute:
+            if code not in (*known, *self.functions):
+                raise ValueError(f"mute: {unknown_name('code', code, [*known, *self.functions])}")
+        return self
+
+
 class About(Section):
     """What the model is for, in words: for its report and the registry, and for nothing else."""
 
@@ -732,6 +773,8 @@ class Recipe(Section):
     slices: tuple[str, ...] = ()
     """Parts of the test rows to be measured on their own: a column (by value, or by quarter of a
     number), a condition such as `age > 60` as formulas have them, `missing(income)`."""
+    checks: Checks = Checks()
+    """What is odd about the model and its table: which of it is not to be told."""
     plots: dict[PlotName, DottedName] = Field(default_factory=dict)
     """By title, such as error_by_hour, functions of one's own that are given the test rows with the
     predictions, and give a matplotlib Figure."""

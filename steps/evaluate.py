@@ -10,7 +10,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,9 @@ from modelling.judging.answers import (
     find_classes,
     read_answers,
 )
+from modelling.judging.checks import SEVERE, Finding, run_checks
 from modelling.judging.importance import compute_importance
-from modelling.judging.intervals import compute_intervals, few_rows
+from modelling.judging.intervals import compute_intervals
 from modelling.judging.metrics import (
     BASELINE_PREFIX,
     CUSTOM_METRICS,
@@ -54,15 +55,16 @@ from modelling.judging.metrics import (
 from modelling.judging.resampling import adds_up
 from modelling.judging.slices import EvaluatedRows, find_slices, measure_slices
 from modelling.kinds import ROW_KEY
+from modelling.models.evidence import ModelOnTest, TrainingRows, collect_facts
 from modelling.models.sklearn_wrapper import answer
-from modelling.own_code import call, find_named
+from modelling.own_code import call, find_named, where
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.profile import read_sample
 from steps.reporting.report import report_step
 from steps.runs.artifacts import download, find_run, read_rows, read_test_groups, read_weights
 from steps.runs.names import (
-    FEW_ROWS,
+    CHECKS,
     IMPORTANCE,
     MODEL_DIGEST,
     MODEL_ID,
@@ -113,7 +115,7 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
     metrics = metrics_of(settings)
     target = settings.data.target
     with step_run("evaluate", settings):
-        find_run(prepare_run_id, "prepare", settings)
+        prepared = find_run(prepare_run_id, "prepare", settings)
         test = read_rows(prepare_run_id, "test.parquet")
         known = read_rows(prepare_run_id, "train.parquet", [target])[target]
         trained = load_trained(model_uri, settings.task)
@@ -140,14 +142,39 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         figures |= _baseline(known, known_weights, targets, weights, classes, metrics)
         if weights is not None:
             figures[TEST_WEIGHT] = float(weights.sum())
-        figures |= _of_training(prepare_run_id, model, classes, settings, metrics)
-        mlflow.set_tag(FEW_ROWS, few_rows(targets, classes) or "none")
+        known_rows = _read_training(prepare_run_id, settings)
+        figures |= _of_training(known_rows, model, classes, settings, metrics)
         evaluation = Evaluation(settings, classes, test, targets, table, answers, facts)
         slices = _slices(evaluation, metrics)
         log_table(slices, "slices")
         worst = slices.loc[slices["worse"], ["slice", "difference"]].set_index("slice").abs()
         mlflow.set_tag(WORST_SLICE, str(worst["difference"].idxmax()) if len(worst) else "none")
-        _evaluate_by_mlflow(model, evaluation, metrics)
+        importance = _importance(model, evaluation, metrics[settings.metrics.primary])
+        wrapper = model.unwrap_python_model()
+        tested = ModelOnTest(
+            wrapper.pipeline,
+            wrapper.features,
+            test.drop(columns=ROW_KEY),
+            settings.data.target,
+            answers,
+            targets,
+            classes,
+            groups,
+        )
+        found = collect_facts(
+            tested,
+            known_rows,
+            settings.metrics.primary,
+            metrics[settings.metrics.primary],
+            figures,
+            importance,
+            slices,
+            settings.split.seed,
+        )
+        shared = int(prepared.data.metrics.get("duplicates_across_split", 0))
+        findings = run_checks(replace(found, shared_rows=shared))
+        _log_checks([*findings, *_own_checks(evaluation)])
+        _evaluate_by_mlflow(model, evaluation, metrics, importance)
         log_metrics(figures)
         kept = pd.DataFrame({ROW_KEY: test[ROW_KEY], target: test[target]}).join(table)
         log_predictions(kept, settings.name, facts["model"], {"model": facts["model_digest"]})
@@ -160,34 +187,62 @@ def _slices(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFra
     recipe, answers, targets = evaluation.recipe, evaluation.answers, evaluation.targets
     rows = evaluation.test.drop(columns=[ROW_KEY, recipe.data.target])
     name = recipe.metrics.primary
-    # A part of the rows has a smaller sum, and less variance to explain, without being worse.
-    if name == "r2" or adds_up(metrics[name], answers, targets):
+    # A part of the rows has a smaller sum, and less variance to explain or money to win, without
+    # being worse.
+    if name == "business_score":
+        name = "roc_auc"
+    elif name == "r2" or adds_up(metrics[name], answers, targets):
         name = "rmse" if evaluation.classes is None else "accuracy"
     tested = EvaluatedRows(rows, answers, targets, name, metrics[name], recipe.split.seed)
     found = find_slices(tested, _errors(evaluation))
     return pd.concat([measure_slices(tested, recipe.slices), found], ignore_index=True)
 
 
+def _read_training(prepare_run_id: str, recipe: Recipe) -> TrainingRows:
+    rows, total = read_sample(download(prepare_run_id, "train.parquet"))
+    weights = None
+    if recipe.data.weight is not None:  # of the same rows, since there are as many
+        weights = read_sample(download(prepare_run_id, TRAIN_WEIGHTS))[0]["weight"]
+    return TrainingRows(rows.drop(columns=ROW_KEY), total, weights)
+
+
 def _of_training(
-    prepare_run_id: str,
+    known: TrainingRows,
     model: PyFuncModel,
     classes: Classes | None,
     recipe: Recipe,
     metrics: Mapping[str, Metric],
 ) -> dict[str, float]:
-    """The metrics of the rows that it was fitted on, or of 20,000 of them, evenly spread."""
-    rows, total = read_sample(download(prepare_run_id, "train.parquet"))
-    targets = encode_targets(rows.pop(recipe.data.target), classes)
-    table = predict_all(model, rows.drop(columns=ROW_KEY), recipe.task)
-    weights = None
-    if recipe.data.weight is not None:  # of the same rows, since there are as many
-        weights = read_sample(download(prepare_run_id, TRAIN_WEIGHTS))[0]["weight"]
-    answers = read_answers(table, classes, weights)
+    """The metrics of the rows that it was fitted on."""
+    targets = encode_targets(known.rows[recipe.data.target], classes)
+    table = predict_all(model, known.rows.drop(columns=recipe.data.target), recipe.task)
+    answers = read_answers(table, classes, known.weights)
     figures = compute_metrics(metrics, answers, targets)
-    if len(rows) < total:  # what is a sum over the rows is one over all of them
+    if len(known.rows) < known.total:  # what is a sum over the rows is one over all of them
         sums = [name for name in metrics if adds_up(metrics[name], answers, targets)]
-        figures |= {name: figures[name] * total / len(rows) for name in sums}
+        figures |= {name: figures[name] * known.total / len(known.rows) for name in sums}
     return {TRAINING_PREFIX + name: figure for name, figure in figures.items()}
+
+
+def _own_checks(evaluation: Evaluation) -> list[Finding]:
+    """What the recipe's own checks say."""
+    code, findings = evaluation.recipe.code, []
+    for name, path in evaluation.recipe.checks.functions.items():
+        function = find_named(path, code)
+        said = call(function, _rows_with_answers(evaluation))
+        if said is not None and not isinstance(said, str):
+            raise InputError(
+                f"{where(function)}{path} gave {said!r}; a check gives nothing, or a sentence"[:300]
+            )
+        title = name.replace("_", " ").capitalize()
+        findings.append(Finding(name, title, SEVERE, " ".join((said or "").split())))
+    return findings
+
+
+def _log_checks(findings: list[Finding]) -> None:
+    log_table(pd.DataFrame(map(asdict, findings)), "checks")
+    severe = {one.code: one.sentence for one in findings if one.severity == SEVERE and one.sentence}
+    mlflow.set_tag(CHECKS, json.dumps(severe, ensure_ascii=False))
 
 
 def _baseline(
@@ -226,7 +281,10 @@ _model_evaluation_registry.register(_Evaluator.name, _Evaluator)
 
 
 def _evaluate_by_mlflow(
-    model: PyFuncModel, evaluation: Evaluation, metrics: Mapping[str, Metric]
+    model: PyFuncModel,
+    evaluation: Evaluation,
+    metrics: Mapping[str, Metric],
+    importance: pd.DataFrame,
 ) -> None:
     """Runs MLflow's evaluation, which logs its own metrics beside ours, and the pictures."""
     recipe, classes = evaluation.recipe, evaluation.classes
@@ -263,7 +321,7 @@ def _evaluate_by_mlflow(
             ],
             custom_artifacts=[
                 _artifacts(evaluation),
-                _importance(model, evaluation, metrics[recipe.metrics.primary]),
+                _draw_importance(importance, recipe.metrics.primary),
             ],
         )
 
@@ -321,12 +379,17 @@ def _artifacts(evaluation: Evaluation) -> Artifacts:
 
 
 def _own_plots(evaluation: Evaluation) -> dict[str, Figure]:
-    # A column of the table that is named as an answer gives way to it.
-    hidden = [ROW_KEY, *evaluation.table.columns]
-    rows = evaluation.test.drop(columns=hidden, errors="ignore").join(evaluation.table)
     code = evaluation.recipe.code
     named = evaluation.recipe.plots.items()
-    return {name: call(find_named(path, code), rows.copy()) for name, path in named}
+    return {
+        name: call(find_named(path, code), _rows_with_answers(evaluation)) for name, path in named
+    }
+
+
+def _rows_with_answers(evaluation: Evaluation) -> pd.DataFrame:
+    # A column of the table that is named as an answer gives way to it.
+    hidden = [ROW_KEY, *evaluation.table.columns]
+    return evaluation.test.drop(columns=hidden, errors="ignore").join(evaluation.table)
 
 
 def _errors(evaluation: Evaluation) -> Values:
@@ -376,7 +439,7 @@ def _plots_of_classes(evaluation: Evaluation, classes: Classes) -> dict[str, Fig
     return figures
 
 
-def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> Artifacts:
+def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> pd.DataFrame:
     """How much each raw column matters."""
     recipe = evaluation.recipe
     # The rows were seen to fit MLflow's schema: of many columns, that takes longer than the model.
@@ -389,17 +452,21 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> A
         count = None if weights is None else pd.Series(weights[rows.index[places]])
         return read_answers(answers, evaluation.classes, count), places
 
+    table, how = compute_importance(
+        answers_for,
+        evaluation.test.drop(columns=[ROW_KEY, recipe.data.target]),
+        evaluation.targets,
+        metric,
+        recipe.split.seed,
+        evaluation.classes is not None,
+    )
+    mlflow.set_tag(IMPORTANCE, how)
+    return table
+
+
+def _draw_importance(table: pd.DataFrame, metric: str) -> Artifacts:
     def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
-        table, how = compute_importance(
-            answers_for,
-            evaluation.test.drop(columns=[ROW_KEY, recipe.data.target]),
-            evaluation.targets,
-            metric,
-            recipe.split.seed,
-            evaluation.classes is not None,
-        )
-        mlflow.set_tag(IMPORTANCE, how)
-        figure = plots.plot_importance(table, recipe.metrics.primary)
+        figure = plots.plot_importance(table, metric)
         return _save({"permutation_importance": figure}, folder) | {"importance": table}
 
     return draw

@@ -92,7 +92,7 @@ def _tries_of_rows(recipe: Recipe, table: pd.DataFrame, checked: CheckedTable) -
         yield recipe.data.filter, lambda: f"leaves out {counted(left_out, 'row')}"
     for path in recipe.data.checks:
         check = find_named(path, recipe.code)
-        yield path, partial(_checked, check, checked.frame)
+        yield path, partial(_said, check, checked.frame, "accepts the table")
     if recipe.split.function:
         yield recipe.split.function, partial(_split, recipe, table, checked.frame)
 
@@ -124,10 +124,13 @@ def _tries(recipe: Recipe, table: pd.DataFrame) -> Tries:
     for name, path in recipe.plots.items():
         plot = find_named(path, recipe.code)
         yield f"plots.{name}", partial(_drawn, plot, rows.join(answered))
+    for name, path in recipe.checks.functions.items():
+        check = find_named(path, recipe.code)
+        yield f"checks.{name}", partial(_said, check, rows.join(answered), "finds nothing odd")
 
 
-def _checked(check: Callable[..., Any], table: pd.DataFrame) -> str:
-    return str(call(check, table.copy()) or "accepts the table")
+def _said(check: Callable[..., Any], table: pd.DataFrame, nothing: str) -> str:
+    return str(call(check, table.copy()) or nothing)
 
 
 def _figure(metric: Metric, answers: Answers, targets: Values) -> str:

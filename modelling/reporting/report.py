@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 
 from common.words import counted, places_of
+from modelling.judging.checks import Finding
 from modelling.reporting.graph import StepState, lay_out_graph
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -165,10 +166,10 @@ class Report:
     """All that a report says.
 
     word and tone: the verdict, and whether it is good, note or bad; answer: how good the model is,
-    if that is known; sentence: the verdict in one sentence; reason: what it rests on; caution: why
-    the figures say little; advice: what to try next; part_of: of a step, the pipeline's run id;
-    facts: the two or three figures behind it; title: of the recipe; about: what its model is for,
-    by label.
+    if that is known; sentence: the verdict in one sentence; reason: what it rests on; cautions:
+    what the severe checks found; advice: what to try next; part_of: of a step, the pipeline's run
+    id; facts: the two or three figures behind it; title: of the recipe; about: what its model is
+    for, by label.
     """
 
     recipe: str
@@ -183,13 +184,14 @@ class Report:
     sentence: str
     reason: str = ""
     answer: str = ""
-    caution: str = ""
+    cautions: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     part_of: str = ""
     facts: tuple[Fact, ...] = ()
     failure: Failure | None = None
     steps: tuple[StepState, ...] = ()
     gate: tuple[GateRow, ...] = ()
+    findings: tuple[Finding, ...] = ()
     confidence: float | None = None
     plots: tuple[Plot, ...] = ()
     worst: Table | None = None
@@ -199,6 +201,11 @@ class Report:
     origin: Origin | None = None
     title: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def found(self) -> list[Finding]:
+        """What the checks found."""
+        return [finding for finding in self.findings if finding.sentence]
 
     @property
     def has_champion(self) -> bool:
@@ -279,6 +286,14 @@ def shorten(text: object, longest: int = _LONGEST_NAME) -> str:
     return f"{words[: longest - end - 1]}…{words[-end:]}"
 
 
+def as_sentence(words: str) -> str:
+    """Begins words with a capital, unless the first is a name, and ends them with a full stop."""
+    first = words.partition(" ")[0]
+    is_name = "_" in first or any(letter.isdigit() for letter in first)
+    begun = words if is_name else words[:1].upper() + words[1:]
+    return begun if begun.endswith((".", "?", "!", "…")) else f"{begun}."
+
+
 def _bars_path(shares: Sequence[float], highest: float, width: float, height: float) -> str:
     """The path of an SVG with a bar a share."""
     step = width / max(len(shares), 1)
@@ -322,6 +337,7 @@ def _environment(compiled: Path | None) -> jinja2.Environment:
         "counted": counted,
         "seconds": show_seconds,
         "shorten": shorten,
+        "sentence": as_sentence,
     }
     environment.globals |= {
         "mini": _mini,

@@ -1,8 +1,8 @@
 """The training and the test rows side by side: how alike they are, and what is suspicious."""
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as parquet
 
-from common.words import counted
+from modelling.judging.checks import Facts, run_checks
 from modelling.judging.drift import DriftCounts, profile_rows
 from modelling.kinds import KINDS, ROW_KEY, kind_of_values
 
@@ -23,22 +23,8 @@ _BARS = 20
 _MOST_VALUES = 8
 _LONGEST_VALUE = 40
 _PSI_LIMIT = 0.25
-_GIVES_AWAY = 0.95
 _FEW_ROWS = 50
-_MOST_NAMED = 3
 _LEFT_OUT = "rows_left_out_"
-
-
-@dataclass(frozen=True)
-class Check:
-    """Something that a table is looked at for: what, and what was found.
-
-    state: `good`, `note` (worth knowing) or `bad` (the figures of the model cannot be trusted).
-    """
-
-    name: str
-    state: str
-    text: str
 
 
 def read_sample(path: Path) -> tuple[pd.DataFrame, int]:
@@ -73,7 +59,7 @@ def compare_sides(
     bare = {side: frame.drop(columns=ROW_KEY) for side, frame in rows.items()}
     names = [target, *(str(name) for name in bare["train"] if name != target)]
     stability = _stability(bare)
-    explained = {name: _explained(bare, name, target) for name in names if name != target}
+    explained = explain_target(bare, [name for name in names if name != target], target)
     columns = [
         {
             **_column(bare, name),
@@ -83,20 +69,40 @@ def compare_sides(
         }
         for name in names
     ]
-    checks = [
-        _check_left_out(counts),
-        _check_duplicates(counts, sum(totals.values())),
-        _check_across(counts),
-        _check_leaks(explained, target),
-        _check_alike(stability),
-        _check_constant(columns),
-    ]
+    facts = Facts(
+        explained=explained or None,
+        apart={name: index for name, (index, is_apart) in stability.items() if is_apart},
+        target=target,
+        test_rows=totals["test"],
+        shared_rows=int(counts.get("duplicates_across_split", 0)),
+        rows=sum(totals.values()),
+        duplicate_rows=int(counts.get("duplicate_rows", 0)),
+        left_out=_left_out(counts),
+        constant=[str(one["name"]) for one in columns if one["distinct"]["train"] <= 1],
+    )
     return {
         "totals": dict(totals),
         "sampled": {side: len(frame) for side, frame in rows.items()},
-        "checks": [asdict(check) for check in checks],
+        "checks": [asdict(finding) for finding in run_checks(facts)],
         "columns": columns,
     }
+
+
+def explain_target(rows: Rows, names: Iterable[str], target: str) -> dict[str, float]:
+    """Returns the share of the target that each of some columns alone explains, where known.
+
+    Args:
+        rows: of both sides, with the target.
+        names: of the columns.
+        target: the target's name.
+    """
+    shares = {name: _explained(rows, name, target) for name in names}
+    return {name: share for name, share in shares.items() if share is not None}
+
+
+def differing_columns(rows: Rows) -> dict[str, float]:
+    """Returns the stability index of each column that is distributed otherwise on the test side."""
+    return {name: index for name, (index, is_apart) in _stability(rows).items() if is_apart}
 
 
 def table_report(frame: pd.DataFrame, title: str) -> str:
@@ -109,8 +115,13 @@ def table_report(frame: pd.DataFrame, title: str) -> str:
 
 
 def _stability(rows: Rows) -> dict[str, tuple[float, bool]]:
-    """Each column's population stability index, and whether it is more than chance would give."""
-    counts = DriftCounts(profile_rows(_plain(rows["train"])))
+    """Each column's population stability index, and whether it is more than chance would give.
+
+    A date can only grow: that it has is no difference.
+    """
+    train = rows["train"]
+    dates = [str(name) for name in train if pd.api.types.is_datetime64_any_dtype(train[name])]
+    counts = DriftCounts(profile_rows(_plain(train)), dates)
     counts.add(_plain(rows["test"]))
     table = counts.compare(_PSI_LIMIT)
     return {
@@ -241,59 +252,10 @@ def _frequencies(sides: Mapping[str, pd.Series]) -> tuple[list[str], dict[str, l
     return [*map(_shown, values), "others"], shares
 
 
-def _check_left_out(counts: Mapping[str, float]) -> Check:
-    """Rows of the file that are on neither side, by the key of the recipe that says so."""
-    kinds = {
-        name.removeprefix(_LEFT_OUT): int(count)
-        for name, count in counts.items()
-        if name.startswith(_LEFT_OUT) and count
+def _left_out(counts: Mapping[str, float]) -> dict[str, int]:
+    """How many rows of the file are on neither side, by the key of the recipe that says so."""
+    names = {name: name.removeprefix(_LEFT_OUT) for name in counts if name.startswith(_LEFT_OUT)}
+    return {
+        f"{'split' if key == 'gap' else 'data'}.{key}": int(counts[name])
+        for name, key in names.items()
     }
-    text = ", ".join(
-        f"{count:,} by {'split' if key == 'gap' else 'data'}.{key}" for key, count in kinds.items()
-    )
-    return Check("Rows of the table that are left out", "note" if text else "good", text or "none")
-
-
-def _check_duplicates(counts: Mapping[str, float], total: int) -> Check:
-    number = int(counts.get("duplicate_rows", 0))
-    text = f"{number:,} of {total:,}, {number / total:.1%}" if number else "none"
-    return Check("Rows alike in all columns in use", "note" if number else "good", text)
-
-
-def _check_across(counts: Mapping[str, float]) -> Check:
-    number = int(counts.get("duplicates_across_split", 0))
-    text = f"{counted(number, 'test row')} among the training rows too" if number else "none"
-    return Check("Rows on both sides of the split", "bad" if number else "good", text)
-
-
-def _check_leaks(explained: Mapping[str, float | None], target: str) -> Check:
-    name = "Columns that give the target away"
-    known = {column: share for column, share in explained.items() if share is not None}
-    if not known:
-        return Check(name, "note", "too few rows to tell")
-    given = [column for column, share in known.items() if share >= _GIVES_AWAY]
-    if given:
-        each = [f"{_shown(column)} alone explains {known[column]:.0%}" for column in given]
-        return Check(name, "bad", f"{_first(each)} of {_shown(target)}")
-    most = max(known, key=lambda column: known[column])
-    text = f"none; the most is {known[most]:.0%} of {_shown(target)}, explained by {_shown(most)}"
-    return Check(name, "good", text)
-
-
-def _check_alike(stability: Mapping[str, tuple[float, bool]]) -> Check:
-    apart = [
-        f"{_shown(name)} {index:.2f}" for name, (index, drifted) in stability.items() if drifted
-    ]
-    text = f"population stability index {_first(apart)}" if apart else "none"
-    return Check("Columns that differ between the sides", "note" if apart else "good", text)
-
-
-def _check_constant(columns: list[dict[str, Any]]) -> Check:
-    constant = [_shown(column["name"]) for column in columns if column["distinct"]["train"] <= 1]
-    text = _first(constant) if constant else "none"
-    return Check("Columns with a single value", "note" if constant else "good", text)
-
-
-def _first(words: list[str]) -> str:
-    more = f", and {len(words) - _MOST_NAMED} more" if len(words) > _MOST_NAMED else ""
-    return ", ".join(words[:_MOST_NAMED]) + more

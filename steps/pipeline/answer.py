@@ -1,13 +1,15 @@
 """What an evaluation says of its model: for the terminal and the report."""
 
+import json
 import math
+from collections.abc import Collection
 
 from mlflow.entities import Run
 
 from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.answer import Quality
-from steps.runs.names import FEW_ROWS, WORST_SLICE
+from steps.runs.names import CHECKS, WORST_SLICE
 
 _ROWS = "example_count"  # MLflow's own
 
@@ -33,7 +35,7 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
         rows=metrics.get(_ROWS, math.nan),
         positives=count_positives(evaluated),
         latest=recipe.split.method == "time",
-        worst=_told(evaluated, WORST_SLICE),
+        worst="" if (worst := evaluated.data.tags.get(WORST_SLICE, "none")) == "none" else worst,
         unit=recipe.about.unit,
     )
 
@@ -44,11 +46,7 @@ def count_positives(measured: Run) -> float:
     return metrics.get("true_positives", math.nan) + metrics.get("false_negatives", math.nan)
 
 
-def read_caution(evaluated: Run) -> str:
-    """Returns why the figures say little, if they do."""
-    return _told(evaluated, FEW_ROWS)
-
-
-def _told(run: Run, tag: str) -> str:
-    words = run.data.tags.get(tag, "none")
-    return "" if words == "none" else words
+def read_cautions(evaluated: Run, mute: Collection[str]) -> list[str]:
+    """Returns what the severe checks found, but for those that are muted by their code."""
+    severe = json.loads(evaluated.data.tags.get(CHECKS, "{}"))
+    return [sentence for code, sentence in severe.items() if code not in mute]

@@ -17,7 +17,7 @@ from engine.terminal import STEP_WIDTH, folded, say
 from modelling.judging.metrics import BASELINE_PREFIX
 from modelling.reporting.answer import say_quality
 from steps.pipeline.advice import advise
-from steps.pipeline.answer import read_caution, read_quality
+from steps.pipeline.answer import read_cautions, read_quality
 from steps.pipeline.order import BY_NAME
 from steps.pipeline.request import Request
 from steps.runs.names import MODEL_VERSION, REPORT, VERDICT, VERDICT_REASON
@@ -69,9 +69,10 @@ def _answer(steps: list[Step], request: Request) -> list[str]:
     evaluated = next((step.run for step in steps if step.name == "evaluate"), None)
     if evaluated is None:
         return []
-    quality, caution = read_quality(evaluated, request.recipe), read_caution(evaluated)
+    quality = read_quality(evaluated, request.recipe)
     lines = [f"answer   {say_quality(quality)}"] if quality else []
-    lines += [f"careful  {caution}"] if caution else []
+    cautions = read_cautions(evaluated, request.recipe.checks.mute)
+    lines += [f"careful  {words}" for words in cautions]
     return [folded(line, indent=9) for line in lines]
 
 

@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
+from modelling.judging.checks import SEVERE
 from modelling.reporting.report import Report
 from steps.pipeline.advice import advise
-from steps.pipeline.answer import read_caution
 from steps.reporting.monitoring import is_monitored, read_advice_of_monitor
 from steps.reporting.parts import (
     read_confidence,
     read_data,
+    read_findings,
     read_gate,
     read_model,
     read_origin,
@@ -26,6 +27,7 @@ def collect_report(runs: PipelineRuns) -> Report:
     word, tone, sentence, reason = read_verdict(runs)
     info = runs.run.info
     recipe = runs.tags.get("pipeline.recipe", "")
+    findings = read_findings(runs)
     return Report(
         recipe=recipe,
         subject=" ".join(filter(None, (recipe, runs.model_name))),
@@ -39,13 +41,14 @@ def collect_report(runs: PipelineRuns) -> Report:
         sentence=sentence,
         reason=reason,
         answer=read_answer(runs),
-        caution=read_caution(runs.steps["evaluate"]) if "evaluate" in runs.steps else "",
+        cautions=tuple(one.sentence for one in findings if one.sentence and one.severity == SEVERE),
         advice=_read_advice(runs),
         part_of="" if runs.is_pipeline or runs.parent is None else runs.parent.info.run_id,
         facts=tuple(read_facts(runs)),
         failure=read_failure(runs),
         steps=tuple(read_steps(runs)) if runs.is_pipeline else (),
         gate=tuple(read_gate(runs)),
+        findings=tuple(findings),
         confidence=read_confidence(runs),
         plots=tuple(read_plots(runs)),
         worst=read_worst(runs),

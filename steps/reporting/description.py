@@ -10,8 +10,7 @@ _MOST_METRICS = 12
 def describe_report(report: Report) -> str:
     """Returns the verdict, its figures, and the steps with links or the metrics, in Markdown."""
     parts = [f"**{escape(words)}.**" for words in (report.answer, report.sentence) if words]
-    if report.caution:
-        parts.append(f"Careful: {escape(report.caution)}")
+    parts += [f"Careful: {escape(words)}" for words in report.cautions]
     if report.failure:
         parts.append(f"`{report.failure.step}` ended with: {escape(report.failure.line)}")
     elif report.reason:

@@ -16,6 +16,7 @@ from mlflow.utils.mlflow_tags import (
 from common.tags import PLATFORM, PYTHON
 from common.words import counted
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
+from modelling.judging.checks import Finding, first_of_each
 from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, OUTCOMES, TRAINING_PREFIX
 from modelling.kinds import KINDS, ROW_KEY
 from modelling.reporting.answer import show_range
@@ -135,6 +136,21 @@ def read_confidence(runs: PipelineRuns) -> float | None:
     against = runs.steps["register"].data.metrics if "register" in runs.steps else {}
     known = runs.recipe and "difference_low" in against
     return runs.recipe.promotion.confidence if runs.recipe and known else None
+
+
+def read_findings(runs: PipelineRuns) -> list[Finding]:
+    """What the checks of the search, the model and the table found, but for what is muted."""
+    own = RunFiles.of(runs.run).table("checks") if runs.entry_point == "sweep" else None
+    evaluated, prepared = runs.files("evaluate"), runs.files("prepare")
+    tables = [own, evaluated.table("checks") if evaluated else None]
+    rows = [row for table in tables if table is not None for row in table.to_dict("records")]
+    profile = prepared.json(f"{DETAILS}/data.json") if prepared else None
+    rows += [row for row in (profile or {}).get("checks", ()) if "code" in row]
+    mute = runs.recipe.checks.mute if runs.recipe else ()
+    findings = (
+        Finding(row["code"], row["title"], row["severity"], row["sentence"] or "") for row in rows
+    )
+    return first_of_each(findings, mute)
 
 
 def read_plots(runs: PipelineRuns) -> list[Plot]:

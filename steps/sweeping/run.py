@@ -8,11 +8,12 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
 import mlflow
+import pandas as pd
 from mlflow import ActiveRun, MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -40,8 +41,10 @@ from engine.processes.reaper import reap
 from engine.provenance.project_state import begin_provenance
 from engine.trials.local_trials import LocalTrials
 from engine.trials.trial import Place, Trials
+from modelling.judging.checks import Facts, run_checks
 from modelling.judging.metrics import metrics_of
 from modelling.recipe import only_parts
+from modelling.search.edges import find_edges
 from modelling.search.search import TrialResult, best_of, choose_sampler, count_trials
 from modelling.search.space import build_space, own_points
 from steps.pipeline.dependencies import StepDependencies
@@ -55,6 +58,7 @@ from steps.runs.webhook import tell_verdict
 from steps.sweeping.loop import CONTINUED, SWEEP, Plan, SweepLoop, find_known
 from steps.sweeping.shown import Progress, log_figures, log_leaderboard, print_leaderboard
 from steps.sweeping.trial import read_folds
+from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
 
 REPORTS = StepReports()
@@ -329,6 +333,8 @@ def _winner(plan: Plan, tried: Sequence[TrialResult]) -> TrialResult:
         reasons = {one.reason for one in tried if one.state == "failed"}
         raise InputError(f"all {len(tried)} trials failed: {sorted(reasons)[0]}")
     winner = best_of(tried, plan.greater_is_better)
+    findings = run_checks(Facts(edges=find_edges(plan.recipe, plan.space, winner.point)))
+    log_table(pd.DataFrame(map(asdict, findings)), "checks")
     log_metrics({f"best_{plan.recipe.metrics.primary}": float(winner.score or 0.0)})
     return winner
 

@@ -283,7 +283,7 @@ def test_the_interval_is_about_two_standard_errors_wide(first, predictions):
     reach = 1.96 * errors.std() / np.sqrt(len(errors))
     ends = [evaluated.metrics[f"mae_{end}"] for end in ("low", "high")]
     assert ends == pytest.approx([errors.mean() - reach, errors.mean() + reach], abs=reach / 5)
-    assert evaluated.tags["pipeline.few_rows"] == "none"
+    assert evaluated.tags["pipeline.checks"] == "{}"
 
 
 def test_metrics_of_mlflow_stand_beside_ours(first):

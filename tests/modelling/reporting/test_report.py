@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modelling.judging.checks import Finding
 from modelling.kinds import ROW_KEY
 from modelling.reporting import poster
 from modelling.reporting.graph import StepState, lay_out_graph
@@ -70,8 +71,8 @@ def compare(rows, counts=None):
     return compare_sides(rows, totals, "y", counts or {})
 
 
-def states(profile):
-    return {check["name"]: check["state"] for check in profile["checks"]}
+def found(profile):
+    return {one["code"]: one["sentence"] for one in profile["checks"] if one["sentence"]}
 
 
 @pytest.mark.parametrize(
@@ -107,8 +108,7 @@ def test_two_hundred_columns_stay_small():
 def test_one_is_no_plural():
     rows = sides(60)
     profile = compare(rows, {"duplicates_across_split": 1})
-    (check,) = (one for one in profile["checks"] if one["state"] == "bad")
-    assert check["text"] == "1 test row among the training rows too"
+    assert found(profile)["shared_rows"].startswith("1 test row stands among the training rows")
     model = ModelCard("ridge", "Ridge", (), (), (), ("alcohol",))
     page = render_report(replace(REPORT, data=DataPage(profile, None), model=model))
     assert "<summary>1 more column</summary>" in page
@@ -132,10 +132,10 @@ def test_skrubs_pages_are_left_out_when_they_are_too_large():
 
 def test_a_column_that_gives_the_target_away_is_found():
     rows = sides(3)
-    assert states(compare(rows))["Columns that give the target away"] == "good"
+    assert found(compare(rows)) == {}
     leaking = {side: frame.assign(c0=2 * frame["y"] + 1) for side, frame in rows.items()}
     profile = compare(leaking)
-    assert states(profile)["Columns that give the target away"] == "bad"
+    assert "c0 alone explains" in found(profile)["leak"]
     assert profile["columns"][1]["explains"] > 0.95
 
 
@@ -143,10 +143,21 @@ def test_sides_that_differ_and_rows_on_both_are_found():
     rows = sides(2)
     rows["test"]["c0"] += 5
     profile = compare(rows, {"duplicates_across_split": 3, "rows_left_out_where": 2})
-    assert "2 by data.where" in [check["text"] for check in profile["checks"]]
-    found = states(profile)
-    assert found["Columns that differ between the sides"] == "note"
-    assert found["Rows on both sides of the split"] == "bad"
+    said = found(profile)
+    assert said["left_out_rows"] == "rows of the table that do not count: 2 by data.where"
+    assert said["drift"].startswith("c0 (")
+    assert said["shared_rows"].startswith("3 test rows stand among")
+
+
+def test_what_is_found_is_shown_above_what_is_well_with_the_code_that_mutes_it():
+    findings = (
+        Finding("leak", "A column gives the target away", "severe", "pH alone tells"),
+        Finding("slow", "Slow, and no better for it", "note", ""),
+    )
+    page = render_report(replace(REPORT, findings=findings, cautions=("pH alone tells",)))
+    assert "<b>Careful:</b> PH alone tells." in page
+    assert page.index("A column gives the target away") < page.index("Nothing to say of")
+    assert "checks: {mute: [leak]}" in page
 
 
 @pytest.mark.parametrize(

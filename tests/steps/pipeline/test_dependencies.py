@@ -58,7 +58,7 @@ EDITED = {
     "modelling/judging/plots.py": ["evaluate"],
     "modelling/judging/resampling.py": ["evaluate", "register"],
     "modelling/models/decision.py": ["tuned"],
-    "modelling/models/estimators.py": ["train", "tuned", "trial"],
+    "modelling/models/estimators.py": ["train", "tuned", "trial", "evaluate"],
     "modelling/reporting/report.py": [],
     "modelling/search/cross_validation.py": ["trial"],
     "modelling/tables/table.py": ["prepare"],
