@@ -1,11 +1,12 @@
 """score: a model on a table of any size, batch by batch.
 
-Called with `recipe`, `model_uri`, `input`, `output`, `rejects`, `key`, `columns`, `overwrite`,
-`batch_rows`. Leaves the scores in the input's order, whole or not at all; the rows that cannot be
-scored, with the reason, in a file of their own; and on its run the counts, a sample, and the drift
-of the rows against those that the model was trained on.
+Called with `recipe`, `model_uri`, `input`, `output`, `rejects`, `key`, `columns`, `explain`,
+`overwrite`, `batch_rows`. Leaves the scores in the input's order, whole or not at all; the rows
+that cannot be scored, with the reason, in a file of their own; and on its run the counts, a sample,
+and the drift of the rows against those that the model was trained on.
 """
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -55,6 +56,7 @@ _REJECTS = "rejects.csv"
 _LOOKED_AT = 1000
 _SECONDS_BETWEEN_LINES = 10.0
 _ROW, _VERSION, _TIME = "row", "model_version", "scored_at"
+_EXPLAINED = re.compile(r"base|others|explained_class|(reason|contribution)_\d+")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Request:
     """What to score, where the answers go, and in which steps.
 
     answers: by the name of an answer, its own in the output; if empty, all under their names, with
-    the model's version and the time.
+    the model's version and the time. reasons: how many of them each row is given.
     """
 
     source: str
@@ -72,6 +74,7 @@ class Request:
     rejects: Path
     batch_rows: int
     answers: dict[str, str] = field(default_factory=dict)
+    reasons: int = 0
 
     @property
     def place(self) -> str:
@@ -106,6 +109,7 @@ class Result:
 @click.option("--rejects", default="auto")
 @click.option("--key", default="auto")
 @click.option("--columns", default="auto")
+@click.option("--explain", default="none")
 @click.option("--overwrite", default="false", type=click.BOOL)
 @click.option("--batch_rows", default="131072", type=click.IntRange(1, 10_000_000))
 def score(
@@ -116,11 +120,13 @@ def score(
     rejects: str,
     key: str,
     columns: str,
+    explain: str,
     overwrite: bool,
     batch_rows: int,
 ) -> None:
     """Scores a table with the champion of a recipe, or with the model that is named."""
     settings = load_parts(recipe, "score")
+    reasons = _count_of_reasons(explain)
     with step_run("score", settings):
         paths = _output_paths(_dated(output), _dated(rejects), overwrite)
         column = settings.data.source_column
@@ -138,9 +144,13 @@ def score(
         stream = open_stream(path, settings.data.encoding)
         trained = load_trained(uri, settings.task, settings.name)
         check_recent(trained, uri)
+        if reasons and not hasattr(trained.pyfunc.unwrap_python_model(), "explain"):
+            raise InputError(f"explain: model {uri} is too old to explain; train it again")
         keys = _key_columns(key, settings, stream, source)
+        for name in filter(_EXPLAINED.fullmatch, keys if reasons else ()):
+            raise InputError(f"key: {name!r} is the name of a column of what explain gives")
         answers = _name_answers(columns, trained, keys)
-        request = Request(source, stream, keys, *paths, batch_rows, answers)
+        request = Request(source, stream, keys, *paths, batch_rows, answers, reasons)
         unused = _check_columns(request, trained)
         mlflow.set_tags(
             {
@@ -209,6 +219,14 @@ def _name_answers(columns: str, trained: TrainedModel, keys: list[str]) -> dict[
     if len({*names, *keys}) < len(names) + len(keys):
         raise InputError(f"columns: {columns!r}: each column of the output needs a name of its own")
     return dict(zip(answers[-len(names) :], names, strict=True))
+
+
+def _count_of_reasons(explain: str) -> int:
+    if explain == "none":
+        return 0
+    if not explain.isdecimal() or int(explain) < 1:
+        raise InputError(f"explain: {explain!r} is no number of reasons, such as 3, and not none")
+    return int(explain)
 
 
 def _check_apart(source: Path, paths: tuple[Path | DatabaseTable, Path]) -> None:
@@ -390,7 +408,13 @@ def _score_batch(
     drift.add(inputs.drop(index=list(problems)) if problems else inputs)
     drift.add(profiled_answers(answers, model.features))
     valid = np.delete(positions, list(problems)) if problems else positions
-    return _key_values(batch, request, valid, answers), reasons
+    table = _key_values(batch, request, valid, answers)
+    if request.reasons:
+        places = np.delete(np.arange(len(frame)), list(problems))
+        told = model.explain(frame.iloc[places], inputs.iloc[places], answers, request.reasons)
+        for name in told:
+            table = table.append_column(str(name), arrow.array(told[name]))
+    return table, reasons
 
 
 def _numeric_categories(trained: TrainedModel, drift: DriftCounts) -> list[str]:

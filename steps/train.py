@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import mlflow
+import numpy as np
 import pandas as pd
 import pyarrow
 from mlflow.models import ModelSignature, infer_signature
@@ -32,7 +33,7 @@ from modelling.judging.drift import (
 )
 from modelling.judging.metrics import threshold_metric
 from modelling.kinds import KINDS, ROW_KEY
-from modelling.models import sklearn_wrapper
+from modelling.models import row_details, sklearn_wrapper
 from modelling.models.decision import FOLDS, fit_with_threshold
 from modelling.models.environment import model_environment
 from modelling.models.estimators import estimator_parameters, fit_pipeline
@@ -83,7 +84,8 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         targets = raw.pop(settings.data.target).copy()
         fitting = fit_inputs(settings, raw)
         features, inputs = fitting.features, fitting.inputs
-        sample = raw.head(_SAMPLE_ROWS).copy()
+        spread = np.linspace(0, len(raw) - 1, min(_SAMPLE_ROWS, len(raw))).round().astype(int)
+        sample = raw.iloc[spread].reset_index(drop=True)
         # Before the estimator makes its own copies; Arrow, which read them, would keep the memory.
         del raw
         pyarrow.default_memory_pool().release_unused()
@@ -95,6 +97,8 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
             pipeline, decision = _fit(settings, pipeline, inputs, targets, given, weights)
         check_predictions(settings, name, pipeline, inputs.head(_SAMPLE_ROWS))
         features["decision"] = decision
+        if (reference := row_details.mean_inputs(pipeline, sample_rows(inputs))) is not None:
+            features["reference"] = reference
         _log_parameters(settings, chosen, pipeline)
         log_metrics({"train_rows": len(inputs), "features": inputs.shape[1]})
         if decision:
@@ -213,7 +217,8 @@ def _write_model(
     sample.to_parquet(sample_path, index=False)
     answers.to_parquet(answers_path, index=False)
     digest = model_digest(pipeline_path, features)
-    loaded = (pipeline_path, features_path, *(code_files(own) if own else ()))
+    details = Path(row_details.__file__)
+    loaded = (pipeline_path, features_path, details, *(code_files(own) if own else ()))
     logged = log_code_model(
         Path(sklearn_wrapper.__file__),
         name=f"{recipe.name}-{name}".replace(".", "-"),
@@ -223,12 +228,18 @@ def _write_model(
             "profile": profile_path,
             "sample": sample_path,
             "answers": answers_path,
+            "row_details": details,
             **({"own_code": own} if own else {}),
         },
         signature=ModelSignature(
             inputs=taken,
             outputs=infer_signature(answers["prediction"].to_numpy()).inputs,
-            params=ParamSchema([ParamSpec("method", DataType.string, "predict")]),
+            params=ParamSchema(
+                [
+                    ParamSpec("method", DataType.string, "predict"),
+                    ParamSpec("reasons", DataType.long, 0),
+                ]
+            ),
         ),
         input_example=sample.head(_EXAMPLE_ROWS),
         conda_env=model_environment(

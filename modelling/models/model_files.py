@@ -11,7 +11,7 @@ import numpy as np
 import skops.io
 
 from common.errors import InputError
-from modelling.models import sklearn_wrapper
+from modelling.models import row_details, sklearn_wrapper
 
 
 def check_trusted(path: Path, own_code: str = "") -> None:
@@ -44,8 +44,9 @@ def model_digest(pipeline: Path, features: dict[str, Any]) -> str:
         _skops_content(pipeline) if pipeline.suffix == ".skops" else pipeline.read_bytes()
     )
     digest.update(json.dumps(features, sort_keys=True).encode())
-    # Git may have written CRLFs into it.
-    digest.update(Path(sklearn_wrapper.__file__).read_bytes().replace(b"\r\n", b"\n"))
+    for code in (sklearn_wrapper, row_details):
+        # Git may have written CRLFs into it.
+        digest.update(Path(str(code.__file__)).read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()
 
 

@@ -162,7 +162,7 @@ OWN_TRANSFORMER = "own "
 
 _PREDICTION = "prediction"
 _PROBABILITY = "probability_"
-METHODS = ("predict", "predict_proba", "predict_all")
+METHODS = ("predict", "predict_proba", "predict_all", "explain")
 _BLOCK_ROWS = 64
 _FEW_ROWS = 10_000
 _WITHOUT_PRODUCTS = (
@@ -187,10 +187,12 @@ class SklearnWrapper(PythonModel):
         Raises:
             ValueError: a file is not as it was logged.
         """
-        features, pipeline = (Path(context.artifacts[name]) for name in ("features", "pipeline"))
-        own = Path(context.artifacts["own_code"]) if "own_code" in context.artifacts else None
-        files = (features, pipeline, *(code_files(own) if own else ()))
-        check_digests(files, (context.model_config or {}).get("sha256", {}))
+        paths = {name: Path(path) for name, path in context.artifacts.items()}
+        features, pipeline, own = paths["features"], paths["pipeline"], paths.get("own_code")
+        self._details_file, self._sample_file = paths.get("row_details"), paths.get("sample")
+        code = [*(code_files(own) if own else ()), *filter(None, [self._details_file])]
+        check_digests((features, pipeline, *code), (context.model_config or {}).get("sha256", {}))
+        self._background: Any = None  # the sample, when it was asked for
         self.features = json.loads(features.read_text(encoding="utf-8"))
         self.pipeline = load_pipeline(pipeline, load_own_code(own).__name__ if own else "")
 
@@ -205,12 +207,14 @@ class SklearnWrapper(PythonModel):
         Args:
             context: not used.
             model_input: (n, at least the raw columns), as the table of the recipe has them.
-            params: `method`: `predict`, the default; `predict_proba`, for a classifier; or
-                `predict_all`, for both at the price of one.
+            params: `method`: `predict`, the default; `predict_proba`, for a classifier;
+                `predict_all`, for both at the price of one; or `explain`, with `reasons`: how many
+                of them, or 0 for the contribution of every column.
 
         Returns:
             predict: (n,) numbers or labels. predict_proba: (n, classes), a column a class, under
             its name. predict_all: a column `prediction`, and `probability_<class>` for each class.
+            explain: these, and what `explain` gives.
 
         Raises:
             MlflowException: BAD_REQUEST, if a column is missing or a value cannot be read.
@@ -228,6 +232,10 @@ class SklearnWrapper(PythonModel):
             more = f" (and {len(problems) - 1} more rows)" if len(problems) > 1 else ""
             raise _bad_request(f"row {row + 1}: {problems[row]}{more}")
         answers = _answer(self.pipeline, inputs, self.features)
+        if method == "explain":
+            given = pd.DataFrame(answers)
+            reasons = int((params or {}).get("reasons", 0))
+            return given.join(self.explain(model_input, inputs, given, reasons))
         if method == "predict":
             return answers[_PREDICTION]
         if method == "predict_all":
@@ -254,6 +262,92 @@ class SklearnWrapper(PythonModel):
         if not len(valid):
             return inputs, pd.DataFrame({_PREDICTION: []}), problems
         return inputs, answer(self.pipeline, valid, self.features), problems
+
+    def explain(
+        self, rows: pd.DataFrame, inputs: pd.DataFrame, answers: pd.DataFrame, reasons: int = 0
+    ) -> pd.DataFrame:
+        """Says why n rows are given their answers.
+
+        What is explained is the number; or the probability, of the class to be found or, if none
+        is said, of the most probable one.
+
+        Args:
+            rows: (n, at least the raw columns) valid ones.
+            inputs: as `apply_features` gives them.
+            answers: as `answer` gives them.
+            reasons: how many; 0: what every column contributes.
+
+        Returns:
+            base, reason_1, contribution_1, … and others, what the other columns add to them; or
+            value, base, and for each column contribution_<column> and error_<column>. Base and
+            contributions add up to the value. Of a classification without a class to be found,
+            explained_class is before them.
+
+        Raises:
+            MlflowException: BAD_REQUEST, if the model was logged before models could do that, or
+                its own code fails for a row that is made of two.
+        """
+        if self._details_file is None or self._sample_file is None:
+            raise _bad_request("this model cannot explain: it was trained before models could")
+        details = load_own_code(self._details_file)
+        read = self._read_cells(with_columns(rows, self.features))
+        chosen, values = self._explained(answers)
+        sign = 1 if chosen is None else np.where(chosen == 1, 1, -1)
+        try:
+            found = details.explain_exactly(self.pipeline, inputs, self.features, values, sign)
+            if found is None:
+                if self._background is None:
+                    sample = self._read_cells(pd.read_parquet(self._sample_file))
+                    self._background = details.KnownRows(sample, self._values(sample))
+                known = details.KnownRows(read, self._as_values(answers))
+                found = details.explain_by_sampling(self._values, known, self._background, chosen)
+        except OwnCodeError as error:
+            raise _bad_request(str(error)) from error
+        told = found.as_frame()
+        if reasons > 0:
+            told = found.strongest(read, self.features["columns"], reasons)
+        if chosen is not None and not self.features["decision"]:
+            told.insert(0, "explained_class", self.pipeline.classes_[chosen])
+        return told.set_axis(answers.index)
+
+    def _explained(self, answers: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray]:
+        """Which class of each row is explained, if there are any, and its value."""
+        if not is_classifier(self.pipeline):
+            return None, answers[_PREDICTION].to_numpy()
+        classes, decision = self.pipeline.classes_, self.features["decision"]
+        probabilities = self._as_values(answers)
+        chosen = np.argmax(probabilities, axis=1)
+        if decision:
+            chosen = np.full(len(chosen), np.flatnonzero(classes == decision["positive_class"])[0])
+        return chosen, probabilities[np.arange(len(chosen)), chosen]
+
+    def _values(self, read: pd.DataFrame) -> np.ndarray:
+        """The numbers, or the (n, classes) probabilities, of rows whose cells are good.
+
+        NaN of a row of which a formula has no finite value, if the Pipeline takes none.
+        """
+        inputs = apply_features(read, self.features)
+        formulas = [*self.features["formulas"], *self.features.get("functions", ())]
+        valid = np.isfinite(inputs[formulas].to_numpy()).all(axis=1)
+        if self.features["imputes"] or valid.all():
+            return self._as_values(answer(self.pipeline, inputs, self.features))
+        given = self._as_values(answer(self.pipeline, inputs[valid], self.features))
+        values = np.full((len(read), *given.shape[1:]), np.nan)
+        values[valid] = given
+        return values
+
+    def _as_values(self, answers: pd.DataFrame) -> np.ndarray:
+        if not is_classifier(self.pipeline):
+            return answers[_PREDICTION].to_numpy()
+        return answers[[f"{_PROBABILITY}{label}" for label in self.pipeline.classes_]].to_numpy()
+
+    def _read_cells(self, rows: pd.DataFrame) -> pd.DataFrame:
+        formats, spellings = self.features.get("formats", {}), self.features.get("spellings", {})
+        read = {
+            name: read_column(rows[name], kind, formats.get(name, ""), spellings.get(name))
+            for name, kind in self.features["columns"].items()
+        }
+        return pd.DataFrame(read).reset_index(drop=True)
 
     def _read(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str]]:
         rows = with_columns(rows, self.features)
