@@ -12,6 +12,7 @@ _memory = Memory("file_digests.json", 1000)
 # A file that changed this recently might change again without its times showing it.
 _SECONDS_UNTIL_TIMES_TELL = 2
 _PIECE = 1 << 20
+_SMALL = 1 << 20
 _LOOKED_AT = 8000  # as Git tells a binary file
 
 
@@ -56,6 +57,9 @@ def _with_lf(file: BufferedReader) -> Iterator[bytes]:
 def _remembered(path: Path, kind: str, read: Callable[[BufferedReader], str]) -> str:
     """The digest of a file as it is read, or as it was when it was the same."""
     status = path.stat()
+    if status.st_size <= _SMALL:  # as quickly read as remembered
+        with path.open("rb") as file:
+            return read(file)
     seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     name = f"{path.resolve()}{kind}"
     known = _memory.read().get(name, [])

@@ -14,6 +14,7 @@ from common.file_digests import file_sha256
 def old_file(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(file_digests, "_SECONDS_UNTIL_TIMES_TELL", -1)
+    monkeypatch.setattr(file_digests, "_SMALL", 0)
     file = tmp_path / "table.csv"
     file.write_bytes(b"a,b\n1,2\n")
     return file
