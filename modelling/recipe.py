@@ -700,6 +700,16 @@ class Checks(Section):
         return self
 
 
+def _labels_by_text(labels: Any) -> Any:
+    """Labels by the values of the target as text, which YAML reads as numbers or booleans too."""
+    if not isinstance(labels, dict):
+        return labels
+    texts = {str(value): str(label) for value, label in labels.items()}
+    if len({*texts.values()}) < len(texts):
+        raise ValueError("two classes have the same label")
+    return texts
+
+
 class About(Section):
     """What the model is for, in words: for its report and the registry, and for nothing else."""
 
@@ -709,12 +719,21 @@ class About(Section):
     """What is predicted, and why."""
     unit: str = Field(default="", max_length=20)
     """Of the target, or of the worths of a `business_score`: €, points, days."""
+    labels: Annotated[dict[str, str], BeforeValidator(_labels_by_text)] = Field(
+        default_factory=dict
+    )
+    """What the classes of the target are called in the report, such as `{0: stays, 1: leaves}`;
+    predictions and scores keep the values of the table."""
     owner: str = ""
     """Whom to ask."""
     intended_use: str = ""
     """What it is to be used for, and by whom."""
     limits: str = ""
     """Where it is not to be trusted."""
+
+    def name_class(self, target: str, value: Any) -> str:
+        """Returns what a class is called: its label, or `target = value` if it has none."""
+        return self.labels.get(str(value), f"{target} = {value}")
 
     def in_words(self) -> dict[str, str]:
         """Returns what is said, by its label."""
@@ -829,6 +848,7 @@ class Recipe(Section):
             for part, used in (
                 ("data.positive_class", self.is_binary),
                 ("split.stratify", self.split.stratify),
+                ("about.labels", bool(self.about.labels)),
                 ("sampling", self.sampling != Sampling()),
                 ("decision", self.decision != Decision()),
                 ("metrics.business_score", self.metrics.business_score is not None),

@@ -42,6 +42,7 @@ from modelling.judging.answers import (
     read_answers,
 )
 from modelling.judging.checks import SEVERE, Finding, run_checks
+from modelling.judging.fairness import measure_fairness
 from modelling.judging.importance import compute_importance
 from modelling.judging.intervals import compute_intervals
 from modelling.judging.metrics import (
@@ -147,6 +148,8 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         evaluation = Evaluation(settings, classes, test, targets, table, answers, facts)
         slices = _slices(evaluation, metrics)
         log_table(slices, "slices")
+        if settings.is_binary and settings.slices:
+            log_table(_fairness(evaluation, metrics), "fairness")
         worst = slices.loc[slices["worse"], ["slice", "difference"]].set_index("slice").abs()
         mlflow.set_tag(WORST_SLICE, str(worst["difference"].idxmax()) if len(worst) else "none")
         importance = _importance(model, evaluation, metrics[settings.metrics.primary])
@@ -184,6 +187,17 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
 
 def _slices(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:
     """The slices that the recipe names, and those where the model is worse than elsewhere."""
+    tested = _evaluated_rows(evaluation, metrics)
+    found = find_slices(tested, _errors(evaluation))
+    return pd.concat([measure_slices(tested, evaluation.recipe.slices), found], ignore_index=True)
+
+
+def _fairness(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    return measure_fairness(_evaluated_rows(evaluation, metrics), evaluation.recipe.slices)
+
+
+def _evaluated_rows(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> EvaluatedRows:
+    """The test rows, with a metric that says of a part of them what it says of all."""
     recipe, answers, targets = evaluation.recipe, evaluation.answers, evaluation.targets
     rows = evaluation.test.drop(columns=[ROW_KEY, recipe.data.target])
     name = recipe.metrics.primary
@@ -193,9 +207,7 @@ def _slices(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFra
         name = "roc_auc"
     elif name == "r2" or adds_up(metrics[name], answers, targets):
         name = "rmse" if evaluation.classes is None else "accuracy"
-    tested = EvaluatedRows(rows, answers, targets, name, metrics[name], recipe.split.seed)
-    found = find_slices(tested, _errors(evaluation))
-    return pd.concat([measure_slices(tested, recipe.slices), found], ignore_index=True)
+    return EvaluatedRows(rows, answers, targets, name, metrics[name], recipe.split.seed)
 
 
 def _read_training(prepare_run_id: str, recipe: Recipe) -> TrainingRows:
@@ -414,11 +426,11 @@ def _plots_of_values(evaluation: Evaluation) -> dict[str, Figure]:
 
 
 def _plots_of_classes(evaluation: Evaluation, classes: Classes) -> dict[str, Figure]:
-    target = evaluation.recipe.data.target
+    target, about = evaluation.recipe.data.target, evaluation.recipe.about
     true = evaluation.test[target].to_numpy()
     shown = classes.labels if classes.positive is None else (classes.positive,)
     scores = {
-        f"{target} = {label}": (
+        about.name_class(target, label): (
             (true == label).astype(float),
             evaluation.table[f"{PROBABILITY_PREFIX}{label}"].to_numpy(),
         )
@@ -426,7 +438,7 @@ def _plots_of_classes(evaluation: Evaluation, classes: Classes) -> dict[str, Fig
     }
     said, weights = evaluation.table[PREDICTION].to_numpy(), evaluation.answers.weights
     figures = {
-        "confusion": plots.plot_confusion(true, said, target, weights),
+        "confusion": plots.plot_confusion(true, said, target, weights, about.labels),
         "roc": plots.plot_roc(scores, target, weights),
         "precision_recall": plots.plot_precision_recall(scores, target, weights),
         "calibration": plots.plot_calibration(scores, target),

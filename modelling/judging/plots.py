@@ -229,7 +229,11 @@ def worst_predictions(
 
 
 def plot_confusion(
-    targets: Labels, predictions: Labels, target: str, weights: Values | None = None
+    targets: Labels,
+    predictions: Labels,
+    target: str,
+    weights: Values | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draws how many rows of each class were said to be of which: counts, coloured by share.
 
@@ -238,6 +242,7 @@ def plot_confusion(
         predictions: (n,) labels.
         target: its name.
         weights: (n,) how much each row counts, if not the same.
+        names: by class, as text, what it is called, if not so.
     """
     classes = np.unique(np.concatenate([targets, predictions]))
     size = min(max(4.8, 1.5 + 0.5 * len(classes)), 16)
@@ -248,7 +253,8 @@ def plot_confusion(
     counts = confusion_matrix(targets, predictions, labels=classes, sample_weight=weights)
     counts = np.rint(counts).astype(int)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    display = ConfusionMatrixDisplay(shares, display_labels=[_short(name) for name in classes])
+    shown = [_short((names or {}).get(str(name), name)) for name in classes]
+    display = ConfusionMatrixDisplay(shares, display_labels=shown)
     display.plot(ax=axes, cmap="Blues", include_values=False, im_kw={"vmin": 0, "vmax": 1})
     display.figure_.axes[-1].set_ylabel("share of the actual class")
     for (row, column), count in np.ndenumerate(counts if len(classes) <= _MOST_COUNTS else []):

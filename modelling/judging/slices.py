@@ -65,7 +65,7 @@ def measure_slices(tested: EvaluatedRows, slices: tuple[str, ...]) -> pd.DataFra
     Raises:
         InputError: a slice names no column, or compares what cannot be compared.
     """
-    named = [part for text in slices for part in _parts(text, tested.rows)]
+    named = [part for text in slices for part in parts_of(text, tested.rows)]
     return _measure(tested, tested, dict(named), "named")
 
 
@@ -143,7 +143,12 @@ def _figure(tested: EvaluatedRows) -> float:
         return math.nan
 
 
-def _parts(text: str, rows: pd.DataFrame) -> Iterator[tuple[str, Mask]]:
+def parts_of(text: str, rows: pd.DataFrame) -> Iterator[tuple[str, Mask]]:
+    """Gives the parts of n rows that a slice of a recipe names: in words, and (n,) which they are.
+
+    Raises:
+        InputError: it names no column, or compares what cannot be compared.
+    """
     if is_condition(text):
         yield text, _holds(text, rows)
         return

@@ -14,8 +14,8 @@ class Quality:
     model: its name; metric: the one that decides, with its figure, its interval (NaN if nothing is
     known) and the figure of who always says the same; is_regression, target, positive: what is
     predicted, and the class to be found, if there is one; rows: that it was tested on; positives:
-    those of that class; latest: whether they are the latest ones; worst: the part of them that it
-    is worst for; unit: of the target, or of a business score.
+    those of that class; label: what that class is called; latest: whether they are the latest
+    ones; worst: the part of them that it is worst for; unit: of the target, or of a business score.
     """
 
     model: str
@@ -30,6 +30,7 @@ class Quality:
     positive: str = ""
     rows: float = math.nan
     positives: float = math.nan
+    label: str = ""
     latest: bool = False
     worst: str = ""
     unit: str = ""
@@ -39,6 +40,11 @@ class Quality:
         """The unit with a blank before it, of a metric that is in it; else empty."""
         is_in_it = self.unit and self.metric in ("rmse", "mae", "business_score")
         return f"\N{NO-BREAK SPACE}{self.unit}" if is_in_it else ""
+
+    @property
+    def of_class(self) -> str:
+        """What the class to be found is called."""
+        return f"\u201c{self.label}\u201d" if self.label else f"{self.target} = {self.positive}"
 
     @property
     def naive(self) -> str:
@@ -74,7 +80,7 @@ def say_promise(quality: Quality, promised: float) -> str:
 
 def _way(quality: Quality) -> tuple[float, str, str]:
     """How a metric is said: times what, in which words, in which unit."""
-    of_class = f"{quality.target} = {quality.positive}"
+    of_class = quality.of_class
     unit = quality.unit_of_figure
     ways = {
         "rmse": (1, f"is typically off by {{}} in {quality.target}", unit),
@@ -126,7 +132,7 @@ def _rows(quality: Quality) -> str:
     if quality.latest:
         words = words.replace(noun, f"latest {noun}")
     if quality.positive and math.isfinite(quality.positives):
-        words += f", {quality.positives:,.0f} of them {quality.target} = {quality.positive}"
+        words += f", {quality.positives:,.0f} of them {quality.of_class}"
     return words
 
 

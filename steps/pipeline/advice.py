@@ -41,8 +41,9 @@ def _after_rejection(recipe: Recipe, path: str, model: str, was_sweep: bool) -> 
 
 def _of_the_threshold(recipe: Recipe, path: str) -> str:
     """A classifier may find nothing at all, and all its other figures look well."""
+    name = recipe.about.name_class(recipe.data.target, recipe.data.positive_class)
     return (
         f"another threshold (threshold: tuned, metric: f1 under decision in {path}): no test row "
-        f"is taken for {recipe.data.target} = {recipe.data.positive_class}, since none reaches a "
-        f"probability of {recipe.decision.threshold:g}"
+        f"is taken for {name}, since none reaches a probability of "
+        f"{recipe.decision.threshold:g}"
     )

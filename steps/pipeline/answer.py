@@ -34,6 +34,7 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
         positive="" if positive is None else str(positive),
         rows=metrics.get(_ROWS, math.nan),
         positives=count_positives(evaluated),
+        label=recipe.about.labels.get(str(positive), ""),
         latest=recipe.split.method == "time",
         worst="" if (worst := evaluated.data.tags.get(WORST_SLICE, "none")) == "none" else worst,
         unit=recipe.about.unit,

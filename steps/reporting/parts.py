@@ -17,6 +17,8 @@ from common.tags import PLATFORM, PYTHON
 from common.words import counted
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.checks import Finding, first_of_each
+from modelling.judging.fairness import largest_gaps
+from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, OUTCOMES, TRAINING_PREFIX
 from modelling.kinds import KINDS, ROW_KEY
 from modelling.reporting.answer import show_range
@@ -299,8 +301,8 @@ def _importance_bars(runs: PipelineRuns) -> Bars | None:
 
 def read_sections(runs: PipelineRuns) -> list[Section]:
     """What only some runs have."""
-    found = (_sweep(runs), _promise(runs), _drift(runs), _slices(runs))
-    return [section for section in found if section]
+    readers = (_sweep, _promise, _outcomes, _drift, _slices, _fairness)
+    return [section for read in readers if (section := read(runs))]
 
 
 def _sweep(runs: PipelineRuns) -> Section | None:
@@ -351,6 +353,69 @@ def _slices(runs: PipelineRuns) -> Section | None:
         }
     )
     return Section("slices", "For whom", text, table=_as_table(shown))
+
+
+def _outcomes(runs: PipelineRuns) -> Section | None:
+    """What comes of the decisions of a binary classification: in rows, and in money if known."""
+    figures, recipe = runs.metrics("evaluate"), runs.recipe
+    if recipe is None or not set(OUTCOMES) <= figures.keys():
+        return None
+    name = recipe.about.name_class(runs.target, recipe.data.positive_class)
+    labels, positive = recipe.about.labels, str(recipe.data.positive_class)
+    others = [label for value, label in labels.items() if value != positive]
+    other = others[0] if len(others) == 1 else f"not {name}"
+    cells = {
+        "true_positives": (name, name),
+        "false_positives": (name, other),
+        "false_negatives": (other, name),
+        "true_negatives": (other, other),
+    }
+    table = pd.DataFrame([*cells.values()], columns=["it says", "and it is"])
+    counts = [figures[outcome] for outcome in cells]
+    table["test rows"] = [f"{count:,.0f}" for count in counts]
+    if worths := recipe.metrics.business_score:
+        unit = f" {recipe.about.unit}" if recipe.about.unit else ""
+        each = [getattr(worths, outcome.removesuffix("s")) for outcome in cells]
+        sums = [worth * count for worth, count in zip(each, counts, strict=True)]
+        table["each is worth"] = [f"{worth:,.10g}{unit}" for worth in each]
+        table["together"] = [f"{total:,.0f}{unit}" for total in sums]
+        table.loc[len(table)] = ["all", "", f"{sum(counts):,.0f}", "", f"{sum(sums):,.0f}{unit}"]
+    threshold = runs.metrics("train").get("threshold")
+    text = "" if threshold is None else f"From a probability of {threshold:.2f} on, it says {name}."
+    return Section("outcomes", "What comes of it", text, table=_as_table(table))
+
+
+def _fairness(runs: PipelineRuns) -> Section | None:
+    """Whether groups are treated alike by a classification."""
+    files = runs.files("evaluate")
+    table = files.table("fairness") if files else None
+    if table is None or runs.recipe is None:
+        return None
+    name = runs.recipe.about.name_class(runs.target, runs.recipe.data.positive_class)
+    words = {
+        "selection_rate": f"The share of rows that are taken for {name}",
+        "true_positive_rate": f"Of the rows that are {name}, the share that is found",
+    }
+    rates = table.set_index("group")
+    gaps = [
+        f"{words[rate]} is {rates[rate][low]:.0%} of {low}, and {rates[rate][high]:.0%} of {high}."
+        for rate, (low, high, _) in largest_gaps(table).items()
+    ]
+    shown = pd.DataFrame(
+        {
+            "group": table["group"],
+            "rows": table["rows"],
+            name: table["positives"],
+            f"taken for {name}": [_percent(rate) for rate in table["selection_rate"]],
+            "of them found": [_percent(rate) for rate in table["true_positive_rate"]],
+        }
+    )
+    text = " ".join(gaps) or f"No two groups with {FEW_ROWS} rows each are treated differently."
+    return Section("fairness", "Groups alike?", text, table=_as_table(shown))
+
+
+def _percent(share: float) -> str | None:
+    return f"{100 * share:.1f}%" if math.isfinite(share) else None
 
 
 def _promise(runs: PipelineRuns) -> Section | None:

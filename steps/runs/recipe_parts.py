@@ -30,7 +30,7 @@ READS = {
     "prepare": ("name", "task", "code", "data", "split"),
     "train": (*_FITTED, "split.method", "split.gap", "autologging"),
     "trial": (*_FITTED, "split.method", "split.gap"),
-    "evaluate": (*_MEASURED, "split.method", "slices", "plots", "checks.functions"),
+    "evaluate": (*_MEASURED, "split.method", "slices", "plots", "checks.functions", "about.labels"),
     "register": (*_MEASURED, "split.method", "gate", "promotion", "about"),
     "rollback": ("name", "promotion.stage"),
     "score": (

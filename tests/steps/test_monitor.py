@@ -90,7 +90,7 @@ def test_a_report_answers_whether_the_model_is_still_good(runs, word, tone, sent
     assert verdict.read_failure(runs) is None
     now = runs.run.data.metrics["roc_auc"]
     assert verdict.read_answer(runs) == (
-        f"boosting scores a row of churned = 1 above one of the rest in {100 * now:.0f} "
+        f"boosting scores a row of “leaves” above one of the rest in {100 * now:.0f} "
         f"({100 * now - 3:.0f} to {100 * now + 3:.0f}) of 100 cases; its test promised 78; "
         "measured on 390 rows"
     )

@@ -247,8 +247,6 @@ def _metrics(actual, predicted):
         "rmse": math.sqrt(np.mean(error**2)),
         "mae": np.mean(np.abs(error)),
         "r2": 1 - np.sum(error**2) / np.sum((actual - np.mean(actual)) ** 2),
-        "squared_diff_plus_one": np.sum(np.abs(error + 1) ** 2),
-        "sum_on_target_divided_by_two": np.sum(actual) / 2,
         "within_half_point": np.mean(np.abs(error) <= 0.5),
     }
 

@@ -72,6 +72,11 @@ CHURN = Quality(
             "ridge explains 37% (28 to 45%) of the differences in price; tested on 341 rows",
         ),
         (
+            replace(CHURN, label="leaves"),
+            "boosting scores a row of “leaves” above one of the rest in 86 (84 to 88) of 100 "
+            "cases, and guessing does in 50; tested on 2,000 rows, 521 of them “leaves”",
+        ),
+        (
             CHURN,
             "boosting scores a row of churned = yes above one of the rest in 86 (84 to 88) of 100 "
             "cases, and guessing does in 50; tested on 2,000 rows, 521 of them churned = yes",
