@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from modelling.tables.split import split_table
 from modelling.tables.table import check_table
 
 _TEMPLATE = Path(__file__).with_name("draft.yaml.j2")
+_NAMESAKE = re.compile(r"(.+) \(\d+\)")
 _TINY = 200
 _SMALL = 1000
 _MOST_SEEDS = 10  # that are tried until a split by group has each class on both sides
@@ -116,7 +117,9 @@ def draft_recipe(
     habits = find_habits(table)
     found = look_at_target(table[target], task, path, habits)
     looks = {
-        str(name): look_at_column(table[name], habits) for name in table.columns if name != target
+        str(name): _look_at_namesake(table, str(name), look_at_column(table[name], habits))
+        for name in table.columns
+        if name != target
     }
     checks = _usable_checks(looks, path)
     own = {"path": path, **(reading or {}), "columns": checks, "outside_limits": "keep"}
@@ -153,6 +156,18 @@ def draft_recipe(
             *findings.doubts,
         ],
         tried=tried,
+    )
+
+
+def _look_at_namesake(table: pd.DataFrame, name: str, look: Look) -> Look:
+    """The look at a column, and of `x (2)`, as a table's second `x` is called, what that is."""
+    found = _NAMESAKE.fullmatch(name)
+    if found is None or found[1] not in table or look.useless:
+        return look
+    if table[name].equals(table[found[1]]):
+        return replace(look, useless=f"it is the same as {show(found[1])}")
+    return replace(
+        look, doubt=f"the table has a column {show(found[1])} before it; which is which?"
     )
 
 

@@ -5,8 +5,9 @@ import gzip
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
@@ -60,13 +61,14 @@ class CsvForm:
     """How a CSV file is written.
 
     separator: of its cells; encoding: of its text; first_line: what stands before the header;
-    compression: gzip, zstd or None.
+    compression: gzip, zstd or None; names: of its columns, where the header has one twice.
     """
 
     separator: str
     encoding: str
     first_line: str
     compression: str | None
+    names: tuple[str, ...] = ()
 
     @property
     def decimal_comma(self) -> bool:
@@ -84,7 +86,11 @@ class CsvForm:
         """Returns how Arrow is to read and parse it, in one thread: only one numbers the rows."""
         return {
             "read_options": arrow_csv.ReadOptions(
-                use_threads=False, block_size=BLOCK_BYTES, skip_rows=bool(self.first_line)
+                use_threads=False,
+                block_size=BLOCK_BYTES,
+                skip_rows=bool(self.first_line),
+                column_names=self.names or None,
+                skip_rows_after_names=bool(self.names),
             ),
             "parse_options": arrow_csv.ParseOptions(
                 delimiter=self.separator,
@@ -92,6 +98,27 @@ class CsvForm:
                 invalid_row_handler=on_broken_row,
             ),
         }
+
+
+def read_header(path: Path, form: CsvForm) -> tuple[list[str], CsvForm]:
+    """Reads the names of the columns; the second `x` is called `x (2)`.
+
+    Args:
+        path: the file.
+        form: how it is written.
+
+    Returns:
+        The names, and the form by which the file is read with them.
+    """
+    with form.open(path) as stream:
+        names = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip")).schema.names
+    counts: Counter[str] = Counter()
+    different = []
+    for name in names:
+        counts[composed(name)] += bool(name.strip())
+        place = counts[composed(name)]
+        different.append(f"{name} ({place})" if place > 1 else name)
+    return different, form if different == names else replace(form, names=tuple(different))
 
 
 def composed(name: str) -> str:

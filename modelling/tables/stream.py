@@ -21,7 +21,7 @@ import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
 from modelling.kinds import KINDS, number_as_text
-from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv
+from modelling.tables.csv_files import CsvForm, as_written, composed, read_header, sniff_csv
 from modelling.tables.endings import PARQUET
 from modelling.tables.table import (
     DECIMAL_COMMA,
@@ -131,11 +131,10 @@ def _ahead(items: Iterator[Item]) -> Iterator[Item]:
 
 def _open_csv(path: Path, magic: bytes, encoding: str) -> TableStream:
     form = sniff_csv(path, magic, is_strict=False, said=encoding)
-    with form.open(path) as stream:
-        reader = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip"))
-        # What has no name, the empty columns at the end of a sheet among them, nobody can ask for.
-        written = {composed(name): name for name in reader.schema.names if name.strip()}
-        names = [composed(name) for name in reader.schema.names if name.strip()]
+    header, form = read_header(path, form)
+    # What has no name, the empty columns at the end of a sheet among them, nobody can ask for.
+    written = {composed(name): name for name in header if name.strip()}
+    names = [composed(name) for name in header if name.strip()]
     check_names(names, path)
     comma = form.decimal_comma
     return TableStream(path, names, frozenset(names), None, comma, form, written=written)

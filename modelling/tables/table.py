@@ -26,7 +26,14 @@ from modelling.kinds import KINDS, ColumnType
 from modelling.models.sklearn_wrapper import LARGEST_EXACT, evaluate, is_missing, read_column
 from modelling.own_code import ask_rows
 from modelling.recipe import ColumnCheck, Recipe, limit_text
-from modelling.tables.csv_files import CsvForm, as_written, composed, sniff_csv, with_numbers
+from modelling.tables.csv_files import (
+    CsvForm,
+    as_written,
+    composed,
+    read_header,
+    sniff_csv,
+    with_numbers,
+)
 from modelling.tables.split import is_side, sample_by_content, with_weights
 
 DECIMAL_COMMA = "decimal_comma"
@@ -142,8 +149,7 @@ def _is_large(column: arrow.ChunkedArray) -> bool:
 
 def _read_csv(path: Path, form: CsvForm, numbers: Collection[str]) -> arrow.Table:
     """The cells as text, without the empty columns and rows that Excel leaves at the end."""
-    with form.open(path) as stream:
-        names = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip")).schema.names
+    names, form = read_header(path, form)
     table = None
     if numbers and not form.decimal_comma:
         with suppress(arrow.ArrowInvalid):

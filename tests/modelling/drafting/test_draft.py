@@ -525,6 +525,15 @@ def test_numbers_that_repeat_are_groups_unless_the_target_follows_them():
             assert split.column == ("customer" if method == "group" else None)
 
 
+def test_the_second_column_of_a_name_is_told():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(100, 3)).round(2), columns=["x", "x (2)", "y"])
+    table["x (3)"] = table["x"]
+    draft = draft_recipe(table, "y", "twice", "twice.csv")
+    assert draft.doubts == ["x (2): the table has a column x before it; which is which?"]
+    assert draft.dropped == {"x (3)": "it is the same as x"}
+
+
 def test_labels_that_differ_in_capitals_or_blanks_are_told():
     labels = ["Yes", "yes", "No"] * 50
     table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=150), "y": labels})
