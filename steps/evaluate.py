@@ -383,7 +383,11 @@ def _artifacts(evaluation: Evaluation) -> Artifacts:
             figures = _plots_of_classes(evaluation, classes)
         figures |= _own_plots(evaluation)
         worst = plots.worst_predictions(
-            evaluation.test, evaluation.table, _errors(evaluation), target
+            evaluation.test,
+            evaluation.table,
+            _errors(evaluation),
+            target,
+            evaluation.answers.weights,
         )
         return _save(figures, folder) | {"worst_predictions": worst}
 
@@ -417,7 +421,8 @@ def _errors(evaluation: Evaluation) -> Values:
 
 
 def _plots_of_values(evaluation: Evaluation) -> dict[str, Figure]:
-    values = evaluation.targets, evaluation.answers.predictions, evaluation.recipe.data.target
+    answers, target = evaluation.answers, evaluation.recipe.data.target
+    values = evaluation.targets, answers.predictions, target, answers.weights
     return {
         "predictions_vs_targets": plots.plot_predictions(*values),
         "residuals": plots.plot_residuals(*values),
@@ -441,7 +446,7 @@ def _plots_of_classes(evaluation: Evaluation, classes: Classes) -> dict[str, Fig
         "confusion": plots.plot_confusion(true, said, target, weights, about.labels),
         "roc": plots.plot_roc(scores, target, weights),
         "precision_recall": plots.plot_precision_recall(scores, target, weights),
-        "calibration": plots.plot_calibration(scores, target),
+        "calibration": plots.plot_calibration(scores, target, weights),
     }
     if classes.positive is not None:
         [(name, (is_class, score))] = scores.items()

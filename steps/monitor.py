@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import click
 import mlflow
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
@@ -170,8 +171,9 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
     targets = read_targets(table[target], classes, data, recipe.data.target_format, decimal_comma)
     rows = read_numbers(table, model.features, decimal_comma)
     inputs, said, problems = model.predict_valid(rows)
-    drift = drift_counts(trained)
-    drift.add(inputs)
+    weights = _weights(table, recipe, data, decimal_comma)
+    drift = drift_counts(trained, weights is not None)
+    drift.add(inputs, weights)
     known = targets.notna().to_numpy()
     valid = np.delete(np.arange(len(table)), list(problems))
     measured = valid[known[valid]]
@@ -179,11 +181,13 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
         raise InputError(f"table {data} has no row with a target that the model can predict")
     true = encode_targets(targets.iloc[measured].to_numpy(), classes)
     check_classes(recipe.metrics.primary, true, classes, data)
-    drift.add(profiled_answers(said, model.features))
-    answers = read_answers(said, classes).of_rows(np.flatnonzero(known[valid]))
-    if recipe.data.weight is not None:
-        weights = read_weights(table[recipe.data.weight].iloc[measured], data, decimal_comma)
-        answers = replace(answers, weights=weights.to_numpy())
+    answers = read_answers(said, classes)
+    if weights is not None:
+        answers = replace(answers, weights=weights[valid])
+    drift.add(profiled_answers(said, model.features), answers.weights)
+    answers = answers.of_rows(np.flatnonzero(known[valid]))
+    if answers.weights is not None and not answers.weights.any():
+        raise InputError(f"table {data}: the rows that can be measured have no weight")
     first = min(problems, default=None)
     return Measurement(
         answers,
@@ -194,6 +198,14 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
         log_drift(drift, recipe.monitor.drift_limit, recipe.name),
         drift.grown(recipe.monitor.drift_limit),
     )
+
+
+def _weights(
+    table: pd.DataFrame, recipe: Recipe, data: str, decimal_comma: bool
+) -> npt.NDArray[np.float64] | None:
+    if recipe.data.weight is None:
+        return None
+    return read_weights(table[recipe.data.weight], data, decimal_comma).to_numpy()
 
 
 def _for_as_many_rows(

@@ -121,19 +121,28 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         if decision:
             facts |= decision
         unseen = sample_rows(read_rows(prepare_run_id, "test.parquet"))
-        answers = answer(pipeline, predictable_inputs(unseen, features), features)
+        predictable = predictable_inputs(unseen, features)
+        answers = answer(pipeline, predictable, features)
         watched = sample_rows(inputs)[profiled_columns(features)]
         times = [watched[name] for name in dated_columns(features)]
         if "times" in given:
             times.append(sample_rows(given["times"].to_frame())["time"])
-        profile = profile_rows(watched, growing_columns(watched, times, len(inputs)))
+        growing = growing_columns(watched, times, len(inputs))
+        profile = profile_rows(watched, growing, _sampled(weights, watched))
         # Of rows that it was not fitted on: it is too sure of those that it was.
-        profile |= profile_rows(profiled_answers(answers, features))
+        of_test = read_weights(prepare_run_id, settings.data, "test")
+        counted = _sampled(of_test, predictable)
+        profile |= profile_rows(profiled_answers(answers, features), weights=counted)
         taken = _taken_columns(inputs, features)
         digest = _write_model(settings, name, pipeline, features, profile, sample, taken, facts)
         mlflow.set_tags(
             {MODEL_DIGEST: digest, OUTPUT_DIGEST: digest, PREPARE_RUN_ID: prepare_run_id}
         )
+
+
+def _sampled(weights: pd.Series | None, rows: pd.DataFrame) -> Any:
+    """The weights of some of the rows, which have their numbers; None if there are none."""
+    return None if weights is None else weights.loc[rows.index].to_numpy()
 
 
 def _workspace_commit(recipe: str) -> str:

@@ -16,7 +16,9 @@ from scipy.special import chdtri
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.kinds import KINDS
 
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64 | np.float64]
+"""Of rows; where these do not count the same, what they weigh, as so many rows as tell as much:
+(sum w)² / sum w² in all (Kish: Survey Sampling, 1965)."""
 
 _DECILES = np.linspace(0.1, 1, 10)
 _MOST_VALUES = 20
@@ -105,30 +107,39 @@ def _numbers_rows(values: npt.NDArray[np.float64], rows: int) -> bool:
     return bool(np.ptp(values) < 2 * rows) and len(np.unique(values)) == len(values)
 
 
-def profile_rows(frame: pd.DataFrame, growing: Collection[str] = ()) -> dict[str, Any]:
+def profile_rows(
+    frame: pd.DataFrame,
+    growing: Collection[str] = (),
+    weights: npt.NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
     """Counts n rows in bins of their own.
 
     Args:
         frame: columns of numbers (deciles, what lies outside the range, and missing) or of text
             (the 20 most frequent values, all others, and missing).
         growing: names of those that can only grow.
+        weights: (n,) how much each row counts, if not the same.
 
     Returns:
-        By column its bins, `edges` or `values`, and the `counts`; `grows`, if it can only grow;
-        plain JSON values.
+        By column its bins, `edges` or `values`, and the `counts` of rows; `weighted`, those of
+        what they weigh; `grows`, if it can only grow; plain JSON values.
     """
     return {
-        str(name): _profile(frame[name]) | ({"grows": True} if name in growing else {})
+        str(name): _profile(frame[name], weights) | ({"grows": True} if name in growing else {})
         for name in frame.columns
     }
 
 
-def _profile(column: pd.Series) -> dict[str, Any]:
+def _profile(column: pd.Series, weights: npt.NDArray[np.float64] | None) -> dict[str, Any]:
     if not pd.api.types.is_numeric_dtype(column):
         bins: dict[str, Any] = {"values": column.value_counts().index[:_MOST_VALUES].tolist()}
     else:
         bins = {"edges": _edges(column.dropna().to_numpy(dtype=float))}
-    return bins | {"counts": count_values(column, bins).tolist()}
+    bins["counts"] = count_values(column, bins).tolist()
+    if weights is not None and weights.any():
+        weighed = count_values(column, bins, weights)
+        bins["weighted"] = (weighed * weights.sum() / (weights @ weights)).tolist()
+    return bins
 
 
 def _edges(known: npt.NDArray[np.float64]) -> list[float]:
@@ -139,13 +150,17 @@ def _edges(known: npt.NDArray[np.float64]) -> list[float]:
     return np.unique([np.nextafter(known.min(), -np.inf), *deciles]).tolist()
 
 
-def count_values(column: pd.Series, bins: Mapping[str, Any]) -> Counts:
-    """Counts (n,) values in the bins of a profile.
+def count_values(
+    column: pd.Series, bins: Mapping[str, Any], weights: npt.NDArray[np.float64] | None = None
+) -> Counts:
+    """Counts (n,) values in the bins of a profile, or adds up what they weigh.
 
     Returns:
         (bins,): of numbers those up to the first edge, between each two, and above the last; of
         text each value and the others; then the missing ones.
     """
+    if weights is not None:
+        return _weigh_values(column, bins, weights)
     if "values" in bins:
         counts = column.value_counts()
         known = counts.reindex(bins["values"], fill_value=0).to_numpy()
@@ -158,22 +173,57 @@ def count_values(column: pd.Series, bins: Mapping[str, Any]) -> Counts:
     return np.array([*np.diff([0, *up_to, present]), len(values) - present], dtype=np.int64)
 
 
+def _weigh_values(
+    column: pd.Series, bins: Mapping[str, Any], weights: npt.NDArray[np.float64]
+) -> Counts:
+    if "values" in bins:
+        places = pd.Index(bins["values"]).get_indexer(column)
+        others = len(bins["values"])
+        places = np.where(places < 0, others, places)
+    else:
+        others = len(bins["edges"])
+        places = np.searchsorted(bins["edges"], column.to_numpy(dtype=float))
+    places = np.where(column.isna(), others + 1, places)
+    return np.bincount(places, weights, minlength=others + 2)
+
+
 class DriftCounts:
-    """Counts rows batch by batch in the bins of a profile."""
+    """Counts rows batch by batch in the bins of a profile, or adds up what they weigh."""
 
-    def __init__(self, profile: Mapping[str, Any], growing: Collection[str] = ()) -> None:
-        """Takes what `profile_rows` gave, and the names of more columns that can only grow."""
+    def __init__(
+        self, profile: Mapping[str, Any], growing: Collection[str] = (), weighted: bool = False
+    ) -> None:
+        """Takes what `profile_rows` gave.
+
+        Args:
+            profile: of the training rows.
+            growing: the names of more columns that can only grow.
+            weighted: whether rows count as they weigh, if the profile knows what those of the
+                training did.
+        """
         self._profile = profile
+        self._key = "counts"
+        if weighted and all("weighted" in bins for bins in profile.values()):
+            self._key = "weighted"
         self._growing = {*growing, *(name for name, bins in profile.items() if bins.get("grows"))}
-        self._counts = {
-            name: np.zeros(len(bins["counts"]), np.int64) for name, bins in profile.items()
-        }
+        self._counts = {name: np.zeros(len(bins["counts"])) for name, bins in profile.items()}
+        self._sums = {name: np.zeros(2) for name in profile}  # of weights, and of their squares
 
-    def add(self, frame: pd.DataFrame) -> None:
-        """Counts n rows of some of the profile's columns; others do not matter."""
+    def add(self, frame: pd.DataFrame, weights: npt.NDArray[np.float64] | None = None) -> None:
+        """Counts n rows of some of the profile's columns; others do not matter.
+
+        Args:
+            frame: the rows.
+            weights: (n,) how much each counts; needed if they are to count so.
+        """
+        if self._key == "counts" or weights is None:
+            weights, sums = None, np.full(2, len(frame))
+        else:
+            sums = np.array([weights.sum(), weights @ weights])
         for name, bins in self._profile.items():
             if name in frame.columns:
-                self._counts[name] += count_values(frame[name], bins)
+                self._counts[name] += count_values(frame[name], bins, weights)
+                self._sums[name] += sums
 
     def values(self, column: str) -> list[str]:
         """Returns the most frequent values of a column of text in training."""
@@ -203,8 +253,8 @@ class DriftCounts:
             _compare(
                 name,
                 bins,
-                np.array(bins["counts"]),
-                self._counts[name],
+                np.array(bins[self._key]),
+                self._counts[name] * self._scale(name),
                 limit,
                 name in self._growing,
             )
@@ -212,6 +262,11 @@ class DriftCounts:
         ]
         table = pd.DataFrame(rows)
         return table.sort_values("psi", ascending=False, kind="stable", ignore_index=True)
+
+    def _scale(self, name: str) -> float:
+        """What makes weights counts of as many rows as tell as much."""
+        weight, squares = self._sums[name]
+        return float(weight / squares) if squares else 1.0
 
     def grown(self, limit: float) -> pd.DataFrame:
         """Returns the rows of `compare` of the columns that would have drifted, but only grew."""

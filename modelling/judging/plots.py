@@ -14,7 +14,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator
-from sklearn.calibration import CalibrationDisplay
+from sklearn.calibration import CalibrationDisplay, calibration_curve
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
     PrecisionRecallDisplay,
@@ -74,6 +74,8 @@ _LONGEST_INSIDE = 48
 _MOST_INSIDE = 5
 _LETTERS = 8.5  # of a title or a label, an inch
 _MOST_BARS = 30
+_MOST_DOTS = 1000
+_DOT = 18  # points, squared
 
 Labels = npt.NDArray[Any]
 Scores = Mapping[str, tuple[Values, Values]]
@@ -115,38 +117,56 @@ def _slant(axes: Axes) -> None:
         label.set(ha="right", rotation_mode="anchor")
 
 
-def plot_predictions(targets: Values, predictions: Values, target: str) -> Figure:
-    """Draws (n,) predictions against (n,) targets, with the diagonal of perfect prediction."""
+def plot_predictions(
+    targets: Values, predictions: Values, target: str, weights: Values | None = None
+) -> Figure:
+    """Draws (n,) predictions against (n,) targets, with the diagonal of perfect prediction.
+
+    Args:
+        targets: the actual values.
+        predictions: of the same rows.
+        target: its name.
+        weights: (n,) how much each row counts, if not the same: the area of its dot.
+    """
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Predicted against actual {target}", 6.0, 6.0)
-    PredictionErrorDisplay.from_predictions(
-        targets,
-        predictions,
-        kind="actual_vs_predicted",
-        ax=figure.axes[0],
-        scatter_kwargs={"color": _COLOUR, "alpha": 0.4, "s": 18},
-        random_state=0,
-    )
+    _scatter(figure.axes[0], "actual_vs_predicted", targets, predictions, weights)
     for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
         axis.set_major_locator(AutoLocator())  # in place of four even parts of the range
     _label(figure, f"predicted {target}", f"actual {target}")
     return figure
 
 
-def plot_residuals(targets: Values, predictions: Values, target: str) -> Figure:
-    """Draws residuals (actual - predicted) against (n,) predictions."""
+def plot_residuals(
+    targets: Values, predictions: Values, target: str, weights: Values | None = None
+) -> Figure:
+    """Draws residuals (actual - predicted) against (n,) predictions, as `plot_predictions` does."""
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Residuals of {target}")
+    _scatter(figure.axes[0], "residual_vs_predicted", targets, predictions, weights)
+    _label(figure, f"predicted {target}", "actual - predicted")
+    return figure
+
+
+def _scatter(
+    axes: Axes, kind: str, targets: Values, predictions: Values, weights: Values | None
+) -> None:
+    """Draws a dot for each of at most 1,000 rows."""
+    size: Any = _DOT
+    if weights is not None:
+        counted = np.flatnonzero(weights > 0)
+        rows = np.random.default_rng(0).permutation(counted)[:_MOST_DOTS]
+        targets, predictions = targets[rows], predictions[rows]
+        size = _DOT * weights[rows] / weights[rows].mean()
     PredictionErrorDisplay.from_predictions(
         targets,
         predictions,
-        kind="residual_vs_predicted",
-        ax=figure.axes[0],
-        scatter_kwargs={"color": _COLOUR, "alpha": 0.4, "s": 18},
+        kind=kind,
+        subsample=_MOST_DOTS,
+        ax=axes,
+        scatter_kwargs={"color": _COLOUR, "alpha": 0.4, "s": size},
         random_state=0,
     )
-    _label(figure, f"predicted {target}", "actual - predicted")
-    return figure
 
 
 def _name_group(group: Any) -> str:
@@ -156,10 +176,20 @@ def _name_group(group: Any) -> str:
     return f"{group:.10g}"
 
 
-def plot_error_by_target(targets: Values, predictions: Values, target: str) -> Figure:
-    """Draws the spread of the absolute error for each value, or range of values, of the target."""
-    errors = pd.Series(np.abs(predictions - targets))
-    values = pd.Series(targets)
+def plot_error_by_target(
+    targets: Values, predictions: Values, target: str, weights: Values | None = None
+) -> Figure:
+    """Draws the spread of the absolute error for each value, or range of values, of the target.
+
+    Args:
+        targets: (n,) the actual values.
+        predictions: (n,) of the same rows.
+        target: its name.
+        weights: (n,) how much each row counts, if not the same.
+    """
+    counted = np.ones(len(targets)) if weights is None else weights
+    errors = pd.Series(np.abs(predictions - targets))[counted > 0]
+    values = pd.Series(targets)[counted > 0]
     many = values.nunique() > _MOST_GROUPS
     groups = pd.qcut(values, _MOST_GROUPS, duplicates="drop") if many else values
     parts = {
@@ -169,9 +199,8 @@ def plot_error_by_target(targets: Values, predictions: Values, target: str) -> F
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Error by {target}", width=max(6.4, 0.9 * len(parts)))
     axes = figure.axes[0]
-    axes.boxplot(
-        list(parts.values()),
-        tick_labels=list(parts),
+    axes.bxp(
+        [_box(part, counted[part.index]) | {"label": name} for name, part in parts.items()],
         showfliers=False,
         patch_artist=True,
         boxprops={"facecolor": _PALETTE[5], "alpha": 0.6},
@@ -182,6 +211,16 @@ def plot_error_by_target(targets: Values, predictions: Values, target: str) -> F
     if many:
         _slant(axes)
     return figure
+
+
+def _box(errors: pd.Series, weights: Values) -> dict[str, float]:
+    """The quartiles of some rows, and the last of them within 1.5 times their range beyond."""
+    low, middle, high = np.quantile(
+        errors, (0.25, 0.5, 0.75), weights=weights, method="inverted_cdf"
+    )
+    near = errors[errors.between(low - 1.5 * (high - low), high + 1.5 * (high - low))]
+    ends = {"whislo": float(near.min()), "whishi": float(near.max())}
+    return {"q1": float(low), "med": float(middle), "q3": float(high), **ends}
 
 
 def plot_importance(importance: pd.DataFrame, metric: str) -> Figure:
@@ -204,17 +243,23 @@ def _bars(axes: Axes, names: Iterable[object], values: Any, **look: Any) -> None
 
 
 def worst_predictions(
-    test: pd.DataFrame, answers: pd.DataFrame, error: Values, target: str
+    test: pd.DataFrame,
+    answers: pd.DataFrame,
+    error: Values,
+    target: str,
+    weights: Values | None = None,
 ) -> pd.DataFrame:
-    """Returns the 20 test rows with the largest error, worst first.
+    """Returns the 20 test rows with the largest error, worst first, of those that count at all.
 
     Args:
         test: (n, columns) with row_key and the target.
         answers: (n, …) the columns that the model gave for these rows, `prediction` first.
         error: (n,) its sign does not count.
         target: the target's name.
+        weights: (n,) how much each row counts, if not the same.
     """
-    worst = np.argsort(-np.abs(error), kind="stable")[:20]
+    worst = np.argsort(-np.abs(error), kind="stable")
+    worst = (worst if weights is None else worst[weights[worst] > 0])[:20]
     chosen = test.iloc[worst]
     front = pd.DataFrame(
         {
@@ -311,18 +356,34 @@ def plot_precision_recall(scores: Scores, target: str, weights: Values | None = 
     return figure
 
 
-def plot_calibration(scores: Scores, target: str) -> Figure:
-    """Draws how often a class was there against how probable the model said it was."""
+def plot_calibration(scores: Scores, target: str, weights: Values | None = None) -> Figure:
+    """Draws how often a class was there against how probable the model said it was.
+
+    Each dot stands for a tenth of the rows, or of what they weigh.
+    """
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Calibration of {target}", 6.0, 6.0)
     axes = figure.axes[0]
     for name, is_class, score, colour in _curves(scores):
-        CalibrationDisplay.from_predictions(
-            is_class, score, n_bins=10, strategy="quantile", name=name, ax=axes, color=colour
-        )
+        shares, means = _reliability(is_class, score, weights)
+        display = CalibrationDisplay(shares, means, score, estimator_name=name)
+        display.plot(ax=axes, color=colour)
     _legend(figure, "upper left")
     _label(figure, "mean predicted probability", "share of rows that are of the class")
     return figure
+
+
+def _reliability(is_class: Values, score: Values, weights: Values | None) -> tuple[Values, Values]:
+    """The share of the class, and its mean probability, in each tenth of the rows' weight."""
+    if weights is None:
+        return calibration_curve(is_class, score, n_bins=10, strategy="quantile")
+    edges = np.quantile(score, np.linspace(0, 1, 11), weights=weights, method="inverted_cdf")
+    tenths = np.searchsorted(edges[1:-1], score)
+    weight, true, said = (
+        np.bincount(tenths, weights * part, minlength=10) for part in (1, is_class, score)
+    )
+    filled = weight > 0
+    return true[filled] / weight[filled], said[filled] / weight[filled]
 
 
 def plot_lift(is_class: Values, score: Values, name: str, weights: Values | None = None) -> Figure:

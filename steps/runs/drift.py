@@ -12,11 +12,16 @@ from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import save_temporary
 
 
-def drift_counts(trained: TrainedModel) -> DriftCounts:
-    """Returns counts of no rows yet, in the bins of the model's profile."""
+def drift_counts(trained: TrainedModel, weighted: bool = False) -> DriftCounts:
+    """Returns counts of no rows yet, in the bins of the model's profile.
+
+    Args:
+        trained: the model.
+        weighted: whether rows are to count as they weigh, if those of the training did.
+    """
     dates = dated_columns(trained.pyfunc.unwrap_python_model().features)
     profile = (trained.folder / "artifacts" / "profile.json").read_text(encoding="utf-8")
-    return DriftCounts(json.loads(profile), dates)
+    return DriftCounts(json.loads(profile), dates, weighted)
 
 
 def log_drift(drift: DriftCounts, limit: float, recipe: str) -> pd.DataFrame:

@@ -255,3 +255,46 @@ def test_what_can_only_grow_gives_no_alarm_by_growing(after, is_alarm):
         (row,) = counts.compare(LIMIT).to_dict("records")
         assert (row["drifted"], row["grown"]) == (is_alarm, not is_alarm)
         assert counts.grown(LIMIT)["column"].tolist() == ([] if is_alarm else ["x"])
+
+
+def compare_weighted(before, weights, after, others):
+    profile = profile_rows(before, weights=np.array(weights, dtype=float))
+    counts = DriftCounts(json.loads(json.dumps(profile)), weighted=True)
+    for part in np.array_split(np.arange(len(after)), 3):
+        counts.add(after.iloc[part], np.array(others, dtype=float)[part])
+    return counts.compare(LIMIT).set_index("column")
+
+
+@given(some_values, some_values)
+def test_what_each_weighs_one_is_how_many_there_are(training, others):
+    text = pd.DataFrame({"t": [None if v is None else str(v) for v in others]}, dtype="str")
+    for frame, bins in (
+        (column(others)["x"], profile_rows(column(training))["x"]),
+        (text["t"], {"values": ["1", "0"]}),
+    ):
+        weighed = count_values(frame, bins, np.ones(len(others)))
+        assert weighed.tolist() == count_values(frame, bins).tolist()
+
+
+def test_rows_that_all_weigh_the_same_drift_as_rows_do():
+    before, after = column(range(300)), column(range(60, 360))
+    plain = compare(before, after)
+    pd.testing.assert_frame_equal(
+        compare_weighted(before, [2.5] * 300, after, [7] * 300), plain, check_exact=False
+    )
+    assert plain["drifted"].all()
+
+
+def test_drift_is_of_what_rows_weigh_where_the_training_knows_it():
+    rows = column([0, 1] * 200)
+    even, odd = [1] * 400, [3, 1] * 200
+    assert not compare_weighted(rows, even, rows, even)["drifted"].any()
+    assert compare_weighted(rows, even, rows, odd)["drifted"].all()
+    nothing = column([5] * 400)
+    both = pd.concat([rows, nothing], ignore_index=True)
+    assert compare_weighted(rows, even, both, [*even, *[0] * 400]).loc["x", "psi"] < 0.01
+    few = compare_weighted(rows, even, rows, [1e6, 1, *[0] * 398])  # that tell as little as one
+    assert not few["drifted"].any()
+    counts = DriftCounts(profile_rows(rows), weighted=True)  # of a model of before
+    counts.add(rows, np.array(odd, dtype=float))
+    assert not counts.compare(LIMIT)["drifted"].any()

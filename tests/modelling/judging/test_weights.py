@@ -16,6 +16,13 @@ from modelling.judging.metrics import (
     REGRESSION_METRICS,
     metrics_of,
 )
+from modelling.judging.plots import (
+    plot_calibration,
+    plot_error_by_target,
+    plot_predictions,
+    plot_residuals,
+    worst_predictions,
+)
 from modelling.models.decision import fit_with_threshold
 from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
 from modelling.recipe import Model, Sampling, Split
@@ -277,3 +284,45 @@ def test_a_metric_of_ones_own_is_given_the_weights_if_it_takes_them(third, recip
     answers, targets = of_values()
     errors = np.abs(answers.predictions - targets)
     assert metrics_of(recipe)["worst"](answers, targets) == errors[WEIGHTS > 0].max()
+
+
+def drawn(axes):
+    """The places of all lines."""
+    return [np.array(line.get_data()).round(9).tolist() for line in axes.lines]
+
+
+def test_a_calibration_is_of_what_the_rows_weigh():
+    answers, targets = of_two()
+    scores = {"y": (targets, answers.probabilities)}
+    repeated = {"y": (targets[TWICE], answers.probabilities[TWICE])}
+    weighed = plot_calibration(scores, "y", WEIGHTS).axes[0]
+    assert drawn(weighed) == drawn(plot_calibration(repeated, "y", np.ones(len(TWICE))).axes[0])
+    assert drawn(weighed) != drawn(plot_calibration(scores, "y").axes[0])
+
+
+def test_the_spread_of_errors_is_of_what_the_rows_weigh():
+    answers, _ = of_values()
+    values = RNG.integers(3, 6, ROWS) * 1.0
+    weighed = plot_error_by_target(values, answers.predictions, "y", WEIGHTS).axes[0]
+    repeated = plot_error_by_target(values[TWICE], answers.predictions[TWICE], "y").axes[0]
+    assert drawn(weighed) == drawn(repeated)
+    assert drawn(weighed) != drawn(plot_error_by_target(values, answers.predictions, "y").axes[0])
+
+
+@pytest.mark.parametrize("plot", [plot_predictions, plot_residuals])
+def test_a_dot_is_as_large_as_its_row_weighs(plot):
+    answers, targets = of_values()
+    dots = plot(targets, answers.predictions, "y", WEIGHTS).axes[0].collections[0]
+    shown = dict(zip(dots.get_offsets()[:, 0].tolist(), dots.get_sizes().tolist(), strict=True))
+    counted = WEIGHTS > 0
+    assert shown.keys() == {*answers.predictions[counted].tolist()}
+    sizes = np.array([shown[said] for said in answers.predictions[counted]])
+    assert np.allclose(sizes / sizes.sum(), WEIGHTS[counted] / WEIGHTS.sum())
+
+
+def test_a_row_without_weight_is_none_of_the_worst():
+    test = pd.DataFrame({"row_key": np.arange(4, dtype="uint64"), "y": 0.0})
+    error = np.array([9.0, 1.0, 8.0, 2.0])
+    answers = pd.DataFrame({"prediction": error})
+    worst = worst_predictions(test, answers, error, "y", np.array([0.0, 1, 3, 1]))
+    assert worst["error"].tolist() == [8, 2, 1]
