@@ -6,7 +6,7 @@ below it: scripts/write_recipe_reference.py makes docs/recipe_reference.md of th
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from itertools import combinations
@@ -30,6 +30,7 @@ from pydantic import (
 
 from common.errors import InputError, unknown_name
 from common.secrets import holds_secret
+from common.values import as_value
 from modelling.formulas import columns_of, is_condition, parse_condition
 from modelling.kinds import KINDS, ColumnType, check_number_format
 from modelling.own_code import read_files
@@ -490,7 +491,8 @@ class Model(Section):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Of the estimator; `-P name=value` sets one for a run. An estimator that holds others has
     them there as `{estimator: …, parameters: …}`, or several by name; `-P name__alpha=value` sets
-    a parameter of one."""
+    a parameter of one. With `preprocess` (and `scale`) beside these, an inner one gets the columns
+    as it takes them best, and not as the outer one does."""
     scale: bool = False
     """Whether its inputs are brought to mean 0 and variance 1."""
     preprocess: Literal["auto", "native", "one_hot", "spread"] = "auto"
@@ -637,6 +639,10 @@ class Sweep(Section):
     space: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """By model and by hyperparameter, a list of values or a range: `log(1e-4, 1)`, `interval(0,
     1)`, `range(2, 12)`."""
+    ensemble: bool | Literal["auto"] = "auto"
+    """Whether the best models together, as `together`, may be what a sweep trains: auto: with a
+    time to search in. It is, if that is better than the best alone by more than chance, and by half
+    a percent for each model more."""
 
 
 def _off_is_none(value: Any) -> Any:
@@ -744,6 +750,18 @@ class About(Section):
             "owner": self.owner,
         }
         return {label: text for label, text in said.items() if text}
+
+
+TOGETHER = "together"
+"""The model that a sweep makes of several; a recipe need not have one of that name."""
+
+_VOTING: dict[str, dict[str, Any]] = {
+    "regression": {"estimator": "sklearn.ensemble.VotingRegressor"},
+    "classification": {
+        "estimator": "sklearn.ensemble.VotingClassifier",
+        "parameters": {"voting": "soft"},
+    },
+}
 
 
 class Recipe(Section):
@@ -921,6 +939,16 @@ class Recipe(Section):
                 )
         return self
 
+    def with_together(self, name: str) -> "Recipe":
+        """Returns the recipe with the model of that name, if it is what a sweep makes of several.
+
+        It has no members: they are its hyperparameter `estimators`.
+        """
+        if name != TOGETHER or name in self.models:
+            return self
+        model = Model.model_validate(_VOTING[self.task])
+        return self.model_copy(update={"models": {**self.models, name: model}})
+
     def choose_model(self, name: str) -> tuple[str, Model]:
         """Returns a model's name and settings; `auto` is the default model, or else the first.
 
@@ -932,6 +960,23 @@ class Recipe(Section):
         if name not in self.models:
             raise InputError(unknown_name("model", name, self.models))
         return name, self.models[name]
+
+
+def named_estimators(model: Model, hyperparameters: Mapping[str, Any]) -> list[str]:
+    """Returns the paths of a model's estimator and of those that it holds."""
+    return [model.estimator, *_named({**model.parameters, **hyperparameters})]
+
+
+def _named(value: Any) -> Iterator[str]:
+    value = as_value(value)
+    if isinstance(value, list):
+        for each in value:
+            yield from _named(each)
+    elif isinstance(value, dict):
+        if isinstance(value.get("estimator"), str):
+            yield value["estimator"]
+        for each in value.values():
+            yield from _named(each)
 
 
 def only_parts(section: Section, parts: Iterable[str]) -> Any:

@@ -38,6 +38,7 @@ from modelling.models.decision import FOLDS, fit_with_threshold
 from modelling.models.environment import model_environment
 from modelling.models.estimators import estimator_parameters, fit_pipeline
 from modelling.models.model_files import check_trusted, model_digest
+from modelling.models.nested import packages_in
 from modelling.models.sklearn_wrapper import answer, apply_features, code_files
 from modelling.models.training import (
     check_predictions,
@@ -76,7 +77,7 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
     if folds != "none":
         score_on_folds(recipe, model, prepare_run_id, folds, hyperparameters)
         return
-    settings = load_parts(recipe, "train")
+    settings = load_parts(recipe, "train").with_together(model)
     name, chosen = settings.choose_model(model)
     with step_run("train", settings, name) as run:
         prepared = find_run(prepare_run_id, "prepare", settings)
@@ -252,7 +253,9 @@ def _write_model(
         ),
         input_example=sample.head(_EXAMPLE_ROWS),
         conda_env=model_environment(
-            Path("conda.yaml"), chosen.estimator, own_packages(recipe.code)
+            Path("conda.yaml"),
+            chosen.estimator,
+            [*packages_in(pipeline), *own_packages(recipe.code)],
         ),
         metadata={**facts, "model_digest": digest, "columns": features["columns"]},
         model_config={"sha256": {path.name: file_sha256(path) for path in loaded}},

@@ -61,11 +61,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Figures:
-    """What the work of a trial gives: metrics as (name, value, step), tags, and the result."""
+    """What the work of a trial gives: metrics as (name, value, step), tags, the result, files."""
 
     metrics: Sequence[tuple[str, float, int]]
     tags: Mapping[str, str] = field(default_factory=dict)
     result: Any = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ class _Server:
             metrics=[Metric(name, value, now, step) for name, value, step in figures.metrics],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
+        for name, content in figures.files.items():
+            self._log.add(run, name, content)
         self._log.write(run, "".join(traceback.format_exception(error)) if error else "")
         self._client.set_terminated(run_id, "FAILED" if error else "FINISHED")
         return TrialEnd(trial.number, run_id, figures.result, line)
@@ -237,6 +240,13 @@ class _Log:
         self._path.write_text(hide_secrets(printed + text), encoding="utf-8")
         repository = get_artifact_repository(run.info.artifact_uri)
         repository.log_artifact(str(self._path), "logs")
+
+    def add(self, run: Run, name: str, content: bytes) -> None:
+        """Logs a file beside it."""
+        file = Path(self._folder.name, name)
+        file.write_bytes(content)
+        get_artifact_repository(run.info.artifact_uri).log_artifact(str(file))
+        file.unlink()
 
     def remove(self) -> None:
         """Removes the file."""

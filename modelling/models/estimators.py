@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from common.errors import InputError
 from modelling.models.find_estimator import check_task, find_estimator, package_of
-from modelling.models.nested import make_estimator, owner_of, plain_parameters
+from modelling.models.nested import inner_models, make_estimator, owner_of, plain_parameters
 from modelling.models.preprocessing import Inputs, preprocessing
 from modelling.models.threads import threads_for
 from modelling.own_code import Files
@@ -49,19 +50,32 @@ def build_pipeline(
     """
     code = code or {}
     kind = find_estimator(model.estimator, task, code)
-    estimator = make_estimator(kind, {**model.parameters, **hyperparameters}, seed, code)
+
+    def build_inner(said: Mapping[str, Any]) -> Pipeline:
+        inner = Model.model_validate(said)
+        return build_pipeline(inner, {}, seed, task, inputs, code, target_transform)
+
+    given = {**model.parameters, **hyperparameters}
+    estimator = make_estimator(kind, given, seed, code, build_inner)
     check_task(estimator, task)
+    if inner_models(estimator):
+        return _checked(Pipeline([("estimator", estimator)]), task)
     steps = preprocessing(inputs or Inputs(), estimator, model, seed, task, code)
     if not (steps or package_of(estimator).takes_names):
         steps = [("values", StandardScaler(with_mean=False, with_std=False))]
     if target_transform != "none":
         estimator = _of_transformed_target(estimator, target_transform)
+    return _checked(Pipeline([*steps, ("estimator", estimator)]), task)
+
+
+def _checked(pipeline: Pipeline, task: str) -> Pipeline:
+    estimator = pipeline["estimator"]
     if task == "classification" and not _gives_probabilities(estimator):
         raise InputError(
             f"{type(estimator).__name__} gives no probabilities with these parameters; choose "
             "another estimator of a classification"
         )
-    return Pipeline([*steps, ("estimator", estimator)])
+    return pipeline
 
 
 def _gives_probabilities(estimator: BaseEstimator) -> bool:
@@ -146,7 +160,8 @@ class _WeightedPipeline(Pipeline):
 
     def fit(self, X: pd.DataFrame, y: pd.Series) -> "_WeightedPipeline":
         given = self.row_weights
-        weights = np.ones(len(y)) if given is None else given.loc[y.index].to_numpy()
+        # By the index of X: an estimator that holds this one hands on y as an array.
+        weights = np.ones(len(y)) if given is None else given.loc[X.index].to_numpy()
         if self.is_balanced:
             classes, of_row = np.unique(y, return_inverse=True)
             of_class = compute_class_weight("balanced", classes=classes, y=y, sample_weight=weights)
@@ -183,10 +198,31 @@ def sampling_pipeline(
     Raises:
         InputError: the estimator takes no weights, and they are asked for.
     """
+    is_of_classes = is_classifier(pipeline["estimator"])
+    labels = sorted(targets.drop_duplicates().tolist()) if is_of_classes else []
+    fitted_as = {label: label for label in labels}
+    return _sampling_pipeline(pipeline, sampling, seed, fitted_as, weights)
+
+
+def _sampling_pipeline(
+    pipeline: Pipeline,
+    sampling: Sampling | None,
+    seed: int,
+    fitted_as: Mapping[Any, Any],
+    weights: pd.Series | None,
+) -> Pipeline:
     estimator = pipeline["estimator"]
+    if models := inner_models(estimator):
+        # Each is sampled as it is alone. What holds classifiers numbers their classes.
+        codes = {label: code for code, label in enumerate(fitted_as)}
+        held = [
+            (name, _sampling_pipeline(model, sampling, seed, codes, weights))
+            for name, model in models
+        ]
+        return Pipeline([("estimator", clone(estimator).set_params(estimators=held))])
     of_classes = estimator.get_params(deep=False).get("class_weight")
     if isinstance(of_classes, dict):
-        estimator.set_params(class_weight=_by_label(of_classes, targets))
+        estimator.set_params(class_weight=_by_label(of_classes, fitted_as))
     is_balanced = sampling is not None and sampling.method == "class_weight"
     if is_balanced or weights is not None:
         if not _takes_weights(estimator):
@@ -205,16 +241,19 @@ def sampling_pipeline(
     sampler = {"over": RandomOverSampler, "under": RandomUnderSampler}[sampling.method]
     strategy = sampling.sampling_strategy
     if isinstance(strategy, dict):
-        strategy = _by_label(strategy, targets)
+        strategy = _by_label(strategy, fitted_as)
     step = sampler(sampling_strategy=strategy, random_state=seed)
     *before, last = pipeline.steps
     return SamplingPipeline([*before, ("sample", step), last])
 
 
-def _by_label(values: Mapping[Any, Any], targets: pd.Series) -> dict[Any, Any]:
-    """The same, by the labels themselves: JSON has `"0"` and `"true"` for 0 and True."""
-    labels = targets.drop_duplicates().tolist()
-    spelled = {text: label for label in labels for text in (str(label), json.dumps(label))}
+def _by_label(values: Mapping[Any, Any], fitted_as: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The same, by what stands for a label: JSON has `"0"` and `"true"` for 0 and True."""
+    spelled = {
+        text: fitted
+        for label, fitted in fitted_as.items()
+        for text in (str(label), json.dumps(label))
+    }
     return {spelled.get(str(key), key): value for key, value in values.items()}
 
 
@@ -222,15 +261,17 @@ def without_sampling(pipeline: Pipeline) -> Pipeline:
     """Returns a fitted Pipeline as it is to be used: without a sampler, with one thread."""
     fitted = Pipeline([step for step in pipeline.steps if step[0] != "sample"])
     estimator = fitted["estimator"]
-    if "n_jobs" in estimator.get_params():
-        estimator.set_params(n_jobs=package_of(estimator).settings.get("n_jobs"))
+    if models := inner_models(estimator):
+        estimator.estimators_ = [without_sampling(each) for each in estimator.estimators_]
+        held = dict(zip(dict(models), estimator.estimators_, strict=True))
+        estimator.named_estimators_ = Bunch(**held)
+        estimator.set_params(estimators=[(name, clone(each)) for name, each in held.items()])
+    for each in (estimator, getattr(estimator, "regressor_", estimator)):
+        if "n_jobs" in each.get_params():
+            each.set_params(n_jobs=package_of(each).settings.get("n_jobs"))
     return fitted
 
 
 def estimator_parameters(pipeline: Pipeline) -> dict[str, Any]:
     """Returns all parameters of the Pipeline's estimator and of those in it, by their names."""
-    estimator = pipeline["estimator"]
-    # With a function it is the recipe's `target.transform`, around the estimator that is named.
-    if getattr(estimator, "func", None) is not None and hasattr(estimator, "regressor"):
-        estimator = estimator.regressor
-    return plain_parameters(estimator)
+    return plain_parameters(pipeline["estimator"])

@@ -6,13 +6,15 @@
         ridge: {estimator: sklearn.linear_model.Ridge, parameters: {alpha: 2}}
         forest: {estimator: sklearn.ensemble.RandomForestRegressor}
 
-A parameter of an inner one has scikit-learn's own name: ridge__alpha.
+A parameter of an inner one has scikit-learn's own name: ridge__alpha. One that says what is done
+with the columns before it (`preprocess`) is a model of its own, with these steps in front.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 
 from common.errors import InputError, unknown_name
 from common.values import as_value
@@ -25,10 +27,14 @@ from modelling.models.find_estimator import (
 from modelling.own_code import Files
 
 _SAID = {"estimator", "parameters"}
+_SAID_OF_MODEL = _SAID | {"preprocess", "scale"}
+
+Build = Callable[[Mapping[str, Any]], Pipeline]
+"""Makes the unfitted Pipeline of an inner model, as it is said."""
 
 
 def make_estimator(
-    kind: type[BaseEstimator], given: Mapping[str, Any], seed: int, code: Files
+    kind: type[BaseEstimator], given: Mapping[str, Any], seed: int, code: Files, build: Build
 ) -> BaseEstimator:
     """Makes an unfitted estimator.
 
@@ -38,11 +44,12 @@ def make_estimator(
             `estimator` is another one.
         seed: the random_state of each, where it has one that nobody set.
         code: the recipe's own, which inner ones may be of.
+        build: makes the inner ones that have columns of their own.
 
     Raises:
         InputError: one has no such parameter, or needs one that is not given.
     """
-    values = {name: _value(value, seed, code) for name, value in given.items()}
+    values = {name: _value(value, seed, code, build) for name, value in given.items()}
     own = {name: value for name, value in values.items() if "__" not in name}
     missing = [name for name in required_parameters(kind) if name not in own]
     if missing:
@@ -67,19 +74,38 @@ def make_estimator(
     return estimator.set_params(**inner)
 
 
-def _value(value: Any, seed: int, code: Files) -> Any:
+def _value(given: Any, seed: int, code: Files, build: Build) -> Any:
+    value = as_value(given)
     if not isinstance(value, dict):
-        return as_value(value)
+        return value
     if _is_estimator(value):
+        if "preprocess" in value:
+            return build(value)
         kind = find_inner(str(value["estimator"]), code)
-        return make_estimator(kind, value.get("parameters") or {}, seed, code)
+        return make_estimator(kind, value.get("parameters") or {}, seed, code, build)
     if value and all(isinstance(each, dict) and _is_estimator(each) for each in value.values()):
-        return [(name, _value(each, seed, code)) for name, each in value.items()]
+        return [(name, _value(each, seed, code, build)) for name, each in value.items()]
     return value
 
 
 def _is_estimator(value: Mapping[str, Any]) -> bool:
-    return isinstance(value.get("estimator"), str) and set(value) <= _SAID
+    said = _SAID_OF_MODEL if "preprocess" in value else _SAID
+    return isinstance(value.get("estimator"), str) and set(value) <= said
+
+
+def packages_in(estimator: BaseEstimator) -> list[str]:
+    """Names the packages that an estimator, and what it holds, are of."""
+    held = [each for each in estimator.get_params().values() if hasattr(each, "get_params")]
+    return sorted({type(each).__module__.partition(".")[0] for each in (estimator, *held)})
+
+
+def inner_models(estimator: BaseEstimator) -> list[tuple[str, Pipeline]]:
+    """Returns what an unfitted estimator holds, if each has columns of its own; else nothing."""
+    held = estimator.get_params(deep=False).get("estimators") or []
+    is_of_models = all(
+        isinstance(each, Pipeline) and "estimator" in each.named_steps for _, each in held
+    )
+    return list(held) if is_of_models else []
 
 
 def owner_of(estimator: BaseEstimator, name: str) -> BaseEstimator:
@@ -89,8 +115,21 @@ def owner_of(estimator: BaseEstimator, name: str) -> BaseEstimator:
 
 
 def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
-    """Returns the parameters of an estimator and of those that it holds, without these."""
+    """Returns the parameters of an estimator and of those that it holds, without these.
+
+    Of a model inside, they are its estimator's: `ridge__alpha` as of one without columns.
+    """
+    # With a function it is the recipe's `target.transform`, around the estimator that is named.
+    if getattr(estimator, "func", None) is not None and hasattr(estimator, "regressor"):
+        estimator = estimator.regressor
     shallow = estimator.get_params(deep=False)
+    if models := inner_models(estimator):
+        own = {name: value for name, value in shallow.items() if not _holds_others(value)}
+        return own | {
+            f"{name}__{key}": value
+            for name, model in models
+            for key, value in plain_parameters(model["estimator"]).items()
+        }
     deep = estimator.get_params() if any(map(_holds_others, shallow.values())) else shallow
     return {name: value for name, value in deep.items() if not _holds_others(value)}
 

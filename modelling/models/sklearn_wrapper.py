@@ -175,6 +175,7 @@ _WITHOUT_PRODUCTS = (
     "sklearn.tree.",
     "xgboost.",
 )
+_VOTING = "sklearn.ensemble._voting"
 _MADE_OF_OTHERS = ("sklearn.ensemble._bagging", "sklearn.ensemble._weight_boosting")
 
 
@@ -389,6 +390,14 @@ def _answer(pipeline: Any, inputs: pd.DataFrame, fitted: dict[str, Any]) -> dict
 
 def _row_by_row(pipeline: Any, estimator: Any, method: str, inputs: pd.DataFrame) -> np.ndarray:
     """Calls a method so that a row's digits are the same alone and among any others."""
+    if type(estimator).__module__ == _VOTING and isinstance(estimator.estimators_[0], Pipeline):
+        shares = estimator.weights or [1] * len(estimator.estimators_)
+        # Added up one after the other: the order in which numpy does may depend on the rows.
+        said = sum(
+            share * _row_by_row(model, model[-1], method, inputs)
+            for share, model in zip(shares, estimator.estimators_, strict=True)
+        )
+        return np.asarray(said) / sum(shares)
     with _one_openmp_thread() if len(inputs) <= _FEW_ROWS else nullcontext():
         if _has_no_products(estimator) and not _has_transformers(pipeline):
             return getattr(pipeline, method)(inputs)

@@ -1,13 +1,14 @@
 """The score of a model on folds of the training rows, by which the trials of a sweep compete."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from modelling.judging.answers import (
+    PREDICTION,
     Answers,
     Classes,
     Values,
@@ -23,7 +24,6 @@ from modelling.recipe import Recipe
 from modelling.tables.folds import split_folds
 
 _MOST_BYTES_KEPT = 256e6
-_UNDECIDED: dict[str, Any] = {"decision": None}
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class _Fold:
     fitting: Fitting
     targets: pd.Series
     unseen: pd.DataFrame
-    true: Values
     weights: pd.Series | None = None
-    true_weights: pd.Series | None = None
 
 
 class CrossValidation:
@@ -80,10 +78,14 @@ class CrossValidation:
         Raises:
             InputError: scikit-learn refuses a hyperparameter or the data.
         """
+        return self.score(self.predict(model, hyperparameters))
+
+    def score(self, predicted: Iterable[Values]) -> Iterator[float]:
+        """Gives the same of what `predict` gave for one fold after the other."""
         if self._recipe.decision.threshold == "tuned" and not self._metric.takes_probabilities:
-            yield from self._scores_with_threshold(model, hyperparameters)
+            yield from self._scores_with_threshold(list(predicted))
             return
-        for answers, true in self.answers(model, hyperparameters):
+        for answers, true in self._read(predicted):
             yield self._metric(answers, true)
 
     def answers(
@@ -96,25 +98,39 @@ class CrossValidation:
         Raises:
             InputError: scikit-learn refuses a hyperparameter or the data.
         """
-        decision = None
-        if self._classes is not None and self._classes.positive is not None:
-            threshold = self._recipe.decision.threshold
-            decision = {
-                "positive_class": self._classes.positive,
-                "threshold": 0.5 if threshold == "tuned" else threshold,
-            }
-        for number in range(len(self._rows)):
-            fold = self._fold(number)
-            table = self._answer(fold, model, hyperparameters, {"decision": decision})
-            yield read_answers(table, self._classes, fold.true_weights), fold.true
+        return self._read(self.predict(model, hyperparameters))
 
-    def _answer(
-        self,
-        fold: _Fold,
-        model: str,
-        hyperparameters: Mapping[str, Any],
-        decision: dict[str, Any],
-    ) -> pd.DataFrame:
+    def predict(self, model: str, hyperparameters: Mapping[str, Any]) -> Iterator[Values]:
+        """Gives what a model predicts for the rows of one fold after the other.
+
+        They are (n,) numbers, or (n, classes) probabilities, of a model fitted on the other folds.
+
+        Raises:
+            InputError: scikit-learn refuses a hyperparameter or the data.
+        """
+        for number in range(len(self._rows)):
+            table = self._answer(self._fold(number), model, hyperparameters)
+            read_answers(table, self._classes)  # which knows all classes, or is refused
+            columns = PREDICTION if self._classes is None else self._classes.columns
+            yield table[columns].to_numpy(dtype=float)
+
+    def _read(self, predicted: Iterable[Values]) -> Iterator[tuple[Answers, Values]]:
+        for values, (_, rows) in zip(predicted, self._rows, strict=False):
+            count = None if self._weights is None else self._weights.iloc[rows].to_numpy(float)
+            true = encode_targets(self._targets.iloc[rows], self._classes)
+            yield replace(self._decide(values), weights=count), true
+
+    def _decide(self, values: Values) -> Answers:
+        if self._classes is None:
+            return Answers(values)
+        positive = self._classes.positive
+        if positive is None:
+            return Answers(np.argmax(values, axis=1).astype(float), values)
+        sure = values[:, self._classes.labels.index(positive)]
+        threshold = self._recipe.decision.threshold
+        return Answers((sure >= (0.5 if threshold == "tuned" else threshold)).astype(float), sure)
+
+    def _answer(self, fold: _Fold, model: str, hyperparameters: Mapping[str, Any]) -> pd.DataFrame:
         pipeline = unfitted_pipeline(self._recipe, model, hyperparameters, fold.fitting)
         fitted = fit_pipeline(
             pipeline,
@@ -124,33 +140,23 @@ class CrossValidation:
             self._recipe.split.seed,
             fold.weights,
         )
-        return answer(fitted, fold.unseen, decision)
+        return answer(fitted, fold.unseen, {"decision": None})
 
-    def _scores_with_threshold(
-        self, model: str, hyperparameters: Mapping[str, Any]
-    ) -> Iterator[float]:
+    def _scores_with_threshold(self, predicted: Sequence[Values]) -> Iterator[float]:
         tuned_for = threshold_metric(self._recipe)
-        folds = [self._fold(number) for number in range(len(self._rows))]
-        given = [
-            read_answers(
-                self._answer(fold, model, hyperparameters, _UNDECIDED),
-                self._classes,
-                fold.true_weights,
-            )
-            for fold in folds
-        ]
+        given, true = zip(*self._read(predicted), strict=True)
         sure = [np.asarray(answers.probabilities) for answers in given]
         counted = [answers.weights for answers in given if answers.weights is not None]
-        for number, fold in enumerate(folds):
-            others = [other for other in range(len(folds)) if other != number]
+        for number, answers in enumerate(given):
+            others = [other for other in range(len(given)) if other != number]
             threshold = best_threshold(
                 tuned_for,
                 np.concatenate([sure[other] for other in others]),
-                np.concatenate([folds[other].true for other in others]),
+                np.concatenate([true[other] for other in others]),
                 np.concatenate([counted[other] for other in others]) if counted else None,
             )
             said = (sure[number] >= threshold).astype(float)
-            yield self._metric(Answers(said, sure[number], given[number].weights), fold.true)
+            yield self._metric(Answers(said, sure[number], answers.weights), true[number])
 
     def _fold(self, number: int) -> _Fold:
         if self._kept is None:
@@ -163,12 +169,11 @@ class CrossValidation:
         fit, score = self._rows[number]
         fitting = fit_inputs(self._recipe, self._raw.iloc[fit].reset_index(drop=True))
         unseen = unseen_inputs(self._raw.iloc[score].reset_index(drop=True), fitting.features)
-        true = encode_targets(self._targets.iloc[score], self._classes)
         known = self._targets.iloc[fit].reset_index(drop=True)
         if self._weights is None:
-            return _Fold(fitting, known, unseen, true)
+            return _Fold(fitting, known, unseen)
         of_fit = self._weights.iloc[fit].reset_index(drop=True)
-        return _Fold(fitting, known, unseen, true, of_fit, self._weights.iloc[score])
+        return _Fold(fitting, known, unseen, of_fit)
 
 
 _THRESHOLDS = 100

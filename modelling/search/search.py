@@ -308,11 +308,28 @@ def best_of(tried: Sequence[TrialResult], greater_is_better: bool) -> TrialResul
     Raises:
         InputError: there is none.
     """
-    complete = [one for one in tried if one.score is not None]
-    if not complete:
+    if not (best := ranked(tried, greater_is_better)):
         raise InputError("no trial has a score")
+    return best[0]
+
+
+def ranked(tried: Sequence[TrialResult], greater_is_better: bool) -> list[TrialResult]:
+    """Returns the complete trials, the best first; of equal ones, the first."""
     sign = -1 if greater_is_better else 1
-    return min(complete, key=lambda one: (sign * (one.score or 0.0), one.number))
+    complete = [one for one in tried if one.score is not None]
+    return sorted(complete, key=lambda one: (sign * (one.score or 0.0), one.number))
+
+
+def find_bar(
+    model: str, tried: Sequence[TrialResult], greater_is_better: bool, count: int
+) -> float | None:
+    """Returns the score of the last one of so many best trials of a model; None of fewer.
+
+    A trial that is among so many in the end is so among any of them.
+    """
+    same = [one for one in tried if one.point.model == model]
+    best = ranked(same, greater_is_better)[:count]
+    return best[-1].score if len(best) == count else None
 
 
 def has_stalled(tried: Sequence[TrialResult], patience: int, greater_is_better: bool) -> bool:

@@ -125,6 +125,15 @@ class Space:
         """Whether it has lists of values only."""
         return all(isinstance(found, Choices) for found in self._ranges())
 
+    def has(self, point: Point) -> bool:
+        """Whether a point is a place in it."""
+        ranges = self.models.get(point.model)
+        return (
+            ranges is not None
+            and ranges.keys() == point.hyperparameters.keys()
+            and all(ranges[name].nearest(v) == v for name, v in point.hyperparameters.items())
+        )
+
     def _ranges(self) -> Iterator[Range]:
         return (found for ranges in self.models.values() for found in ranges.values())
 

@@ -19,7 +19,7 @@ from engine.cache.key import (
 )
 from modelling.own_code import code_digests as own_code_digests
 from modelling.own_code import names_own_code, own_packages
-from modelling.recipe import Recipe, only_parts
+from modelling.recipe import Recipe, named_estimators, only_parts
 from steps.registry.versions import find_champion, find_equal_version
 from steps.runs.names import MODEL_DIGEST
 from steps.runs.recipe_parts import READS
@@ -62,14 +62,15 @@ class StepDependencies:
         }
         is_tuned = self._recipe.decision.threshold == "tuned"
         without = () if is_tuned else _TUNING
-        dependencies = self._dependencies("train", own, inputs, [chosen.estimator], without)
+        estimators = named_estimators(chosen, hyperparameters)
+        dependencies = self._dependencies("train", own, inputs, estimators, without)
         parts = dependencies.parameters["recipe"]
         # Of the models, only the chosen one counts, and its parameters are there already.
         del parts["default_model"]
         parts["models"] = chosen.model_dump(mode="json", exclude={"parameters"})
         if not is_tuned:
             del parts["metrics"]
-        return self._with_own_code(dependencies)
+        return self._with_own_code(dependencies, estimators)
 
     def of_trials(self, folds: int, prepared: str, models: Iterable[str]) -> Dependencies:
         """All that a trial's score depends on, but its model, one of these, and hyperparameters."""

@@ -55,7 +55,7 @@ def _read(file: Path) -> str:
 def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str]) -> Request:
     """Reads the recipe and checks all that can be checked before any run is made."""
     recipe = find_recipe(recipe)
-    settings = load_recipe(recipe, PROJECT)
+    settings = load_recipe(recipe, PROJECT).with_together(model)
     check_own_code(settings)
     check_gate(settings)
     if settings.decision.metric:

@@ -25,7 +25,13 @@ from steps.runs.names import MODEL_VERSION, REPORT, VERDICT, VERDICT_REASON
 _COLOURS = {"promoted": "green", "challenger": "yellow", "rejected": "red"}
 
 
-def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], run: Run) -> None:
+def print_summary(
+    steps: list[Step],
+    request: Request,
+    verdict: dict[str, str],
+    run: Run,
+    on_folds: float | None = None,
+) -> None:
     """Prints each step with its run, its time and its main figures, and what came of them.
 
     Args:
@@ -33,13 +39,14 @@ def print_summary(steps: list[Step], request: Request, verdict: dict[str, str], 
         request: what was asked for.
         verdict: its tags; empty if the steps did not go as far.
         run: the parent run.
+        on_folds: of a sweep, the score by which it chose.
     """
     primary = request.recipe.metrics.primary
     say("\n" + click.style(_row("step", "run", "seconds", "figures"), bold=True))
     for step in steps:
         say(_row(step.name, step.run_id[:8], f"{step.seconds:.1f}", _figures(step, primary)))
     say("")
-    for words in _answer(steps, request):
+    for words in _answer(steps, request, on_folds):
         say(words)
     if verdict:
         word = verdict[VERDICT]
@@ -65,7 +72,7 @@ def _row(step: str, run: str, seconds: str, figures: str) -> str:
     return f"{step:<{STEP_WIDTH}} {run:<8} {seconds:>7}  {figures}"
 
 
-def _answer(steps: list[Step], request: Request) -> list[str]:
+def _answer(steps: list[Step], request: Request, on_folds: float | None) -> list[str]:
     evaluated = next((step.run for step in steps if step.name == "evaluate"), None)
     if evaluated is None:
         return []
@@ -73,6 +80,11 @@ def _answer(steps: list[Step], request: Request) -> list[str]:
     lines = [f"answer   {say_quality(quality)}"] if quality else []
     cautions = read_cautions(evaluated, request.recipe.checks.mute)
     lines += [f"careful  {words}" for words in cautions]
+    metric = request.recipe.metrics.primary
+    if on_folds is not None and metric in evaluated.data.metrics:
+        sides = (on_folds, evaluated.data.metrics[metric])
+        seen, unseen = (show_figure(value, metric=metric) for value in sides)
+        lines += [f"folds    {metric} {seen} on folds of the training rows, {unseen} on the test"]
     return [folded(line, indent=9) for line in lines]
 
 

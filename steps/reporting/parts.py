@@ -14,6 +14,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from common.tags import PLATFORM, PYTHON
+from common.values import spell
 from common.words import counted
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.checks import Finding, first_of_each
@@ -33,10 +34,11 @@ from modelling.reporting.report import (
     Plot,
     Section,
     Table,
+    show_metric,
 )
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
-from steps.runs.names import DATA_SHA256, IMPORTANCE, TEST_ROW_NUMBERS
+from steps.runs.names import BEST, DATA_SHA256, ENSEMBLE_WORDS, IMPORTANCE, TEST_ROW_NUMBERS
 from steps.runs.provenance_write import GIT_DIRTY, LOCK_SHA256, WORKSPACE_COMMIT
 
 _MOST_BARS = 20
@@ -320,6 +322,13 @@ def _sweep(runs: PipelineRuns) -> Section | None:
     ]
     shown = table.drop(columns="run_id").replace("", None).dropna(axis="columns", how="all")
     text = f"{counted(len(table), 'trial')}: {states}. Scores are of folds of the training rows."
+    if primary := runs.primary():
+        seen, unseen = runs.run.data.metrics.get(BEST + primary), runs.metrics("evaluate")[primary]
+        if seen is not None:
+            sides = (show_metric(seen, primary), show_metric(unseen, primary))
+            text += f" The winner has {primary} {sides[0]} there, and {sides[1]} on the test rows."
+    if words := runs.tags.get(ENSEMBLE_WORDS):
+        text += f" It is {words}."
     return Section("sweep", "Sweep", text, table=_as_table(shown, _TRIALS), plots=tuple(plots))
 
 
@@ -487,7 +496,9 @@ def read_origin(runs: PipelineRuns) -> Origin | None:
 
 def _command(runs: PipelineRuns) -> str:
     given = {"recipe": runs.request.get("recipe"), "model": runs.request.get("model")}
-    given |= {"data": runs.request.get("data")} | dict(runs.request.get("hyperparameters") or {})
+    hyperparameters = runs.request.get("hyperparameters") or {}
+    given |= {"data": runs.request.get("data")}
+    given |= {name: spell(value) for name, value in hyperparameters.items()}
     if runs.request.get("until", "register") != "register":
         given["until"] = runs.request["until"]
     words = [f"-P {shlex.quote(f'{name}={value}')}" for name, value in given.items()]

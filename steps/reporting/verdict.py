@@ -19,7 +19,7 @@ from steps.reporting.monitoring import (
 )
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns
-from steps.runs.names import MODEL_VERSION, VERDICT, VERDICT_REASON
+from steps.runs.names import BEST, MODEL_VERSION, VERDICT, VERDICT_REASON
 
 _LOG_LINES = 40
 _TONES = {"promoted": "good", "challenger": "note", "unchanged": "note", "rejected": "bad"}
@@ -164,6 +164,9 @@ def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
         note = f"95% interval {low} to {high}{unit}; {note}" if low else note
         figure += unit
     facts = [Fact(f"{primary} on the test rows", figure, note)]
+    if (on_folds := runs.run.data.metrics.get(BEST + primary)) is not None:
+        shown = show_metric(on_folds, primary)
+        facts.append(Fact(f"{primary} on folds", shown, "of the training rows: the sweep's choice"))
     if quality and baseline is not None:
         facts.append(Fact(f"against {quality.naive}", *_against_naive(quality)))
     against = runs.steps["register"].data.metrics if "register" in runs.steps else {}

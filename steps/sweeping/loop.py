@@ -19,7 +19,7 @@ from common.values import as_value
 from engine.failures import end_run_unless_ended
 from engine.trials.trial import Trial, TrialEnd, Trials
 from modelling.recipe import Recipe
-from modelling.search.search import Search, TrialResult, find_rival, has_stalled
+from modelling.search.search import Search, TrialResult, find_bar, find_rival, has_stalled
 from modelling.search.space import Point, Space
 from steps.sweeping.trial import PRUNED, STATE
 
@@ -27,10 +27,16 @@ SWEEP = "pipeline.sweep"
 CONTINUED = "pipeline.sweep_continues"
 TRIALS_KEY = "pipeline.trials_key"
 POINT = "pipeline.trial_point"
+PREPARED = "pipeline.prepared_digest"
+
+MOST_OF_A_MODEL = 5
+"""How many trials of a model leave what they predicted, to be among the best together."""
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _MOST_ATTEMPTS = 3
 _PAGE = 1000
+_LOOKED_AT = 100
+_FROM_BEFORE = 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ class Plan:
     """What a sweep is to do, with every `auto` resolved; patience is None where nothing was said.
 
     seconds: when it ends, if not after its trials. first: the points that it begins with.
-    trials_key: of all that a trial's score depends on, but the point.
+    ensemble: whether the best together may win. trials_key: of all that a trial's score depends on,
+    but the point; prepared: the digest of the prepared table.
     """
 
     recipe: Recipe
@@ -53,6 +60,8 @@ class Plan:
     trials_key: str = ""
     seconds: int | None = None
     first: Sequence[Point] = ()
+    ensemble: bool = False
+    prepared: str = ""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -84,9 +93,23 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def trial(
-        self, number: int, point: Point, rival: list[float], given: Mapping[str, str]
+        self,
+        number: int,
+        point: Point,
+        against: Sequence[TrialResult],
+        given: Mapping[str, str],
     ) -> Trial:
-        """Returns a trial as the engine takes it; `given` are the parameters of `train`."""
+        """Returns a trial as the engine takes it.
+
+        Args:
+            number: of the trial.
+            point: what it tries.
+            against: the trials that are done.
+            given: the parameters of `train`.
+        """
+        better = self.greater_is_better
+        rival = find_rival(self.pruner, number, against, better)
+        bar = find_bar(point.model, against, better, MOST_OF_A_MODEL)
         parameters = {name: str(value) for name, value in self.parameters(point).items()}
         return Trial(
             number,
@@ -97,9 +120,15 @@ class Plan:
                 POINT: point.key,
                 CACHE_KEY: self.key(point),
                 TRIALS_KEY: self.trials_key,
+                PREPARED: self.prepared,
                 "pipeline.model": point.model,
             },
-            {"model": point.model, "hyperparameters": dict(point.hyperparameters), "rival": rival},
+            {
+                "model": point.model,
+                "hyperparameters": dict(point.hyperparameters),
+                "rival": rival,
+                "bar": bar,
+            },
         )
 
 
@@ -138,6 +167,35 @@ def find_known(
         if tried.state == "complete":
             by_key.setdefault(run.data.tags[CACHE_KEY], tried)
     return KnownTrials(by_number, by_key)
+
+
+def best_before(plan: Plan, experiments: Sequence[str]) -> list[Point]:
+    """Returns the best points of finished sweeps on the same table, as far as the space has them.
+
+    Args:
+        plan: of this sweep; what it begins with is not named again.
+        experiments: where to look.
+    """
+    client, metric = MlflowClient(), plan.recipe.metrics.primary
+    way = "DESC" if plan.greater_is_better else "ASC"
+    runs = client.search_runs(
+        list(experiments),
+        f"tags.`{PREPARED}` = '{plan.prepared}' and attributes.status = 'FINISHED'",
+        order_by=[f"metrics.`{metric}` {way}"],
+        max_results=_LOOKED_AT,
+    )
+    found: dict[str, Point] = {}
+    finished: dict[str, bool] = {}
+    begun = {point.key for point in plan.first}
+    for run in runs:
+        point, sweep = Point.from_key(run.data.tags[POINT]), run.data.tags[MLFLOW_PARENT_RUN_ID]
+        if metric not in run.data.metrics or point.key in begun or not plan.space.has(point):
+            continue
+        if sweep not in finished:
+            finished[sweep] = client.get_run(sweep).info.status == "FINISHED"
+        if finished[sweep]:
+            found.setdefault(point.key, point)
+    return list(found.values())[:_FROM_BEFORE]
 
 
 def _ended_trials(trials_key: str, experiments: Sequence[str]) -> Iterator[Run]:
@@ -273,8 +331,7 @@ class SweepLoop:
 
     def _submit(self, number: int, point: Point) -> None:
         self._running[number] = point
-        rival = find_rival(self._plan.pruner, number, self._tried, self._plan.greater_is_better)
-        self._trials.submit(self._plan.trial(number, point, rival, self._given))
+        self._trials.submit(self._plan.trial(number, point, self._tried, self._given))
 
     def _take(self, ended: TrialEnd) -> None:
         point = self._running.pop(ended.number)

@@ -39,24 +39,27 @@ from engine.processes.forkserver import PROJECT
 from engine.processes.guard import process_tags, when_interrupted
 from engine.processes.reaper import reap
 from engine.provenance.project_state import begin_provenance
+from engine.terminal import folded
 from engine.trials.local_trials import LocalTrials
 from engine.trials.trial import Place, Trials
 from modelling.judging.checks import Facts, run_checks
 from modelling.judging.metrics import metrics_of
-from modelling.recipe import only_parts
+from modelling.recipe import TOGETHER, only_parts
 from modelling.search.edges import find_edges
 from modelling.search.search import TrialResult, best_of, choose_sampler, count_trials
-from modelling.search.space import build_space, own_points
+from modelling.search.space import Point, build_space, own_points
 from steps.pipeline.dependencies import StepDependencies
 from steps.pipeline.order import log_origin, run_prepare, run_steps
 from steps.pipeline.request import Request, log_request, resolve
 from steps.pipeline.summary import print_summary
 from steps.reporting.report import StepReports
+from steps.runs.names import BEST, ENSEMBLE, ENSEMBLE_WORDS
 from steps.runs.provenance_write import hide_credentials
 from steps.runs.recipe_parts import READS
 from steps.runs.webhook import tell_verdict
-from steps.sweeping.loop import CONTINUED, SWEEP, Plan, SweepLoop, find_known
+from steps.sweeping.loop import CONTINUED, SWEEP, Plan, SweepLoop, best_before, find_known
 from steps.sweeping.shown import Progress, log_figures, log_leaderboard, print_leaderboard
+from steps.sweeping.together import Ensemble, find_ensemble
 from steps.sweeping.trial import read_folds
 from tracking.artifacts_logger import log_table
 from tracking.mlflow_manager import init_mlflow, init_mlflow_experiment, log_metrics, start_run
@@ -65,6 +68,8 @@ REPORTS = StepReports()
 
 # Other versions of these may give other scores, or read other things in the store.
 _SAME_ON_WORKERS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "optuna")
+
+WARM = "pipeline.sweep_begins_with"
 
 _UNFINISHED = ("FAILED", "KILLED")
 
@@ -137,6 +142,7 @@ def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> SweepRequest
         greater_is_better=metric.greater_is_better,
         seconds=seconds,
         first=own_points(recipe, space) if seconds and sampler != "grid" else (),
+        ensemble=bool(seconds) if recipe.sweep.ensemble == "auto" else recipe.sweep.ensemble,
     )
     return SweepRequest(request, plan, options["cache"])
 
@@ -184,10 +190,11 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
     prepare = run_prepare(chain, asked.request)
     folds = asked.plan.folds
     # Too few rows, say, are no trial's fault.
-    read_folds(only_parts(recipe, READS["trial"]), prepare.run_id, folds)
+    validation = read_folds(only_parts(recipe, READS["trial"]), prepare.run_id, folds)
     depends = StepDependencies(PROJECT, recipe)
     on = depends.of_trials(folds, prepare.output_digest, asked.plan.space.models)
-    plan = replace(asked.plan, trials_key=on.key)
+    plan = replace(asked.plan, trials_key=on.key, prepared=prepare.output_digest)
+    plan = _begin_warm(plan, run, resumed)
     tried, interrupted = _try_all(asked, plan, prepare, run, resumed, trials)
     if not (tried or interrupted):
         raise InputError(
@@ -199,20 +206,52 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
         log_leaderboard(plan, tried)
     if interrupted:
         _end_interrupted(plan, tried, run)
-    winner = _winner(plan, tried)
-    mlflow.set_tags({"pipeline.winner_run_id": winner.run_id, "pipeline.model": winner.point.model})
-    request = replace(
-        asked.request,
-        model=winner.point.model,
-        hyperparameters=dict(winner.point.hyperparameters),
-    )
+    best = _best(plan, tried)
+    ensemble = find_ensemble(plan, tried, validation)
+    del validation  # the training rows, which the steps below read themselves
+    request = _request_of(asked.request, plan, best, ensemble)
+    score = ensemble.score if ensemble else float(best.score or 0.0)
+    log_metrics({BEST + recipe.metrics.primary: score})
+    mlflow.set_tags({"pipeline.winner_run_id": best.run_id, "pipeline.model": request.model})
     log_request(request)
     log_figures(plan, tried)
-    click.echo(f"\nwinner   trial {winner.number}: {winner.point}\n")
+    if ensemble:
+        words = ensemble.words(plan, best)
+        log_table(ensemble.table(), ENSEMBLE)
+        mlflow.set_tag(ENSEMBLE_WORDS, words)
+    else:
+        words = f"trial {best.number}: {best.point}"
+    click.echo("\n" + folded(f"winner   {words}", indent=9) + "\n")
     verdict = run_steps(chain, request, prepare)
     mlflow.set_tags(verdict)
-    print_summary(chain.steps, request, verdict, run)
+    print_summary(chain.steps, request, verdict, run, score)
     tell_verdict(recipe, verdict, run)
+
+
+def _begin_warm(plan: Plan, run: ActiveRun, resumed: Run | None) -> Plan:
+    """Lets a sweep in a time begin with the best of those before it, or as the resumed one did."""
+    if not plan.first:
+        return plan
+    if resumed is not None:
+        before = [Point.from_key(key) for key in json.loads(resumed.data.tags.get(WARM, "[]"))]
+    else:
+        before = best_before(plan, experiments_of(plan.recipe.name, run.info.experiment_id))
+    mlflow.set_tag(WARM, json.dumps([point.key for point in before]))
+    if before:
+        click.echo(f"sweep             begins with the {len(before)} best of sweeps before it")
+    return replace(plan, first=(*plan.first, *before))
+
+
+def _request_of(
+    asked: Request, plan: Plan, best: TrialResult, ensemble: Ensemble | None
+) -> Request:
+    """The winner, as main would be asked for it."""
+    if ensemble is None:
+        point = best.point
+        return replace(asked, model=point.model, hyperparameters=dict(point.hyperparameters))
+    recipe = plan.recipe.with_together(TOGETHER)
+    given = ensemble.hyperparameters(plan)
+    return replace(asked, recipe=recipe, model=TOGETHER, hyperparameters=given)
 
 
 def _try_all(
@@ -322,11 +361,12 @@ def _place(plan: Plan, prepare: Step, run: ActiveRun) -> Place:
             "folds": plan.folds,
             "pruner": plan.pruner,
             "greater_is_better": plan.greater_is_better,
+            "keeps": plan.ensemble,
         },
     )
 
 
-def _winner(plan: Plan, tried: Sequence[TrialResult]) -> TrialResult:
+def _best(plan: Plan, tried: Sequence[TrialResult]) -> TrialResult:
     states = [one.state for one in tried]
     log_metrics({"trials": len(tried), **{f"trials_{s}": states.count(s) for s in set(states)}})
     if "complete" not in states:
@@ -335,7 +375,6 @@ def _winner(plan: Plan, tried: Sequence[TrialResult]) -> TrialResult:
     winner = best_of(tried, plan.greater_is_better)
     findings = run_checks(Facts(edges=find_edges(plan.recipe, plan.space, winner.point)))
     log_table(pd.DataFrame(map(asdict, findings)), "checks")
-    log_metrics({f"best_{plan.recipe.metrics.primary}": float(winner.score or 0.0)})
     return winner
 
 

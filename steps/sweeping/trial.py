@@ -4,27 +4,31 @@
 training rows once, and gives the function that does a trial on them.
 """
 
+import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import click
+import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from common.errors import InputError
 from common.words import show_figure
 from engine.trials.trial import Figures, Work
+from modelling.judging.answers import Values
 from modelling.kinds import ROW_KEY
 from modelling.recipe import Recipe, only_parts
 from modelling.search.cross_validation import CrossValidation
-from steps.runs.artifacts import find_run, read_rows, read_split, read_weights
+from steps.runs.artifacts import download, find_run, read_rows, read_split, read_weights
 from steps.runs.recipe_parts import READS
 from steps.runs.step import load_parts, step_run
 from tracking.mlflow_manager import log_metrics
 
 STATE = "pipeline.trial_state"
 PRUNED = "pruned"
+FOLDS_FILE = "folds.npz"
 
 
 def open_trials(setting: Mapping[str, Any]) -> Work:
@@ -32,11 +36,12 @@ def open_trials(setting: Mapping[str, Any]) -> Work:
 
     Args:
         setting: `recipe`, as `model_dump` gives it; `prepare_run_id`; `folds`, a number; `pruner`;
-            `greater_is_better`, of the recipe's primary metric.
+            `greater_is_better`, of the recipe's primary metric; `keeps`, whether good ones leave
+            what they predicted for the folds.
 
     Returns:
-        What does a trial: it takes `model`, `hyperparameters`, and in `rival` the fold scores that
-        the pruner holds it against.
+        What does a trial: it takes `model`, `hyperparameters`, in `rival` the fold scores that the
+        pruner holds it against, and in `bar` the score from which on it is a good one, if any.
     """
     # The same last digits with any number of processes at a time, and each keeps to its core.
     threadpool_limits(limits=1)
@@ -46,7 +51,14 @@ def open_trials(setting: Mapping[str, Any]) -> Work:
 
     def work(trial: Mapping[str, Any]) -> Figures:
         scores: list[float] = []
-        for score in validation.scores(trial["model"], trial["hyperparameters"]):
+        predicted: list[Values] = []
+
+        def noted() -> Iterator[Values]:
+            for values in validation.predict(trial["model"], trial["hyperparameters"]):
+                predicted.append(values)
+                yield values
+
+        for score in validation.score(noted()):
             scores.append(_finite(score, metric, len(scores)))
             if trial["rival"] and len(scores) < setting["folds"] and _hopeless(trial, scores):
                 return Figures(
@@ -55,8 +67,10 @@ def open_trials(setting: Mapping[str, Any]) -> Work:
                     {"state": PRUNED, "score": None, "folds": scores},
                 )
         figures = score_figures(metric, scores)
-        result: dict[str, Any] = {"state": "complete", "score": figures[0][1], "folds": scores}
-        return Figures(figures, {}, result)
+        mean = figures[0][1]
+        result: dict[str, Any] = {"state": "complete", "score": mean, "folds": scores}
+        files = {FOLDS_FILE: _as_file(predicted)} if _is_good(setting, trial, mean) else {}
+        return Figures(figures, {}, result, files)
 
     def _hopeless(trial: Mapping[str, Any], scores: list[float]) -> bool:
         # Here, since Optuna takes a while to import, and most sweeps prune nothing.
@@ -68,11 +82,34 @@ def open_trials(setting: Mapping[str, Any]) -> Work:
     return work
 
 
+def _is_good(setting: Mapping[str, Any], trial: Mapping[str, Any], score: float) -> bool:
+    if not setting["keeps"]:
+        return False
+    sign, bar = (1 if setting["greater_is_better"] else -1), trial["bar"]
+    return bar is None or sign * score >= sign * bar
+
+
+def _as_file(predicted: Sequence[Values]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, *predicted)
+    return file.getvalue()
+
+
+def read_predicted(run_id: str) -> list[Values]:
+    """Reads what a good trial predicted for each fold.
+
+    Raises:
+        InputError: it left nothing.
+    """
+    with np.load(download(run_id, FOLDS_FILE), allow_pickle=False) as arrays:
+        return [arrays[name] for name in arrays.files]
+
+
 def score_on_folds(
     recipe: str, model: str, prepare_run_id: str, folds: str, hyperparameters: Mapping[str, Any]
 ) -> None:
     """Does one trial in a process and a run of its own, as `train` with folds=."""
-    settings = load_parts(recipe, "trial")
+    settings = load_parts(recipe, "trial").with_together(model)
     if not folds.isdecimal() or int(folds) < 2:
         raise InputError(f"folds: {folds!r} is neither a whole number from 2 on nor 'none'")
     name, _ = settings.choose_model(model)

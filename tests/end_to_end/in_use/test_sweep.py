@@ -180,12 +180,22 @@ def test_a_sweep_in_which_all_fail_fails(store):
 
 
 @pytest.mark.slow
-def test_a_time_is_for_all_models_from_their_own_parameters_on(store):
+def test_a_time_is_for_all_models_from_their_own_parameters_on(store, tmp_path_factory):
     outcome = store.step("sweep", "seconds=300", "trials=2", "jobs=1", "folds=2", "model=auto")
     assert outcome.code == 0, outcome.terminal
-    trials = _trials(store, outcome.of("sweep")).values()
+    own = outcome.of("sweep")
+    trials = _trials(store, own).values()
     assert [run.data.params["model"] for run in trials] == ["ridge", "hist_gradient_boosting"]
     assert [run.data.params.get("alpha") for run in trials] == ["1.0", None]
+    # They are better together than each alone, and that is one model, which can be made again.
+    assert own.data.tags["pipeline.model"] == "together"
+    assert own.data.tags["pipeline.together"].startswith("the best together: 2 models, rmse 0.6")
+    assert own.data.metrics["best_rmse"] < min(run.data.metrics["rmse"] for run in trials)
+    again = store.mlflow_run(
+        f"run_id={own.info.run_id}", "environment=current", entry_point="reproduce", is_typed=False,
+        TMPDIR=str(tmp_path_factory.mktemp("t")),
+    )  # fmt: skip
+    assert again.of("reproduce").data.tags["pipeline.verdict"] == "identical", again.terminal
 
 
 # Bad input is refused before the first trial: what is said, then the whole way once.
@@ -384,6 +394,7 @@ def _assert_as_here(trials):
             "folds": FOLDS,
             "pruner": "none",
             "greater_is_better": False,
+            "keeps": False,
         }
     )
     for number in (0, 7):

@@ -1,9 +1,12 @@
 """Estimators that hold others: said in a recipe, set and swept by scikit-learn's names, saved."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.pipeline import Pipeline
 
 from modelling.models.estimators import (
     build_pipeline,
@@ -11,10 +14,10 @@ from modelling.models.estimators import (
     estimator_parameters,
     fit_pipeline,
 )
-from modelling.models.model_files import check_trusted
+from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.preprocessing import Inputs
 from modelling.models.sklearn_wrapper import answer, load_pipeline
-from modelling.recipe import Model, Recipe
+from modelling.recipe import TOGETHER, Model, Recipe, Sampling
 
 ROWS = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=list("abc"))
 NUMBERS = np.exp(ROWS["a"])
@@ -138,3 +141,71 @@ def test_a_class_has_no_transformed_target(refusal):
     }
     with pytest.raises(ValueError, match="target is for task: regression only"):
         Recipe.model_validate(content)
+
+
+MIXED = ROWS.assign(d=np.where(ROWS["b"] > 0, "x", "y"))
+MEMBERS = {
+    "regression": {
+        "line": {"estimator": "sklearn.linear_model.Ridge", "scale": True, "preprocess": "spread"},
+        "trees": {
+            "estimator": "lightgbm.LGBMRegressor",
+            "parameters": {"n_estimators": 5, "num_leaves": 4},
+            "preprocess": "auto",
+        },
+    },
+    "classification": {
+        "line": {
+            "estimator": "sklearn.linear_model.LogisticRegression",
+            "parameters": {"class_weight": {"yes": 3, "no": 1}},
+            "preprocess": "auto",
+        },
+        "forest": {
+            "estimator": "sklearn.ensemble.RandomForestClassifier",
+            "parameters": {"n_estimators": 5, "n_jobs": 2},
+            "preprocess": "one_hot",
+        },
+    },
+}
+OVER = {"method": "over", "sampling_strategy": {"yes": 150, "no": 140}}
+WEIGHTS = pd.Series(np.linspace(0.1, 2, len(ROWS)))
+
+
+@pytest.mark.parametrize(
+    ("task", "transform", "sampling", "weights"),
+    [
+        ("regression", "none", {}, WEIGHTS),
+        ("regression", "log1p", {}, None),
+        ("classification", "none", OVER, None),
+        ("classification", "none", {"method": "class_weight"}, WEIGHTS),
+    ],
+)
+def test_models_together_are_the_mean_of_each_alone(task, transform, sampling, weights, tmp_path):
+    """Each with its own columns, transformed target, sampling, class weights and row weights."""
+    recipe = Recipe.model_validate(
+        {"name": "r", "task": task, "data": {"path": "t", "target": "y"}, "models": {"a": RIDGE}}
+    ).with_together(TOGETHER)
+    targets = NUMBERS if task == "regression" else LABELS
+    inputs = Inputs(numbers=[*"abc"], categories={"d": 2}, may_miss=True)
+
+    def fitted(model, given):
+        pipeline = build_pipeline(model, given, 7, task, inputs, None, transform)
+        return fit_pipeline(pipeline, MIXED, targets, Sampling(**sampling), 7, weights)
+
+    def said(pipeline, rows=MIXED):
+        return answer(pipeline, rows, {"decision": None}).select_dtypes("number")
+
+    given = {"estimators": json.dumps(MEMBERS[task]), "weights": "[1, 3]"}
+    both = fitted(recipe.models[TOGETHER], given)
+    first, second = (said(fitted(Model(**one), {})) for one in MEMBERS[task].values())
+    assert np.allclose(said(both), (first + 3 * second) / 4, rtol=1e-12)
+    alone = [said(both, MIXED.iloc[[row]]) for row in range(5)]
+    assert pd.concat(alone, ignore_index=True).equals(said(both).head(5))
+
+    paths = [tmp_path / f"{name}.skops" for name in "ab"]
+    for path, pipeline in zip(paths, (both, fitted(recipe.models[TOGETHER], given)), strict=True):
+        skops.io.dump(pipeline, path)
+        check_trusted(path)
+    assert said(load_pipeline(paths[0])).equals(said(both))
+    assert model_digest(paths[0], {}) == model_digest(paths[1], {})
+    assert {type(one) for one in both["estimator"].estimators_} == {Pipeline}
+    assert "line__alpha" in estimator_parameters(both) or "line__C" in estimator_parameters(both)

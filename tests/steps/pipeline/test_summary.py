@@ -23,9 +23,19 @@ def test_a_model_of_one_feature_has_one_feature():
 def test_a_sweep_of_one_trial_has_one_trial(tmp_path):
     table = '{"columns": ["rank", "state", "run_id"], "data": [[1, "complete", "0123"]]}'
     (tmp_path / "leaderboard.json").write_text(table)
-    run = SimpleNamespace(info=SimpleNamespace(artifact_uri=tmp_path.as_uri()))
-    section = parts._sweep(SimpleNamespace(entry_point="sweep", run=run))
-    assert section.text.startswith("1 trial: 1 complete. ")
+    data = SimpleNamespace(metrics={"best_rmse": 0.00019})
+    run = SimpleNamespace(info=SimpleNamespace(artifact_uri=tmp_path.as_uri()), data=data)
+    runs = SimpleNamespace(
+        entry_point="sweep",
+        run=run,
+        primary=lambda: "rmse",
+        metrics=lambda _: METRICS,
+        tags={"pipeline.together": "the best together: 2 models"},
+    )
+    text = parts._sweep(runs).text
+    assert text.startswith("1 trial: 1 complete. ")
+    assert "The winner has rmse 0.00019 there, and 0.00021 on the test rows." in text
+    assert text.endswith("It is the best together: 2 models.")
 
 
 def test_figures_of_a_small_scale_are_told_apart():

@@ -17,7 +17,7 @@ from modelling.search.pruning import is_hopeless
 from modelling.search.search import TrialResult, has_stalled
 from modelling.search.space import Choices, Point, Reals, Space
 from steps.sweeping.loop import KnownTrials, Plan, SweepLoop
-from steps.sweeping.run import _winner
+from steps.sweeping.run import _best
 
 PROJECT = Path(__file__).parents[3]
 FOLDS = 5
@@ -219,4 +219,4 @@ def test_the_first_points_come_first_and_the_sampler_after_them():
 def test_a_sweep_in_which_all_fail_says_why():
     tried = [TrialResult(n, Point("ridge", {"alpha": n}), "failed", reason="no") for n in range(2)]
     with pytest.raises(InputError, match=r"all 2 trials failed: no"):
-        _winner(PLAN, tried)
+        _best(PLAN, tried)

@@ -1,0 +1,97 @@
+"""Which trials are best together: a greedy selection by what they predicted for the folds.
+
+Each step adds the trial that makes the mean of all best, one that is there already included, so
+that a good one weighs more (Caruana et al. 2004, Ensemble selection from libraries of models).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelling.judging.answers import Values
+
+MOST_MEMBERS = 10
+_COST_OF_A_MODEL = 0.005
+
+Folds = Sequence[Values]
+"""What a trial predicted: for the rows of each fold (n,) numbers or (n, classes) probabilities."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """Some trials whose weighted mean is better than any of them.
+
+    shares: how often each was taken, by its place among the candidates; scores: of the mean, one a
+    fold.
+    """
+
+    shares: Mapping[int, int]
+    scores: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """The mean over the folds."""
+        return float(np.mean(self.scores))
+
+
+def choose_together(
+    candidates: Sequence[Folds],
+    score: Callable[[Folds], Sequence[float]],
+    greater_is_better: bool,
+) -> Together | None:
+    """Returns the trials that are best together, or None if the first is as good alone.
+
+    Together they must be better by more than the standard error of the gain over the folds, and
+    each model more must make the error smaller by half a percent. The error is the score, or what
+    is missing to 1 where more is better.
+
+    Args:
+        candidates: the best alone first.
+        score: gives the score of predictions for all folds, one a fold.
+        greater_is_better: of the scores.
+    """
+    sign = 1 if greater_is_better else -1
+    alone = _Selection((0,), candidates[0], tuple(score(candidates[0])))
+    steps = [alone]
+    while len(steps) < MOST_MEMBERS:
+        options = [steps[-1].with_one(place, one, score) for place, one in enumerate(candidates)]
+        best = max(options, key=lambda option: sign * option.mean)
+        if sign * best.mean <= sign * steps[-1].mean:
+            break
+        steps.append(best)
+    chosen = min(steps, key=lambda one: one.cost(greater_is_better))
+    gains = sign * (np.array(chosen.scores) - np.array(alone.scores))
+    if chosen is alone or gains.mean() <= gains.std(ddof=1) / math.sqrt(len(gains)):
+        return None
+    return Together(Counter(chosen.places), chosen.scores)
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """Places of candidates, the mean of what they predicted, and its scores."""
+
+    places: tuple[int, ...]
+    predicted: Folds
+    scores: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.scores))
+
+    def cost(self, greater_is_better: bool) -> float:
+        """The error, and what each model more costs."""
+        error = abs(1 - self.mean) if greater_is_better else abs(self.mean)
+        return error * (1 + _COST_OF_A_MODEL * (len(set(self.places)) - 1))
+
+    def with_one(
+        self, place: int, one: Folds, score: Callable[[Folds], Sequence[float]]
+    ) -> "_Selection":
+        count = len(self.places)
+        predicted = [
+            (count * before + new) / (count + 1)
+            for before, new in zip(self.predicted, one, strict=True)
+        ]
+        return _Selection((*self.places, place), predicted, tuple(score(predicted)))
