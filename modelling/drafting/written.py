@@ -114,11 +114,11 @@ def _find_in_text(text: pd.Series, habits: Habits) -> Written:
     """Finds it in the different values of a column."""
     if _are_days_in_digits(text):
         return Written("date", "%Y%m%d")
-    forms = _number_forms(text) if len(text) else {}
+    forms = _number_forms(text)
     if forms:
         is_code = text.str.match(_CODE).any() or text.str.fullmatch(_LONG_NUMBER).any()
         return Written("category") if is_code else _choose_number(text, forms, habits)
-    dates = _date_forms(text) if len(text) else []
+    dates = _date_forms(text)
     if dates:
         return _choose_date(text, dates, habits)
     words = set(text.str.lower())
@@ -159,6 +159,8 @@ def _has_mark(text: pd.Series) -> bool:
 
 def _number_forms(text: pd.Series) -> dict[str, pd.Series]:
     """The ways in which all of the text is numbers, and these; the plainest first."""
+    if text.empty:
+        return {}
     plain = _plain_numbers(text)
     marked = text[text.str.contains(r"[.,]")] if plain else text
     if plain and not (len(marked) and marked.str.fullmatch(_IN_GROUPS).all()):
@@ -221,7 +223,7 @@ def _choose_number(text: pd.Series, forms: Mapping[str, pd.Series], habits: Habi
 
 def _date_forms(text: pd.Series) -> list[str]:
     """The formats in which all of the text is dates."""
-    if not all(map(_DATE_LIKE.fullmatch, text.head(_FIRST))):
+    if text.empty or not all(map(_DATE_LIKE.fullmatch, text.head(_FIRST))):
         return []
     few = text.head(_FIRST)
     signs = set(text.iloc[0])

@@ -221,6 +221,7 @@ SHUFFLED = RANDOM.permutation(ROWS)
         ("x", ["Köln\n"] * ROWS, "it is always Köln"),
         ("x", [None] * ROWS, "it is empty"),
         ("x", [" "] * ROWS, "it is empty"),
+        ("x", pd.Series([None] * ROWS, dtype="str"), "it is empty"),
         ("", NOISE["a"], "it has no name"),
         ("row_key", NOISE["a"], "under this name; rename it"),
         ("x" * 1100, NOISE["a"], "its name is too long"),
@@ -235,7 +236,8 @@ SHUFFLED = RANDOM.permutation(ROWS)
     ],
 )
 def test_what_cannot_be_learnt_from_says_why(name, values, why):
-    look = look_at_column(pd.Series(values, name=name))
+    table = pd.DataFrame({name: values})
+    look = look_at_column(table[name], find_habits(table))
     assert why in (look.useless or look.suspect)
     assert bool(why) == bool(look.useless or look.suspect)
 
