@@ -30,7 +30,13 @@ from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape
 from steps.registry.comparison import compare_evaluations
-from steps.registry.journal import move_champion, read_journal, registry_lock
+from steps.registry.journal import (
+    PROMOTED,
+    move_champion,
+    read_journal,
+    registry_lock,
+    was_taken_back,
+)
 from steps.registry.portability import check_travels
 from steps.registry.seen_rows import describe_seen_rows
 from steps.registry.turns import turn, wait_for_others
@@ -156,9 +162,7 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judgement:
     if champion is None:
         return Judgement(rows, Verdict("promoted", _without_champion(recipe.name)), equal=number)
     if equal:
-        alias = f", the {equal.aliases[0]}" if equal.aliases else ""
-        same = Verdict("unchanged", f"the same model as version {equal.version}{alias}")
-        return Judgement(rows, same, version=number)
+        return _judge_again(recipe, candidate, rows, equal, champion, champion_run_id)
     if champion.tags.get(MODEL_DIGEST) == candidate.data.tags[MODEL_DIGEST]:
         what = f"version {champion.version}, whose files are gone"
         again = Verdict(
@@ -173,6 +177,41 @@ def _judge(recipe: Recipe, candidate: Run, champion_run_id: str) -> Judgement:
     verdict = _compared(row, primary.greater_is_better, champion)
     flattered = describe_seen_rows(recipe, candidate, champion)
     return Judgement([*rows, row], replace(verdict, reason=verdict.reason + flattered), champion)
+
+
+def _judge_again(
+    recipe: Recipe,
+    candidate: Run,
+    rows: list[Comparison],
+    equal: ModelVersion,
+    champion: ModelVersion,
+    champion_run_id: str,
+) -> Judgement:
+    """Judges a model that is a version already: on the rows of now it may be the better one again.
+
+    It stays what it is where a person took it out of use, or where nothing can be compared.
+    """
+    number = str(equal.version)
+    alias = f", the {equal.aliases[0]}" if equal.aliases else ""
+    same = Verdict("unchanged", f"the same model as version {number}{alias}")
+    stays = Judgement(rows, same, version=number)
+    if number == str(champion.version):
+        return stays
+    if was_taken_back(recipe.name, number):
+        reason = f"{same.reason}, which was taken out of use by hand"
+        return replace(stays, verdict=replace(same, reason=reason))
+    prepared = find_run(candidate.data.tags[PREPARE_RUN_ID], "prepare", recipe)
+    if unfit_columns(champion, prepared) or not _champion_evaluation(
+        recipe, candidate, champion, champion_run_id
+    ):
+        return stays
+    row = _compare(recipe, candidate, champion, champion_run_id)
+    if not row.passed:
+        return replace(stays, rows=[*rows, row])
+    primary = metrics_of(recipe)[recipe.metrics.primary]
+    verdict = _compared(row, primary.greater_is_better, champion)
+    again = replace(verdict, reason=f"{same.reason}, and {verdict.reason}")
+    return Judgement([*rows, row], again, champion, equal=number)
 
 
 def _read_slices(recipe: Recipe, candidate: Run) -> pd.DataFrame:
@@ -336,7 +375,7 @@ def _promote(recipe: Recipe, number: str, verdict: Verdict) -> None:
     stage = recipe.promotion.stage
     if stage != "none":
         MlflowClient().transition_model_version_stage(recipe.name, number, stage)
-    move_champion(recipe.name, number, "promoted", verdict.reason)
+    move_champion(recipe.name, number, PROMOTED, verdict.reason)
 
 
 def _version_tags(recipe: Recipe, candidate: Run) -> dict[str, str]:

@@ -13,7 +13,14 @@ from mlflow.exceptions import MlflowException
 from common.errors import InputError
 from engine.entry_point import run_command
 from modelling.recipe import Recipe
-from steps.registry.journal import Move, move_champion, read_journal, registry_lock, version_before
+from steps.registry.journal import (
+    ROLLED_BACK,
+    Move,
+    move_champion,
+    read_journal,
+    registry_lock,
+    version_before,
+)
 from steps.registry.turns import wait_for_others
 from steps.registry.versions import REPLACED_VERSION, find_champion
 from steps.runs.model_digests import describe_lost_files
@@ -39,7 +46,7 @@ def rollback(recipe: str, version: str, reason: str) -> None:
             if lost := describe_lost_files(f"models:/{settings.name}/{target.version}"):
                 raise InputError(f"not moved there: {lost}")
             why = "no reason given" if reason == "none" else reason
-            move = move_champion(settings.name, target.version, "rolled back", why)
+            move = move_champion(settings.name, target.version, ROLLED_BACK, why)
             _set_stage(settings, target)
         mlflow.set_tags(
             {

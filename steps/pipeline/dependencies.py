@@ -20,6 +20,7 @@ from engine.cache.key import (
 from modelling.own_code import code_digests as own_code_digests
 from modelling.own_code import names_own_code, own_packages
 from modelling.recipe import Recipe, named_estimators, only_parts
+from steps.registry.journal import was_taken_back
 from steps.registry.versions import find_champion, find_equal_version
 from steps.runs.names import MODEL_DIGEST
 from steps.runs.recipe_parts import READS
@@ -104,6 +105,9 @@ class StepDependencies:
             "the champion's digest": in_use.tags.get(MODEL_DIGEST) if in_use else "none",
             "this model's version": equal.version if equal else "none",
         }
+        if in_use and equal and equal.version != in_use.version:
+            is_out = was_taken_back(self._recipe.name, str(equal.version))
+            registry["whether it was taken out of use"] = str(is_out)
         inputs = {"the evaluation": evaluated, "the champion's evaluation": champion}
         return self._with_own_code(self._dependencies("register", registry, inputs))
 

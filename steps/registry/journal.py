@@ -27,12 +27,16 @@ _HEADING = "\n\n**Journal**\n\n"
 _LONGEST_REASON = 2000
 _NONE = "none"
 
+PROMOTED = "promoted"
+ROLLED_BACK = "rolled back"
+"""What a move is: the gate's, or a person's."""
+
 
 @dataclass(frozen=True)
 class Move:
     """One move of the champion alias.
 
-    when: UTC, ISO 8601; what: `promoted` or `rolled back`; before and after: versions, or `none`;
+    when: UTC, ISO 8601; what: PROMOTED or ROLLED_BACK; before and after: versions, or `none`;
     run_id: of the register or the rollback that moved it.
     """
 
@@ -98,7 +102,7 @@ def move_champion(name: str, version: str, what: str, why: str) -> Move:
     Args:
         name: the registered model.
         version: what becomes the champion.
-        what: `promoted` or `rolled back`.
+        what: PROMOTED or ROLLED_BACK.
         why: in words.
 
     Raises:
@@ -191,11 +195,27 @@ def _describe(version: ModelVersion) -> None:
     MlflowClient().update_model_version(version.name, version.version, text + _HEADING + lines)
 
 
+def was_taken_back(name: str, version: str) -> bool:
+    """Whether a version is no longer the champion because a person wanted so.
+
+    That is, by a rollback or by moving the alias by hand, not by the gate.
+
+    Args:
+        name: the registered model.
+        version: one that is not the champion now.
+    """
+    moves = read_journal(MlflowClient().get_registered_model(name).tags)
+    of_version = [move for move in moves if version in move.versions]
+    if not of_version:
+        return False  # never was the champion
+    return of_version[-1].after == version or of_version[-1].what == ROLLED_BACK
+
+
 def version_before(moves: Sequence[Move], champion: str | None, existing: set[str]) -> str | None:
     """Returns the version that was the champion before the one that is.
 
     A version that was rolled back from is not what came before: after 1, 2, 3 and a rollback to 2,
-    it is 1.
+    it is 1. After 1, 2 and 1 promoted again it is 2.
 
     Args:
         moves: the journal, the oldest first.
@@ -203,10 +223,12 @@ def version_before(moves: Sequence[Move], champion: str | None, existing: set[st
         existing: the versions that can be moved to.
     """
     champions: list[str] = []
-    for number in [*(move.after for move in moves), *([champion] if champion else [])]:
-        if number in champions:
-            del champions[champions.index(number) + 1 :]
-        else:
+    reached = [(move.after, move.what) for move in moves]
+    for number, what in [*reached, *([(champion, ROLLED_BACK)] if champion else [])]:
+        if what == ROLLED_BACK and number in champions:
+            while champions[-1] != number:
+                champions.pop()
+        elif champions[-1:] != [number]:
             champions.append(number)
     earlier = [number for number in champions if number in existing and number != champion]
     return earlier[-1] if earlier else None

@@ -67,6 +67,16 @@ def test_rows_as_promised_keep_the_champion_without_a_training(night, store, tur
     assert len(store.runs()) == before + 2  # its own, and monitor's
 
 
+def test_when_the_data_turns_back_the_model_of_before_is_the_champion_again(night, store):
+    back = store.step("refresh", f"data={WINES}")
+    assert back.code == 0, back.terminal
+    tags = back.of("refresh").data.tags
+    assert (tags["pipeline.verdict"], tags["pipeline.model_version"]) == ("promoted", "1")
+    assert tags["pipeline.verdict_reason"].startswith("the same model as version 1, and better")
+    assert back.aliases == {"champion": 1}
+    assert back.versions.keys() == {1, 2}
+
+
 def test_a_champion_that_gave_the_alarm_and_stays_needs_a_person():
     assert Decision("kept", "the new model is rejected", "1", alert="drift").needs_a_person
     assert not Decision("promoted", "better", "2", alert="drift").needs_a_person

@@ -7,7 +7,15 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from steps.registry.journal import Move, move_champion, read_journal, version_before
+from steps.registry.journal import (
+    PROMOTED,
+    ROLLED_BACK,
+    Move,
+    move_champion,
+    read_journal,
+    version_before,
+    was_taken_back,
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +40,19 @@ def journal(client, name):
 
 
 def moves(*pairs):
+    """Moves between versions; a third word says that one back was the gate's too."""
     return [
-        Move(f"2026-01-0{day}T00:00:00.000000Z", "ana", "promoted", "better", before, after)
-        for day, (before, after) in enumerate(pairs, 1)
+        Move(
+            when=f"2026-01-0{day}T00:00:00.000000Z",
+            who="ana",
+            what=ROLLED_BACK
+            if not gate and after in {pair[1] for pair in pairs[: day - 1]}
+            else PROMOTED,
+            why="better",
+            before=before,
+            after=after,
+        )
+        for day, (before, after, *gate) in enumerate(pairs, 1)
     ]
 
 
@@ -75,6 +93,17 @@ def test_a_challenger_that_becomes_the_champion_is_no_challenger_any_more(client
     assert client.get_registered_model(name).aliases.keys() == {"champion"}
 
 
+def test_who_took_a_version_out_of_use_was_the_gate_or_a_person(client, name):
+    move_champion(name, "1", PROMOTED, "passed the gate")
+    move_champion(name, "2", PROMOTED, "better")
+    assert [was_taken_back(name, number) for number in "13"] == [False, False]
+    client.set_registered_model_alias(name, "champion", "3")  # by hand
+    assert was_taken_back(name, "2")
+    client.set_registered_model_alias(name, "champion", "2")
+    move_champion(name, "1", ROLLED_BACK, "slow")
+    assert was_taken_back(name, "2")
+
+
 @pytest.mark.parametrize(
     ("pairs", "champion", "before"),
     [
@@ -83,6 +112,8 @@ def test_a_challenger_that_becomes_the_champion_is_no_challenger_any_more(client
         ([("none", "1"), ("1", "2"), ("2", "3"), ("3", "2")], "2", "1"),
         ([("none", "1"), ("1", "2"), ("2", "1"), ("1", "3")], "3", "1"),
         ([("none", "1"), ("1", "2"), ("2", "3"), ("3", "1")], "1", None),
+        ([("none", "1"), ("1", "2"), ("2", "1", "again")], "1", "2"),
+        ([("none", "1"), ("1", "2"), ("2", "1", "again"), ("1", "2")], "2", "1"),
         ([("none", "1"), ("1", "2")], "4", "2"),  # somebody moved the alias by hand
         ([("none", "1"), ("1", "2")], None, "2"),  # or dropped it
         ([("none", "1"), ("1", "9"), ("9", "3")], "3", "1"),  # version 9 was deleted
