@@ -30,7 +30,8 @@ def door(title: str, entry_point: str, parameters: dict[str, str]) -> dict[str, 
     """Runs an entry point of Cuvée; what came of it is an artifact."""
     answer = run_door(entry_point, parameters, get_run_logger().info)
     rows = [f"| {name} | {text} |" for name, text in shown(answer).items()]
-    create_markdown_artifact("\n".join(["| | |", "|---|---|", *rows]), key=f"cuvee-{title}")
+    head = f"| {entry_point} | {answer['status']} |"
+    create_markdown_artifact("\n".join([head, "|---|---|", *rows]), key=f"cuvee-{title}")
     return answer
 
 

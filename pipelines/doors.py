@@ -1,8 +1,8 @@
 """Runs an entry point of Cuvée in the project's own environment, and reads what came of it.
 
-What the three orchestrators share. Standard library only: each has an environment of its own, which
-lacks the packages of requirements.lock. CUVEE_BIN is the folder of the programs of the environment
-that has them; without it, it is the folder of the Python that runs this.
+What the three orchestrators and `steps/refresh.py` share. Standard library only: an orchestrator
+has an environment of its own, which lacks the packages of requirements.lock. CUVEE_BIN is the
+folder of the programs of the environment that has them; without it, that of this Python.
 
     python pipelines/doors.py monitor --recipe=recipes/wine_quality.yaml --data=last_week.csv
 
@@ -32,12 +32,14 @@ _SECONDS = 3600.0  # of an hour
 class DoorError(Exception):
     """An entry point failed; its message is the one line that says why.
 
-    is_final: whether to try again is useless, since it was called with what it does not know.
+    is_final: whether to try again is useless, since it was called with what it does not know;
+    run_id: its run, if it came to one.
     """
 
-    def __init__(self, line: str, exit_code: int) -> None:
+    def __init__(self, line: str, exit_code: int, run_id: str | None = None) -> None:
         super().__init__(line)
         self.is_final = exit_code == _WRONG_USAGE
+        self.run_id = run_id
 
 
 def run_door(
@@ -48,7 +50,7 @@ def run_door(
     Args:
         entry_point: `main`, or one of `steps/`.
         parameters: as MLproject has them.
-        say: called with each line that it prints.
+        say: called with each line that it prints, but the empty ones.
         hours: after which it is ended.
 
     Raises:
@@ -63,7 +65,7 @@ def run_door(
             raise DoorError(line, exit_code)
         answer: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     if answer["status"] not in ("done", "alert"):
-        raise DoorError(f"{entry_point}: {answer['error']}", exit_code)
+        raise DoorError(f"{entry_point}: {answer['error']}", exit_code, answer["run_id"])
     return answer
 
 
@@ -91,13 +93,18 @@ def _programs() -> str:
     return os.environ.get("CUVEE_BIN", str(Path(sys.executable).parent))
 
 
+def _own_variables() -> dict[str, str]:
+    """This process's, but the run that it may have: an entry point has one of its own."""
+    return {name: text for name, text in os.environ.items() if name != "MLFLOW_RUN_ID"}
+
+
 def _run(command: list[str], say: Callable[[str], object], hours: float) -> int:
     """Runs a command, which ends with this process, and returns its exit code."""
     path = os.pathsep.join([_programs(), os.environ.get("PATH", os.defpath)])
     with subprocess.Popen(
         command,
         cwd=PROJECT,
-        env={**os.environ, "PATH": path},
+        env={**_own_variables(), "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -113,7 +120,8 @@ def _run(command: list[str], say: Callable[[str], object], hours: float) -> int:
         limit.start()
         try:
             for line in process.stdout or ():
-                say(line.rstrip("\n"))
+                if line.strip():  # each has a time of its own in a log
+                    say(line.rstrip("\n"))
         except BaseException:  # the orchestrator ends the task
             process.terminate()
             raise

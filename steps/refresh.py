@@ -9,12 +9,8 @@ nothing: with the same rows, recipe and champion the answer is the one that was 
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,9 +23,9 @@ from common.errors import InputError
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import run_command
 from engine.failures import FindingError
-from engine.processes.forkserver import PROJECT
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs
+from pipelines.doors import TRAINING, DoorError, run_door
 from steps.registry.versions import find_champion
 from steps.runs.names import (
     ALERT,
@@ -39,7 +35,7 @@ from steps.runs.names import (
     VERDICT,
     VERDICT_REASON,
 )
-from steps.runs.result import Result, write_result
+from steps.runs.result import write_result
 from steps.runs.step import load_whole, step_run
 from steps.runs.webhook import tell
 from steps.sources.table_source import check_source, fetch_for_steps, source_sha256
@@ -49,11 +45,8 @@ from tracking.output_manager import temporary_folder
 NIGHT = "pipeline.night"
 """The digest of the rows, the recipe and the champion: what a night's answer depends on."""
 
-_DOORS = {
-    "monitor": ["-m", "steps.monitor"],
-    "train": [str(PROJECT / "main.py")],
-    "sweep": ["-m", "steps.sweep"],
-}
+_OF_MONITOR = ("recipe", "data")
+_LONGEST_HOURS = 7 * 24
 
 
 @dataclass(frozen=True)
@@ -148,39 +141,40 @@ def _read_decision(run: Run) -> Decision:
 def _decide(before: str | None, method: str, given: Mapping[str, Any]) -> Decision:
     alert = None
     if before is not None:
-        monitored = _pass_through("monitor", {name: given[name] for name in ("recipe", "data")})
-        alert = monitored.alert
-        if monitored.status != "alert":
+        watched = _pass_through("monitor", "monitor", {each: given[each] for each in _OF_MONITOR})
+        alert = watched["alert"]
+        if watched["status"] != "alert":
             return Decision("kept", "it is within its limits on these rows", before)
-    trained = _pass_through(method, given)
-    if trained.verdict == "promoted":
-        return Decision("promoted", str(trained.reason), trained.model_version, alert)
+    trained = _pass_through(method, TRAINING[method], given)
+    if trained["verdict"] == "promoted":
+        return Decision("promoted", trained["reason"], trained["model_version"], alert)
+    said = f"{trained['verdict']}: {trained['reason']}"
     if before is None:
-        raise InputError(f"there is still no champion: {trained.verdict}, {trained.reason}")
-    return Decision("kept", f"the new model is {trained.verdict}: {trained.reason}", before, alert)
+        raise InputError(f"there is still no champion: the model is {said}")
+    return Decision("kept", f"the new model is {said}", before, alert)
 
 
-def _pass_through(door: str, given: Mapping[str, Any]) -> Result:
+def _pass_through(name: str, entry_point: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Goes through another door, in a process of its own; its run is a tag of the active one.
+
+    Returns:
+        Its result.json.
 
     Raises:
         InputError: it failed; the line is its own.
     """
-    file = Path(temporary_folder(door), "result.json")
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, *_DOORS[door], *words, "--result", str(file)]
-    # The door has a run of its own.
-    variables = {name: text for name, text in os.environ.items() if name != "MLFLOW_RUN_ID"}
-    click.echo(f"refresh: {door}")
-    done = subprocess.run(command, env=variables, check=False)
-    if not file.is_file():
-        raise InputError(f"{door} ended with exit code {done.returncode}")
-    result = Result.model_validate_json(file.read_text(encoding="utf-8"))
-    if result.run_id:
-        mlflow.set_tag(f"pipeline.{door}_run_id", result.run_id)
-    if result.status not in ("done", "alert"):
-        raise InputError(f"{door}: {result.error}")
-    return result
+    click.echo(f"refresh: {name}")
+    run_id = None
+    try:
+        answer = run_door(entry_point, given, click.echo, _LONGEST_HOURS)
+        run_id = answer["run_id"]
+        return answer
+    except DoorError as error:
+        run_id = error.run_id
+        raise InputError(str(error)) from error
+    finally:
+        if run_id:
+            mlflow.set_tag(f"pipeline.{name}_run_id", run_id)
 
 
 if __name__ == "__main__":

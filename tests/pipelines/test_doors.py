@@ -24,7 +24,7 @@ if said:
         json.dump(said, file)
 sys.exit(said.get("exit_code", 9))
 """
-DONE = {"status": "done", "exit_code": 0, "error": None}
+DONE = {"status": "done", "exit_code": 0, "error": None, "run_id": "1f"}
 SLOW = {**DONE, "seconds": 60}
 
 
@@ -60,7 +60,8 @@ def test_an_alert_is_an_answer(programs):
 @pytest.mark.parametrize(("exit_code", "is_final"), [(1, False), (2, True)])
 def test_a_failure_is_its_one_line(programs, exit_code, is_final):
     with pytest.raises(DoorError, match=r"^monitor: no table$") as caught:
-        ask({"status": "failed", "exit_code": exit_code, "error": "no table"})
+        ask({"status": "failed", "exit_code": exit_code, "error": "no table", "run_id": "1f"})
+    assert caught.value.run_id == "1f"
     assert caught.value.is_final is is_final
 
 
@@ -96,7 +97,7 @@ def test_the_command_prints_the_answer_last_and_an_alert_is_one(programs):
     first, last = done.stdout.splitlines()
     assert first.startswith("called")
     assert json.loads(last) == alert
-    failed = {"status": "failed", "exit_code": 2, "error": "no table"}
+    failed = {**DONE, "status": "failed", "exit_code": 2, "error": "no table"}
     done = subprocess.run(command(failed), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "monitor: no table\n")
 
