@@ -4,13 +4,15 @@
     python scripts/check_mlflow_status.py --json             # the same for a program
     python scripts/check_mlflow_status.py --reap             # ends stale runs, mends the registry
     python scripts/check_mlflow_status.py --reap --gone HOST # of a host that is no more, too
+    python scripts/check_mlflow_status.py --reap --gone RUN  # of a notebook, whose kernel is gone
     python scripts/check_mlflow_status.py --moved            # the folder was moved or copied here
     python scripts/check_mlflow_status.py --compare RUN RUN  # where two runs differ
-    python scripts/check_mlflow_status.py --best rmse        # the best run of a recipe
+    python scripts/check_mlflow_status.py --best rmse        # the best runs of a recipe
+    python scripts/check_mlflow_status.py --best accuracy --experiment NAME --number 50 # of any
 
 The store is the one of MLFLOW_TRACKING_URI, or else mlflow.db in the working directory. A look
 changes nothing there; what it saw is kept in reports/mlflow_status_report.json where you stand. For
-RUN, the first characters of its id are enough.
+RUN, the first characters of its id are enough, and --compare takes models:/NAME@champion too.
 """
 
 import sys
@@ -33,10 +35,10 @@ from common.errors import InputError
 from engine.failures import one_line
 from engine.processes.no_account import survive_without_account
 from engine.terminal import folded, say, say_error
+from steps.reporting.differences import compare_runs
 from steps.reporting.store_status import (
     Status,
     best_runs,
-    compare_runs,
     look,
     open_store,
     take_over_moved_store,
@@ -49,12 +51,19 @@ _COLOURS = {"promoted": "green", "challenger": "yellow", "rejected": "red", "FAI
 
 @click.command()
 @click.option("--reap", "ends_them", is_flag=True, help="End stale runs, undo half registrations.")
-@click.option("--gone", multiple=True, metavar="HOST", help="A host that runs no more.")
+@click.option(
+    "--gone",
+    multiple=True,
+    metavar="HOST|RUN",
+    help="A host, or a notebook's run, that is no more.",
+)
 @click.option("--moved", "was_moved", is_flag=True, help="Name this folder in what was moved here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--compare", nargs=2, metavar="RUN RUN", help="Show where two runs differ.")
 @click.option("--best", metavar="METRIC", help="Find the best runs of a recipe by a metric.")
 @click.option("--recipe", metavar="NAME", help="The recipe of --best, if there are several.")
+@click.option("--experiment", metavar="NAME", help="Any experiment for --best, as of a notebook.")
+@click.option("--number", default=5, type=click.IntRange(1, 1000), help="How many --best finds.")
 def check_mlflow_status(
     ends_them: bool,
     gone: tuple[str, ...],
@@ -63,6 +72,8 @@ def check_mlflow_status(
     compare: tuple[str, str] | None,
     best: str | None,
     recipe: str | None,
+    experiment: str | None,
+    number: int,
 ) -> None:
     """Says whether all is well with the store, what ran last and which versions are in use."""
     try:
@@ -71,10 +82,10 @@ def check_mlflow_status(
             say(folded(take_over_moved_store()))
         elif compare:
             open_store()
-            _print(compare_runs(*compare), as_json, print_comparison)
+            _print(compare_runs(*compare), as_json, _print_comparison)
         elif best:
             open_store()
-            _print(best_runs(best, recipe), as_json, _print_best)
+            _print(best_runs(best, recipe, experiment, number), as_json, _print_best)
         else:
             status = look(ends_them, gone)
             REPORT.parent.mkdir(exist_ok=True)
@@ -125,7 +136,7 @@ def _print_runs(status: Status) -> None:
     if status["last_runs"]:
         _head(f"{'last runs':<17} {'run':<8} {'recipe, model':<32} verdict")
     for run in status["last_runs"]:
-        what = _cut(", ".join(filter(None, (run["recipe"], run["model"]))) or None, 32)
+        what = _cut(", ".join(filter(None, (run["recipe"], run["model"]))) or run["name"], 32)
         word = run["verdict"] or run["status"]
         say(f"{run['started'][:16]:<17} {run['run_id'][:8]} {what:<32} {_coloured(word)}")
 
@@ -153,7 +164,7 @@ def _coloured(word: str) -> str:
     return click.style(word, fg=_COLOURS.get(word))
 
 
-def print_comparison(found: dict[str, Any]) -> None:
+def _print_comparison(found: dict[str, Any]) -> None:
     """Prints what `compare_runs` found, for a person."""
     first, second = found["runs"]
     say(click.style(f"{'':<28} {first['run_id'][:8]:<25} {second['run_id'][:8]}", bold=True))
@@ -169,11 +180,11 @@ def print_comparison(found: dict[str, Any]) -> None:
 
 def _print_best(found: dict[str, Any]) -> None:
     way = "the greatest" if found["greater_is_better"] else "the least"
-    say(f"{found['recipe']}: {way} {found['metric']} of its finished runs")
+    say(f"{found['recipe'] or found['experiment']}: {way} {found['metric']} of its finished runs")
     _head(f"{'run':<32} {'value':>10}  {'model':<20} verdict")
     for run in found["runs"]:
         value = f"{run['value']:.6g}"
-        model = _cut(run["model"], 20)
+        model = _cut(run["model"] or run["name"], 20)
         say(f"{run['run_id']:<32} {value:>10}  {model:<20} {_coloured(run['verdict'] or '')}")
     if found["tables"] > 1:
         say(folded("These runs are of different tables: their figures are of different rows."))

@@ -1,13 +1,12 @@
-"""Holds a pipeline against an earlier one, for a person or as a comment on a pull request.
+"""Holds a pipeline against an earlier one, in Markdown, as for a comment on a pull request.
 
-    python scripts/compare_runs.py RUN RUN                         # where they differ
     python scripts/compare_runs.py RUN RUN --markdown > comment.md # verdict, metrics, what ran, why
     python scripts/compare_runs.py RUN --markdown                  # against the champion before it
 
 A RUN is the id of a run of main or sweep, or a version of a registered model as
 models:/wine_quality@champion, whose pipeline is meant; the last one may also be the file that
 `-P result=` wrote. The store is the one of MLFLOW_TRACKING_URI, or else mlflow.db in the working
-directory.
+directory. `check_mlflow_status.py --compare` shows each parameter, metric and tag that differs.
 """
 
 import sys
@@ -20,7 +19,6 @@ from engine.chatter import silence_mlflow
 silence_mlflow()
 
 import click
-from check_mlflow_status import print_comparison
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,7 +29,7 @@ from engine.processes.no_account import survive_without_account
 from engine.terminal import say_error
 from modelling.reporting.markdown import escape
 from steps.reporting.comparison import compare_pipelines
-from steps.reporting.store_status import compare_runs, open_store
+from steps.reporting.store_status import open_store
 from steps.runs.names import CHAMPION_BEFORE
 from steps.runs.provenance_read import find_pipeline
 from steps.runs.result import Result
@@ -39,13 +37,15 @@ from steps.runs.result import Result
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="[RUN] RUN")
-@click.option("--markdown", is_flag=True, help="Print Markdown: what the last run gives, and why.")
+@click.option(
+    "--markdown", is_flag=True, expose_value=False, help="The form, which is the only one."
+)
 @click.option("--plots", metavar="URL", help="The folder in which its plots can be seen.")
 @click.option("--report", metavar="URL", help="Where its report can be seen.")
-def main(runs: tuple[str, ...], markdown: bool, plots: str | None, report: str | None) -> None:
+def main(runs: tuple[str, ...], plots: str | None, report: str | None) -> None:
     """Says what the last RUN gives that the first, or the champion before it, does not."""
-    if len(runs) > 2 or (len(runs) == 1 and not markdown):
-        raise click.UsageError("two runs are compared, or one with --markdown")
+    if len(runs) > 2:
+        raise click.UsageError("one run is told of, or two are compared")
     try:
         survive_without_account()
         last = runs[-1]
@@ -56,12 +56,9 @@ def main(runs: tuple[str, ...], markdown: bool, plots: str | None, report: str |
                 return
             last = result.run_id
         open_store()
-        run = find_pipeline(last, finished=not markdown)
+        run = find_pipeline(last, finished=False)
         other = find_pipeline(runs[0]) if len(runs) == 2 else _champion_before(run)
-        if markdown:
-            click.echo(compare_pipelines(run, other, plots, report), nl=False)
-        elif other:
-            print_comparison(compare_runs(other.info.run_id, run.info.run_id))
+        click.echo(compare_pipelines(run, other, plots, report), nl=False)
     except (InputError, MlflowException, OSError, SQLAlchemyError, ValueError) as error:
         say_error(f"compare_runs: {one_line(error)}")
         sys.exit(1)

@@ -2,10 +2,9 @@
 
     python -m steps.try_code recipes/examples/taxi_fares.yaml
 
-Makes no run and writes nothing. Ends with 1 if something is wrong.
+Makes no run, and writes nothing but the file of `--result`. Ends with 1 if something is wrong.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ import pandas as pd
 
 from common.errors import InputError
 from common.words import counted
+from engine.entry_point import run_command
 from engine.failures import one_line
 from engine.processes.forkserver import PROJECT
 from modelling.judging.answers import (
@@ -35,6 +35,7 @@ from modelling.own_code import call, check_own_code, find_named
 from modelling.recipe import Recipe, load_recipe
 from modelling.tables.split import split_table
 from modelling.tables.table import CheckedTable, ask_sides, check_table
+from steps.runs.result import write_result
 from steps.sources.read_source import read_source
 from steps.sources.table_source import fetch_data
 from steps.sources.workspace import Workspace, find_recipe
@@ -47,7 +48,7 @@ Tries = Iterator[tuple[str, Callable[[], str]]]
 """What is tried, and the function that does so and says what came out."""
 
 
-@click.command()
+@click.command("try_code")
 @click.argument("recipe")
 @click.option("--data", default="auto")
 def try_code(recipe: str, data: str) -> None:
@@ -64,18 +65,19 @@ def try_code(recipe: str, data: str) -> None:
         told += [_tell(*each) for each in _tries(settings, checked.frame)]
     except InputError as error:
         told = [_tell(Path(recipe).name, partial(str, error), is_wrong=True)]
-    if not all(told):
-        sys.exit(1)
+    wrong = [line for line in told if line]
+    if wrong:
+        raise ValueError(f"{counted(len(wrong), 'thing')} wrong: {'; '.join(wrong)}")
 
 
-def _tell(what: str, tried: Callable[[], str], is_wrong: bool = False) -> bool:
-    """Says in one line what came out; returns whether it is right."""
+def _tell(what: str, tried: Callable[[], str], is_wrong: bool = False) -> str | None:
+    """Says in one line what came out; returns the line if it is wrong."""
     try:
         words = tried()
     except Exception as error:
         words, is_wrong = one_line(error), True
     click.secho(f"{what:<{_WIDTH}} {words}", fg="red" if is_wrong else None)
-    return not is_wrong
+    return f"{what}: {words}" if is_wrong else None
 
 
 def _read(recipe: Recipe, source: str) -> pd.DataFrame:
@@ -164,4 +166,4 @@ def _answer(recipe: Recipe, rows: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    try_code()
+    run_command(try_code, write_result, keep_log=False)

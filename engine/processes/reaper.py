@@ -18,16 +18,16 @@ from engine.processes.guard import process_of
 # A run without the tags of a process is one that `mlflow run` has made and whose entry point has
 # not started: it builds the environment. On a shared server that may be another host's.
 _TIME_TO_START = timedelta(hours=1)
+_SHORTEST_ID = 8
 
 
-def find_stale_runs(
-    experiment_ids: list[str], gone_hosts: Collection[str] = ()
-) -> list[tuple[Run, str]]:
+def find_stale_runs(experiment_ids: list[str], gone: Collection[str] = ()) -> list[tuple[Run, str]]:
     """Finds runs of entry points that count as RUNNING and are not, as far as this host can tell.
 
     Args:
         experiment_ids: where to look.
-        gone_hosts: names of hosts that run no more, such as containers.
+        gone: names of hosts that run no more, such as containers; or runs that a person knows to be
+            over, by how their ids begin: of a notebook, say, which tells no process.
 
     Returns:
         Each stale run with the reason, in words. A run of any other host is left alone.
@@ -37,17 +37,19 @@ def find_stale_runs(
     token = None
     while True:
         page = client.search_runs(experiment_ids, "attributes.status = 'RUNNING'", page_token=token)
-        running |= {run.info.run_id: run for run in page if _is_entry_point(run)}
+        running |= {
+            run.info.run_id: run for run in page if _is_entry_point(run) or _is_named(run, gone)
+        }
         token = page.token
         if not token:
             break
-    stale = ((run, _why_stale(run, running, client, gone_hosts)) for run in running.values())
+    stale = ((run, _why_stale(run, running, client, gone)) for run in running.values())
     return [(run, reason) for run, reason in stale if reason]
 
 
-def reap(experiment_ids: list[str], gone_hosts: Collection[str] = ()) -> list[tuple[Run, str]]:
+def reap(experiment_ids: list[str], gone: Collection[str] = ()) -> list[tuple[Run, str]]:
     """Ends the stale runs as KILLED, with the reason in `pipeline.error`, and returns them."""
-    stale = find_stale_runs(experiment_ids, gone_hosts)
+    stale = find_stale_runs(experiment_ids, gone)
     for run, reason in stale:
         end_run_unless_ended(run.info.run_id, "KILLED", reason)
     return stale
@@ -57,13 +59,19 @@ def _is_entry_point(run: Run) -> bool:
     return MLFLOW_PROJECT_ENTRY_POINT in run.data.tags
 
 
+def _is_named(run: Run, gone: Collection[str]) -> bool:
+    return any(len(each) >= _SHORTEST_ID and run.info.run_id.startswith(each) for each in gone)
+
+
 def _why_stale(
-    run: Run, running: dict[str, Run], client: MlflowClient, gone_hosts: Collection[str]
+    run: Run, running: dict[str, Run], client: MlflowClient, gone: Collection[str]
 ) -> str | None:
+    if _is_named(run, gone):
+        return "it is over, as somebody said who knows"
     known = process_of(run.data.tags)
     if known:
         host, process = known
-        if host in gone_hosts:
+        if host in gone:
             return f"its host, {host}, is gone"
         if host != platform.node() or process.is_alive():
             return None
@@ -73,7 +81,7 @@ def _why_stale(
         parent = running.get(parent_id)
         if parent is None:
             return "it never started, and its parent has ended"
-        return _why_stale(parent, running, client, gone_hosts)
+        return _why_stale(parent, running, client, gone)
     started = datetime.fromtimestamp(run.info.start_time / 1000)
     own_store = client.tracking_uri.startswith("sqlite:")
     if not own_store and datetime.now() - started < _TIME_TO_START:

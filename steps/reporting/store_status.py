@@ -2,9 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 
 import mlflow
@@ -12,13 +12,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, RunStatus
 from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_PROJECT_ENTRY_POINT
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.errors import InputError, unknown_name
 from common.secrets import without_credentials
-from common.tags import CPU, HOST, PID, PROCESS_STARTED
 from engine.failures import one_line
 from engine.processes.reaper import find_stale_runs, reap
 from modelling.judging.metrics import (
@@ -44,11 +43,9 @@ Status = dict[str, Any]
 
 _PIPELINES = ("main", "sweep")
 _LAST_RUNS = 10
-_BEST_RUNS = 5
 _LOOKED_AT = 50
 _LONGEST_COUNT = 1000
-# What differs between any two runs and says nothing about them.
-_OF_THE_PROCESS = {CPU, HOST, PID, PROCESS_STARTED, "mlflow.log-model.history", "mlflow.runName"}
+_LESS_IS_BETTER = re.compile(r"error|loss|deviance|brier|false|(?<![a-z])r?m[sa]e(?![a-z])")
 
 
 def open_store() -> list[Experiment]:
@@ -64,7 +61,7 @@ def open_store() -> list[Experiment]:
             f"there is no {database}: stand where the pipeline was run, or set MLFLOW_TRACKING_URI"
         )
     init_mlflow()
-    return _all_experiments()
+    return all_experiments()
 
 
 def take_over_moved_store() -> str:
@@ -86,7 +83,7 @@ def look(ends_stale_runs: bool = False, gone: Sequence[str] = ()) -> Status:
 
     Args:
         ends_stale_runs: and half registrations, before it looks.
-        gone: hosts that run no more, whose runs are stale too.
+        gone: hosts that run no more, whose runs are stale too; or runs themselves.
     """
     status: Status = {
         "checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -105,7 +102,7 @@ def look(ends_stale_runs: bool = False, gone: Sequence[str] = ()) -> Status:
     mended = _mend(ids, models, gone) if ends_stale_runs else []
     counts, are_complete = _count_runs(ids)
     stale = find_stale_runs(ids, gone)
-    newest = _search(ids, max_results=_LOOKED_AT)
+    newest = search(ids, max_results=_LOOKED_AT)
     return {
         **status,
         "reachable": True,
@@ -120,7 +117,7 @@ def look(ends_stale_runs: bool = False, gone: Sequence[str] = ()) -> Status:
             }
             for experiment in experiments
         ],
-        "last_runs": [_last_run(run) for run in _pipelines(ids, _LAST_RUNS)],
+        "last_runs": [_last_run(run) for run in _last_runs(ids, newest)],
         "models": [_describe_model(model) for model in models],
         "metrics": _names(run.data.metrics for run in newest),
         "parameters": _names(run.data.params for run in newest),
@@ -132,73 +129,66 @@ def look(ends_stale_runs: bool = False, gone: Sequence[str] = ()) -> Status:
     }
 
 
-def compare_runs(first: str, second: str) -> dict[str, Any]:
-    """Compares two runs.
+def best_runs(
+    metric: str, recipe: str | None = None, experiment: str | None = None, number: int = 5
+) -> dict[str, Any]:
+    """Finds the finished runs with the best values of a metric.
 
     Args:
-        first: its id, or how that begins.
-        second: the same.
-
-    Returns:
-        runs: both, with run_id and name; parameters, metrics and tags: those that differ, by name,
-        each with both values, None where there is none.
+        metric: of a recipe's pipelines, one of modelling.judging.metrics.
+        recipe: whose pipelines are meant; None if only one has runs with the metric.
+        experiment: whose runs are meant in place of a recipe's pipelines, as a notebook makes them.
+        number: how many.
 
     Raises:
-        InputError: there is no such run, or more than one.
+        InputError: there is no such metric, recipe or experiment, or no run has the metric.
     """
-    runs = [_find_run(first), _find_run(second)]
-    tags = [
-        {name: value for name, value in run.data.tags.items() if name not in _OF_THE_PROCESS}
-        for run in runs
-    ]
+    experiments = {each.name: each.experiment_id for each in all_experiments()}
+    greater = _greater_is_better(metric, is_any=experiment is not None)
+    order = f"metrics.`{metric}` {'DESC' if greater else 'ASC'}"
+    finished = "attributes.status = 'FINISHED'"
+    if experiment is None:
+        ids = list(experiments.values())
+        whose = _choose_recipe(recipe, metric, ids)
+        of_recipe = f" and tags.`pipeline.recipe` = '{whose}' and {finished}"
+        runs = _pipelines(ids, number, of_recipe, order)
+    elif experiment in experiments:
+        whose, ids = experiment, [experiments[experiment]]
+        runs = search(ids, finished, order, number)
+    else:
+        raise InputError(unknown_name("experiment", experiment, experiments))
+    runs = [run for run in runs if math.isfinite(run.data.metrics.get(metric, math.nan))]
+    if not runs:
+        known = _names(run.data.metrics for run in search(ids, finished, max_results=_LOOKED_AT))
+        hint = f"; they have: {', '.join(known) or 'none'}" if experiment else ""
+        raise InputError(f"no finished run of {whose} has the metric {metric}{hint}")
+    runs.sort(key=lambda run: run.data.metrics[metric], reverse=greater)
+    runs = runs[:number]
     return {
-        "runs": [{"run_id": run.info.run_id, "name": run.info.run_name} for run in runs],
-        "parameters": _differences(*(run.data.params for run in runs)),
-        "metrics": _differences(*(_own_metrics(run.data.metrics) for run in runs)),
-        "tags": _differences(*tags),
+        "recipe": None if experiment else whose,
+        "experiment": experiment,
+        "metric": metric,
+        "greater_is_better": greater,
+        "tables": len({run.data.tags.get(DATA_SHA256) for run in runs}),
+        "runs": [{**_last_run(run), "value": run.data.metrics[metric]} for run in runs],
     }
 
 
-def best_runs(metric: str, recipe: str | None) -> dict[str, Any]:
-    """Finds the finished pipelines of a recipe with the best values of a metric.
-
-    Args:
-        metric: one of modelling.judging.metrics.
-        recipe: its name; None if only one has runs with the metric.
-
-    Raises:
-        InputError: there is no such metric or recipe, or no run has the metric.
-    """
-    known = {**REGRESSION_METRICS, **BINARY_METRICS, **CUSTOM_METRICS}
-    greater = {name: found.greater_is_better for name, found in known.items()}
+def _greater_is_better(metric: str, is_any: bool) -> bool:
+    """Whether more of a metric is better; of any that is not ours, its name tells."""
+    ours = {**REGRESSION_METRICS, **BINARY_METRICS, **CUSTOM_METRICS}
+    greater = {name: found.greater_is_better for name, found in ours.items()}
     greater["business_score"] = True
     name = metric.removeprefix(BASELINE_PREFIX)
-    if name not in greater:
-        raise InputError(unknown_name("metric", metric, greater))
-    ids = [experiment.experiment_id for experiment in _all_experiments()]
-    recipe = _choose_recipe(recipe, metric, ids)
-    order = f"metrics.`{metric}` {'DESC' if greater[name] else 'ASC'}"
-    of_recipe = f"tags.`pipeline.recipe` = '{recipe}' and attributes.status = 'FINISHED'"
-    runs = [
-        run
-        for run in _pipelines(ids, _BEST_RUNS, f" and {of_recipe}", order)
-        if math.isfinite(run.data.metrics.get(metric, math.nan))
-    ]
-    if not runs:
-        raise InputError(f"no finished run of {recipe} has the metric {metric}")
-    runs.sort(key=lambda run: run.data.metrics[metric], reverse=greater[name])
-    return {
-        "recipe": recipe,
-        "metric": metric,
-        "greater_is_better": greater[name],
-        "tables": len({run.data.tags.get(DATA_SHA256) for run in runs[:_BEST_RUNS]}),
-        "runs": [
-            {**_last_run(run), "value": run.data.metrics[metric]} for run in runs[:_BEST_RUNS]
-        ],
-    }
+    if name in greater:
+        return greater[name]
+    if is_any:
+        return not _LESS_IS_BETTER.search(name)
+    raise InputError(unknown_name("metric", metric, greater))
 
 
-def _all_experiments() -> list[Experiment]:
+def all_experiments() -> list[Experiment]:
+    """The experiments of the store that is connected."""
     return list(_pages(MlflowClient().search_experiments))
 
 
@@ -216,9 +206,10 @@ def _pages(search: Any) -> Iterator[Any]:
             return
 
 
-def _search(
+def search(
     ids: list[str], where: str = "", order: str = "attributes.start_time DESC", max_results: int = 1
 ) -> list[Run]:
+    """The first runs of some experiments in an order."""
     found: list[Run] = MlflowClient().search_runs(
         ids, where, max_results=max_results, order_by=[order]
     )
@@ -232,13 +223,21 @@ def _pipelines(
     found = [
         run
         for entry_point in _PIPELINES
-        for run in _search(
+        for run in search(
             ids, f"tags.`{MLFLOW_PROJECT_ENTRY_POINT}` = '{entry_point}'{where}", order, number
         )
     ]
     if "start_time" in order:
         found = sorted(found, key=lambda run: -run.info.start_time)[:number]
     return found
+
+
+def _last_runs(ids: list[str], newest: list[Run]) -> list[Run]:
+    """The last pipelines, and the last runs of people's own scripts and notebooks."""
+    not_own = {MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_PARENT_RUN_ID}
+    own = [run for run in newest if not_own.isdisjoint(run.data.tags)]
+    found = [*_pipelines(ids, _LAST_RUNS), *own]
+    return sorted(found, key=lambda run: -run.info.start_time)[:_LAST_RUNS]
 
 
 def _count_runs(ids: list[str]) -> tuple[dict[str, dict[str, int]], bool]:
@@ -265,7 +264,7 @@ def _count_runs(ids: list[str]) -> tuple[dict[str, dict[str, int]], bool]:
     are_complete = True
     for status in RunStatus.all_status():
         name = RunStatus.to_string(status)
-        found = _search(ids, f"attributes.status = '{name}'", max_results=_LONGEST_COUNT)
+        found = search(ids, f"attributes.status = '{name}'", max_results=_LONGEST_COUNT)
         are_complete = are_complete and len(found) < _LONGEST_COUNT
         for run in found:
             of_experiment = counts.setdefault(run.info.experiment_id, {})
@@ -286,17 +285,19 @@ def _last_run(run: Run) -> dict[str, Any]:
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
     return {
         "run_id": run.info.run_id,
+        "name": run.info.run_name,
         "started": started.isoformat(sep=" ", timespec="seconds"),
         "status": run.info.status,
         "recipe": tags.get("pipeline.recipe"),
         "model": tags.get("pipeline.model"),
         "verdict": tags.get(VERDICT),
         "reason": tags.get(VERDICT_REASON) or tags.get("pipeline.error"),
-        "metrics": dict(_own_metrics(run.data.metrics)),
+        "metrics": dict(own_metrics(run.data.metrics)),
     }
 
 
-def _own_metrics(metrics: dict[str, float]) -> dict[str, float]:
+def own_metrics(metrics: dict[str, float]) -> dict[str, float]:
+    """Those that are of the model, not of the machine."""
     return {name: value for name, value in metrics.items() if not name.startswith("system/")}
 
 
@@ -375,25 +376,3 @@ def _choose_recipe(recipe: str | None, metric: str, ids: list[str]) -> str:
     if len(having) != 1:
         raise InputError(f"--recipe takes: {', '.join(having or known) or 'none has run yet'}")
     return having[0]
-
-
-def _find_run(start: str) -> Run:
-    ids = [experiment.experiment_id for experiment in _all_experiments()]
-    found = _search(ids, f"attributes.run_id LIKE '{start}%'", max_results=2)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(f"more than one run begins with {start}: write more of its id")
-    others = [run.info.run_id for run in _search(ids, max_results=_LONGEST_COUNT)]
-    starts = {other[: len(start)]: other for other in others}
-    close = get_close_matches(start, starts, n=1, cutoff=0.0)
-    nearest = f"; did you mean {starts[close[0]]}?" if close else ""
-    raise InputError(f"there is no run {start!r} in this store{nearest}")
-
-
-def _differences(first: dict[str, Any], second: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    return {
-        name: (first.get(name), second.get(name))
-        for name in sorted({*first, *second})
-        if first.get(name) != second.get(name)
-    }

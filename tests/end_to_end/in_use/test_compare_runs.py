@@ -48,7 +48,13 @@ def test_it_says_the_verdict_what_ran_and_why_and_what_differs(comment):
 
 def test_a_version_stands_for_its_pipeline_and_what_is_none_is_refused(made):
     second = made.outcomes["forest"].parent.info.run_id
-    same = made.store.script("compare_runs.py", "models:/wine_quality/2", second)
+    first = made.outcomes["first"].parent.info.run_id
+    comments = [
+        made.store.script("compare_runs.py", first, each, "--markdown").stdout
+        for each in (second, "models:/wine_quality/2")
+    ]
+    assert comments[0] == comments[1]
+    same = made.store.check_status("--compare", "models:/wine_quality/2", second)
     assert "no parameter, metric or tag differs" in same.stdout
     wrong = made.store.script("compare_runs.py", "models:/wine_quality/9", second, "--markdown")
     assert wrong.returncode == 1

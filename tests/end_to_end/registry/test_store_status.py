@@ -5,6 +5,7 @@ import os
 import re
 
 import pytest
+import yaml
 
 from engine.processes.guard import ProcessId
 
@@ -130,6 +131,65 @@ def test_two_runs_are_compared_by_the_start_of_their_ids(store, runs, status):
     told = store.check_status("--compare", runs[0], runs[1]).stdout
     assert re.search(r"^alpha +0\.1 +0\.2$", told, re.MULTILINE)
     assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.fixture(scope="module")
+def of_a_notebook(store, status):
+    """Runs as a notebook makes them: the last one was killed with its kernel."""
+    client = store.client
+    experiment = client.create_experiment("workshop", str(store.folder / "mlruns"))
+    runs = [client.create_run(experiment, run_name=f"forest {number}") for number in range(8)]
+    ids = [run.info.run_id for run in runs]
+    for number, run_id in enumerate(ids[:-1]):
+        client.log_metric(run_id, "training_accuracy_score", number / 10)
+        client.log_metric(run_id, "val_mse", number / 10)
+        client.set_terminated(run_id)
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("metric", "best"), [("training_accuracy_score", [6, 5, 4]), ("val_mse", [0, 1, 2])]
+)
+def test_the_best_runs_of_any_experiment_as_many_as_one_wants(store, of_a_notebook, metric, best):
+    options = ["--best", metric, "--experiment", "workshop", "--number", "3", "--json"]
+    found = json.loads(store.check_status(*options).stdout)
+    assert [run["run_id"] for run in found["runs"]] == [of_a_notebook[number] for number in best]
+    told = store.check_status("--best", metric, "--experiment", "workshop", "--number", "50").stdout
+    assert told.count("forest") == 7
+    wrong = store.check_status("--best", "mse", "--experiment", "workshop").stdout
+    assert "no finished run of workshop has the metric mse; they have: training_accuracy" in wrong
+    wrong = store.check_status("--best", metric, "--experiment", "workshp").stdout
+    assert "did you mean 'workshop'?" in wrong
+
+
+def test_a_run_of_a_notebook_is_a_run_and_can_be_ended_when_its_kernel_is_gone(
+    store, of_a_notebook
+):
+    killed = of_a_notebook[-1]
+    assert f"{killed[:8]} forest 7" in store.check_status("--reap").stdout
+    assert store.client.get_run(killed).info.status == "RUNNING"
+    done = store.check_status("--reap", "--gone", killed[:8])
+    assert f"run {killed} was ended" in " ".join(done.stdout.split())
+    assert store.client.get_run(killed).info.status == "KILLED"
+
+
+def test_what_differs_in_the_recipes_is_a_parameter_and_of_own_code_a_line(store):
+    client = store.client
+    ids = []
+    for share, line in ((0.5, "return 1"), (0.8, "return 2")):
+        run_id = client.create_run("0").info.run_id
+        recipe = {"name": "wines", "sampling": {"method": "over", "sampling_strategy": share}}
+        recipe["code"] = {"own.py": f"def twice(table):\n    {line}\n"}
+        client.log_text(run_id, yaml.safe_dump(recipe), "config/wines-none-config-1.yaml")
+        client.set_tag(run_id, "pipeline.lock_sha256", line)
+        client.set_terminated(run_id)
+        ids.append(run_id)
+    found = json.loads(store.check_status("--compare", *ids, "--json").stdout)
+    assert found["parameters"] == {
+        "sampling.sampling_strategy": [0.5, 0.8],
+        "code.own.py": ["    return 1", "    return 2"],
+    }
+    assert found["tags"] == {}
 
 
 def test_an_id_that_is_not_there_is_answered_by_the_nearest(store, runs, status):

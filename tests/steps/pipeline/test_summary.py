@@ -51,11 +51,11 @@ def test_the_command_to_look_can_be_copied(monkeypatch):
 
 @pytest.mark.parametrize(
     ("recipe", "model", "shown"),
-    [("wines", "ridge", "wines, ridge"), ("wines", None, "wines "), (None, None, "- ")],
+    [("wines", "ridge", "wines, ridge"), ("wines", None, "wines "), (None, None, "forest 7 ")],
 )
-def test_a_run_without_tags_is_told_without_them(capsys, recipe, model, shown):
+def test_a_run_without_tags_is_told_by_its_name(capsys, recipe, model, shown):
     run = {"recipe": recipe, "model": model, "verdict": None, "status": "FINISHED"}
-    run |= {"started": "2026-11-24T06:00", "run_id": "01234567"}
+    run |= {"started": "2026-11-24T06:00", "run_id": "01234567", "name": "forest 7"}
     _print_runs(
         {
             "runs_by_status": {},
