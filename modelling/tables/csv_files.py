@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
@@ -42,6 +42,14 @@ _UNSURE = re.compile(
     rf"|[{_WESTERN}{_WESTERN.upper()}]{{3}}|[a-z{_WESTERN}][{_WESTERN.upper()}]"
     rf"|[A-Za-z][²³¿¡][A-Za-z]|[ÂÃÄÅ][{_SIGNS}]"  # the last is UTF-8 that was broken elsewhere
 )
+
+
+_OF_WESTERN = ("cp1252", "iso8859-1", "iso8859-15")
+# What a word with an accent is in UTF-8, and in an encoding of Western Europe never.
+_UTF_8_LETTER = re.compile(rb"(?:[A-Za-z]*\xc3[\xa1-\xba\xbc-\xbf])+[A-Za-z]*")
+_ZERO_IN_TEXT = re.compile(rb"[^\0,;\t|\r\n]{0,20}\0[^\0,;\t|\r\n]{0,20}")
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1f]")
+_FEWEST_LETTERS = 4  # to a zero byte, in a text that was broken
 
 
 class _WithLf:
@@ -112,13 +120,19 @@ def read_header(path: Path, form: CsvForm) -> tuple[list[str], CsvForm]:
     """
     with form.open(path) as stream:
         names = arrow_csv.open_csv(stream, **form.options(lambda _row: "skip")).schema.names
+    different = told_apart(names)
+    return different, form if different == names else replace(form, names=tuple(different))
+
+
+def told_apart(names: Iterable[str]) -> list[str]:
+    """Returns the names of columns, of which the second `x` is called `x (2)`."""
     counts: Counter[str] = Counter()
     different = []
     for name in names:
         counts[composed(name)] += bool(name.strip())
         place = counts[composed(name)]
         different.append(f"{name} ({place})" if place > 1 else name)
-    return different, form if different == names else replace(form, names=tuple(different))
+    return different
 
 
 def composed(name: str) -> str:
@@ -239,6 +253,11 @@ def _checked_encoding(path: Path, compression: str | None, said: str) -> str:
     problem = _first_problem(path, compression, encoding)
     if problem:
         raise InputError(f"table {path} is not {said} text: {problem}; see data.encoding")
+    if encoding in _OF_WESTERN and (found := _find_first(path, compression, _UTF_8_LETTER)):
+        raise InputError(
+            f"table {path} mixes encodings: line {found[0]} is UTF-8 text ({found[1].decode()!r}), "
+            f"others are {said}"
+        )
     return "utf-8" if encoding == "utf-8-sig" else encoding
 
 
@@ -247,7 +266,7 @@ def _find_encoding(path: Path, compression: str | None, head: bytes, is_strict: 
     if head.startswith(_UTF_16):
         return "utf-16"
     if b"\0" in head:
-        raise InputError(f"table {path} is binary, neither CSV nor Parquet")
+        raise _binary(path, compression, head)
     problem = _first_problem(path, compression, "utf-8")
     if problem is None:
         return "utf-8"
@@ -258,6 +277,31 @@ def _find_encoding(path: Path, compression: str | None, head: bytes, is_strict: 
             f"table {path} is not UTF-8 text: {problem}; {_AS_UTF_8}, or say data.encoding"
         )
     return "utf-8"
+
+
+def _binary(path: Path, compression: str | None, head: bytes) -> InputError:
+    """Says whether it is no text at all, or where a zero byte broke it."""
+    found = _find_first(path, compression, _ZERO_IN_TEXT)
+    if not found or head.count(b"\0") * _FEWEST_LETTERS > len(head) or _CONTROLS.search(head):
+        return InputError(f"table {path} is binary, neither CSV nor Parquet")
+    line, text = found
+    shown = text.decode(errors="replace")
+    return InputError(f"table {path}, line {line} holds a zero byte ({shown!r}); it is no text")
+
+
+def _find_first(
+    path: Path, compression: str | None, pattern: re.Pattern[bytes]
+) -> tuple[int, bytes] | None:
+    """The number of the first line that holds a pattern, and what it is; in blocks of lines."""
+    before, rest = 1, b""
+    with _open_bytes(path, compression) as file:
+        for block in _blocks(file):
+            text = rest + block
+            if found := pattern.search(text):
+                return before + text.count(b"\n", 0, found.start()), found[0]
+            end = text.rfind(b"\n") + 1
+            before, rest = before + text.count(b"\n", 0, end), text[end:][-_SNIFFED_BYTES:]
+    return None
 
 
 def _first_problem(path: Path, compression: str | None, encoding: str) -> str | None:

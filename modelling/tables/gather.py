@@ -17,6 +17,7 @@ import pyarrow as arrow
 import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
+from modelling.tables.changes import unchanged
 from modelling.tables.csv_files import composed, open_text
 from modelling.tables.endings import JSON_LINES, TABLES, WORKBOOKS
 from modelling.tables.stream import TableStream, open_stream
@@ -172,7 +173,7 @@ def _rows(path: Path) -> Iterator[dict[str, str | None]]:
     number = 0
     is_empty = True
     try:
-        with open_text(path) as file:
+        with unchanged(path), open_text(path) as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     is_empty = False

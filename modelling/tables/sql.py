@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, Connection, Row, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from common.errors import InputError
@@ -47,10 +48,13 @@ def connect(address: str, shown: str) -> Iterator[Connection]:
     except ModuleNotFoundError as error:
         raise InputError(f"{shown}: the driver {error.name} is not installed here") from None
     except SQLAlchemyError as error:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        said = " ".join(str(cause).split()).replace(address, shown)
         # Without the error itself, which may hold the address.
-        raise InputError(f"{shown}: the database says: {said}") from None
+        raise InputError(f"{shown}: {_said(error).replace(address, shown)}") from None
+
+
+def _said(error: SQLAlchemyError) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return f"the database says: {' '.join(str(cause).split())}"
 
 
 def write_query(address: str, query: str, target: Path, shown: str) -> None:
@@ -67,7 +71,7 @@ def write_query(address: str, query: str, target: Path, shown: str) -> None:
             message has nothing of the address.
     """
     with connect(address, shown) as connection:
-        count = _write(connection, query, target, shown)
+        count = _write(connection, query, target, shown, address)
     if not count:
         raise InputError(f"{shown}: the query gives no row")
 
@@ -87,7 +91,7 @@ def _check_file(url: URL, shown: str) -> None:
         raise InputError(f"{shown}: there is no database file {url.database}")
 
 
-def _write(connection: Connection, query: str, target: Path, shown: str) -> int:
+def _write(connection: Connection, query: str, target: Path, shown: str, address: str) -> int:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only = ON")
     reading = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}
@@ -98,4 +102,16 @@ def _write(connection: Connection, query: str, target: Path, shown: str) -> int:
         return 0
     names = list(result.keys())
     check_names(names, Path(shown.removeprefix("table ")))
-    return write_rows(iter(result), names, target)
+    return write_rows(_told(iter(result), shown, address), names, target)
+
+
+def _told(rows: Iterator[Row[Any]], shown: str, address: str) -> Iterator[Row[Any]]:
+    """The rows; if they end before their time, how many there were."""
+    count = 0
+    try:
+        for row in rows:
+            count += 1
+            yield row
+    except SQLAlchemyError as error:
+        said = _said(error).replace(address, shown)
+        raise InputError(f"{shown}, after {count:,} rows: {said}") from None

@@ -21,6 +21,7 @@ import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
 from modelling.kinds import KINDS, number_as_text
+from modelling.tables.changes import unchanged
 from modelling.tables.csv_files import CsvForm, as_written, composed, read_header, sniff_csv
 from modelling.tables.endings import PARQUET
 from modelling.tables.table import (
@@ -78,7 +79,7 @@ class TableStream:
             batch_rows: the most rows of a batch; memory grows with it, and with nothing else.
 
         Raises:
-            InputError: the table cannot be read any further.
+            InputError: the table cannot be read any further, or changed meanwhile.
         """
         read = _csv_batches if self.form else _parquet_batches
         return _ahead(_told_in_one_line(read(self, columns, batch_rows), self.path))
@@ -111,7 +112,8 @@ def open_stream(path: Path, encoding: str = "") -> TableStream:
 
 def _told_in_one_line(batches: Iterator[Batch], path: Path) -> Iterator[Batch]:
     try:
-        yield from batches
+        with unchanged(path):
+            yield from batches
     except (arrow.ArrowException, OSError, EOFError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
 

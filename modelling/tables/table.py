@@ -26,6 +26,7 @@ from modelling.kinds import KINDS, ColumnType
 from modelling.models.sklearn_wrapper import LARGEST_EXACT, evaluate, is_missing, read_column
 from modelling.own_code import ask_rows
 from modelling.recipe import ColumnCheck, Recipe, limit_text
+from modelling.tables.changes import unchanged
 from modelling.tables.csv_files import (
     CsvForm,
     as_written,
@@ -85,8 +86,8 @@ def read_table(path: Path, numbers: Collection[str] = (), encoding: str = "") ->
         it; and `encoding`.
 
     Raises:
-        InputError: the file is missing, empty, no table, ragged, or has no row or two equal
-            columns.
+        InputError: the file is missing, empty, no table, ragged, has no row or two equal columns,
+            or changed meanwhile.
     """
     if not path.is_file():
         raise not_there(path)
@@ -95,8 +96,9 @@ def read_table(path: Path, numbers: Collection[str] = (), encoding: str = "") ->
             magic = file.read(4)
         if not magic:
             raise InputError(f"table {path} is empty")
-        form = None if magic == b"PAR1" else sniff_csv(path, magic, said=encoding)
-        table = _read_csv(path, form, numbers) if form else _read_parquet(path)
+        with unchanged(path):
+            form = None if magic == b"PAR1" else sniff_csv(path, magic, said=encoding)
+            table = _read_csv(path, form, numbers) if form else _read_parquet(path)
     except (arrow.ArrowException, OSError, EOFError, UnicodeError, zlib.error) as error:
         raise InputError(f"table {path} cannot be read: {first_line(error)}") from error
     table = table.rename_columns([composed(name) for name in table.column_names])

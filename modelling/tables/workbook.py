@@ -18,7 +18,8 @@ from python_calamine import (
 
 from common.errors import InputError, unknown_name
 from modelling.models.sklearn_wrapper import GAPS
-from modelling.tables.csv_files import composed
+from modelling.tables.changes import unchanged
+from modelling.tables.csv_files import composed, told_apart
 from modelling.tables.table import check_names
 
 _LARGEST_WHOLE = 2**53
@@ -63,7 +64,7 @@ def open_sheet(path: Path, name: str = "") -> Sheet:
             has merged cells, a second row of headings, a column without a heading, or no row.
     """
     try:
-        with CalamineWorkbook.from_path(path) as book:
+        with unchanged(path), CalamineWorkbook.from_path(path) as book:
             cells = _find_sheet(book, path, name)
     except PasswordError as error:
         raise InputError(f"table {path} is protected by a password; save it without one") from error
@@ -76,7 +77,7 @@ def open_sheet(path: Path, name: str = "") -> Sheet:
     if not below:
         raise InputError(f"{shown} has a header, but no rows" if headings else f"{shown} is empty")
     _refuse_merged(cells, place, shown)
-    names = [composed(_shown(cell) or "") for cell in headings]
+    names = [composed(name) for name in told_apart(_shown(cell) or "" for cell in headings)]
     for number, name in enumerate(names):
         if not name.strip() and any(row[number] != "" for row in cells.iter_rows()):
             column = _letters((cells.start or (0, 0))[1] + number)

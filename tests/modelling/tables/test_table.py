@@ -212,6 +212,7 @@ def test_a_missing_table_says_where_it_was_looked_up(tmp_path, refusal):
             b"a\n\xc3\xa9tude\n\xe9tude\n",
             " is not UTF-8 text: invalid continuation byte in line 3;",
         ),
+        (b"a,b\n1,x\n2,y\0z\n", ", line 3 holds a zero byte ('y\\x00z'); it is no text"),
         (b"PK\x03\x04" + b"\0" * 99, " is a workbook or another zip file, but not named so; a "),
         (
             b"\xd0\xcf\x11\xe0" + b"\0" * 99,
@@ -253,7 +254,12 @@ def test_an_encoding_that_is_said_is_read(compress, file_of):
         (TOWNS.encode("cp1250"), "utf-8", " is not utf-8 text: invalid start byte in line 2; see "),
         (TOWNS.encode("cp1250"), "ascii", " is not ascii text: ordinal not in range(128) in line "),
         (TOWNS.encode(), "cp1252", " is UTF-8 text, as line 2 shows; data.encoding says cp1252"),
-        (b"a\0b,y\n1,2\n", "", " is binary, neither CSV nor Parquet"),
+        (b"a\0b,y\n1,2\n", "", ", line 1 holds a zero byte ('a\\x00b'); it is no text"),
+        (
+            "x\nMANHÃ\n".encode("cp1252") + "été\n".encode(),
+            "cp1252",
+            " mixes encodings: line 3 is UTF-8 text ('été'), others are cp1252",
+        ),
     ],
 )
 def test_a_wrong_encoding_is_told_with_its_line(content, said, says, file_of, refusal):

@@ -174,7 +174,7 @@ def test_every_type_of_parquet_becomes_what_pandas_makes_of_it(tmp_path):
     [
         ("t.csv", b"", "is empty"),
         ("t.csv", b"a,b\n", "has a header, but no rows"),
-        ("t.csv", b"a\0b\n1\n", "is binary"),
+        ("t.csv", b"a\0b\n1\n", "line 1 holds a zero byte"),
         ("t.parquet", b"PAR1 and then nothing", "cannot be read"),
         ("t.csv.gz", b"\x1f\x8b and then nothing", "cannot be read"),
     ],
@@ -192,6 +192,18 @@ def test_a_folder_without_parquet_or_with_other_files_or_columns_is_refused(tmp_
     (tmp_path / "notes.txt").touch()
     assert "holds 'notes.txt'" in refusal(open_stream, tmp_path)
     assert "is not there" in refusal(open_stream, tmp_path / "nowhere")
+
+
+def test_a_file_that_somebody_writes_meanwhile_is_told(csv, refusal):
+    path = csv("a,b\n" + "1,2\n" * 100_000)
+
+    def read_while_it_grows():
+        for batch in open_stream(path).batches(["a"], 50_000):
+            with path.open("a") as file:
+                file.write("3,4\n" * len(batch.rows))
+
+    words = "changed while it was read; start again when it is whole"
+    assert refusal(read_while_it_grows) == f"table {path} {words}"
 
 
 def test_a_file_that_breaks_off_is_told_in_one_line(csv, refusal):

@@ -66,6 +66,10 @@ def test_what_is_empty_around_a_table_does_not_count(book):
     assert [*sheet.rows()] == [{"code": "01", "2023": "1"}, {}, {"code": "02", "2023": "2"}]
 
 
+def test_a_heading_that_stands_there_twice_is_as_in_a_csv_file(book):
+    assert [*open_sheet(book(One=[["a", "b", "a"], [1, 2, 3]])).columns] == ["a", "b", "a (2)"]
+
+
 def test_a_sheet_is_named_where_there_are_several(book, refusal):
     path = book(North=TABLE, South=[["x"], [1]], Empty=[])
     assert open_sheet(path, "North").columns.keys() == {"code", "price"}
@@ -111,7 +115,7 @@ def merged(*ranges):
         ),
         ([["a", "", "c"], [1, 2, 3]], "column B has no heading in row 1"),
         ([["a", "b", ""], *[[1, 2]] * 60, [1, 2, 3]], "column C has no heading in row 1"),
-        ([["a", "a"], [1, 2]], "has two columns named 'a'"),
+        ([["a", "a (2)", "a"], [1, 2, 3]], "has two columns named 'a (2)'"),
         ([["a", "b"]], "sheet 'S' has a header, but no rows"),
         ([], "sales.xlsx is empty"),
     ],

@@ -197,6 +197,10 @@ def test_files_that_do_not_fit_are_told_in_a_line(files, source, says, tmp_path)
         ("SELECT y, y FROM sales", "table $SHOP has two columns named 'y'"),
         ("INSERT INTO sales SELECT 1", "table $SHOP INSERT INTO sales SELECT 1: a query begins"),
         ("SELECT x'00' AS b", "column 'b' holds values of type bytes"),
+        (
+            "SELECT CASE WHEN zip IS NULL THEN abs(-9223372036854775807 - 1) ELSE 1 END FROM sales",
+            "table $SHOP, after 4 rows: the database says: integer overflow",
+        ),
     ],
 )
 def test_a_query_that_gives_no_table_is_told_in_a_line(query, says, places, tmp_path, monkeypatch):
