@@ -1,5 +1,7 @@
 """Figures and counts as a line of text has them."""
 
+import re
+
 
 def places_of(metric: str) -> int:
     """Returns how many decimal places a metric is shown with: two of money, else four."""
@@ -17,6 +19,11 @@ def show_figure(figure: float, sign: str = "", metric: str = "") -> str:
     places = places_of(metric)
     is_small = 0 < abs(figure) < 10 ** (1 - places)
     return f"{figure:{sign}.{places}{'g' if is_small else 'f'}}"
+
+
+def with_brief_numbers(words: str) -> str:
+    """Writes the numbers in words with four digits: 4.292460317 to 5 becomes 4.292 to 5."""
+    return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.4g}", words)
 
 
 def counted(number: float, noun: str, several: str = "") -> str:

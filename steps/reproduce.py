@@ -58,6 +58,7 @@ from modelling.judging.comparison import (
 from modelling.kinds import ROW_KEY
 from modelling.recipe import Data
 from steps.pipeline.order import UNTIL
+from steps.reporting.report import report_step
 from steps.runs.artifacts import download
 from steps.runs.names import DATA_SHA256, MODEL_DIGEST, VERDICT, VERDICT_REASON
 from steps.runs.provenance_read import RecordedRun, find_recorded, step_of
@@ -410,4 +411,4 @@ def _print_table(rows: list[ComparisonRow]) -> None:
 
 
 if __name__ == "__main__":
-    run_command(reproduce, write_result)
+    run_command(reproduce, write_result, at_end=report_step)

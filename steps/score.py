@@ -52,6 +52,7 @@ from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder, temporary_path
 
 _SAMPLE_ROWS = 100
+_SHOWN_REJECTS = 20
 _REJECTS = "rejects.csv"
 _LOOKED_AT = 1000
 _SECONDS_BETWEEN_LINES = 10.0
@@ -97,8 +98,13 @@ class Result:
     scored: int = 0
     rejected: int = 0
     seconds: float = 0.0
-    first_reason: str = ""
+    first_rejects: list[tuple[int, str]] = field(default_factory=list)
     sample: list[pd.DataFrame] = field(default_factory=list)
+
+    @property
+    def first_reason(self) -> str:
+        """Why the first row of those was rejected; empty if none was."""
+        return "row {}: {}".format(*self.first_rejects[0]) if self.first_rejects else ""
 
 
 @click.command()
@@ -471,7 +477,8 @@ def _write_rejects(
         found[int(batch.rows[row])] = reasons[row], values, ""
     for number in sorted(found):
         reason, values, line = found[number]
-        result.first_reason = result.first_reason or f"row {number}: {reason}"
+        if len(result.first_rejects) < _SHOWN_REJECTS:
+            result.first_rejects.append((number, reason))
         rejects.write(number, reason, values, line)
     result.rejected += len(found)
 
@@ -525,6 +532,8 @@ def _report(
     drifted = log_drift(drift, recipe.drift.limit, recipe.name)
     sample = pd.concat(result.sample)
     log_table(sample.astype({name: "str" for name in sample if name == _TIME}), "sample")
+    log_table(pd.DataFrame(result.first_rejects, columns=["row", "reason"]), "first_rejects")
+    mlflow.set_tag("pipeline.rejects", request.place_of_rejects if result.rejected else "none")
     log_metrics(
         {
             "rows": result.rows,

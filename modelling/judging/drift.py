@@ -268,6 +268,22 @@ class DriftCounts:
         weight, squares = self._sums[name]
         return float(weight / squares) if squares else 1.0
 
+    def shares(self) -> pd.DataFrame:
+        """Returns how the rows are distributed over the bins of each column.
+
+        Returns:
+            A row a column: column, bins (their names), in training and now (the share of the rows
+            in each); missing values are the last bin, if there are any.
+        """
+        rows = []
+        for name, bins in self._profile.items():
+            sides = np.array([bins["counts"], self._counts[name]])
+            used = slice(None) if sides[:, -1].any() else slice(0, -1)
+            names = [_bin_name(bins, number) for number in range(sides.shape[1])][used]
+            parts = (sides / np.maximum(sides.sum(axis=1, keepdims=True), 1))[:, used]
+            rows.append((name, names, *parts.tolist()))
+        return pd.DataFrame(rows, columns=["column", "bins", "in training", "now"])
+
     def grown(self, limit: float) -> pd.DataFrame:
         """Returns the rows of `compare` of the columns that would have drifted, but only grew."""
         table = self.compare(limit)

@@ -23,6 +23,7 @@ from sklearn.metrics import (
     confusion_matrix,
 )
 
+from common.words import with_brief_numbers
 from modelling.judging.answers import Values
 from modelling.judging.fonts import OTHER_FONTS
 
@@ -130,7 +131,15 @@ def plot_predictions(
     """
     target = _short(target, _LONGEST_TITLE)
     figure = _figure(f"Predicted against actual {target}", 6.0, 6.0)
-    _scatter(figure.axes[0], "actual_vs_predicted", targets, predictions, weights)
+    rows, size = _dots(len(targets), weights)
+    PredictionErrorDisplay.from_predictions(
+        targets[rows],
+        predictions[rows],
+        kind="actual_vs_predicted",
+        subsample=None,
+        ax=figure.axes[0],
+        scatter_kwargs={"color": _COLOUR, "alpha": 0.4, "s": size},
+    )
     for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
         axis.set_major_locator(AutoLocator())  # in place of four even parts of the range
     _label(figure, f"predicted {target}", f"actual {target}")
@@ -140,33 +149,25 @@ def plot_predictions(
 def plot_residuals(
     targets: Values, predictions: Values, target: str, weights: Values | None = None
 ) -> Figure:
-    """Draws residuals (actual - predicted) against (n,) predictions, as `plot_predictions` does."""
+    """Draws the errors (predicted - actual, as everywhere), as `plot_predictions` does."""
     target = _short(target, _LONGEST_TITLE)
-    figure = _figure(f"Residuals of {target}")
-    _scatter(figure.axes[0], "residual_vs_predicted", targets, predictions, weights)
-    _label(figure, f"predicted {target}", "actual - predicted")
+    figure = _figure(f"Errors of {target}")
+    axes = figure.axes[0]
+    rows, size = _dots(len(targets), weights)
+    errors = predictions[rows] - targets[rows]
+    axes.scatter(predictions[rows], errors, size, color=_COLOUR, alpha=0.4)
+    axes.axhline(0, color=_INK, linestyle="--", linewidth=1)
+    _label(figure, f"predicted {target}", "error: predicted - actual")
     return figure
 
 
-def _scatter(
-    axes: Axes, kind: str, targets: Values, predictions: Values, weights: Values | None
-) -> None:
-    """Draws a dot for each of at most 1,000 rows."""
-    size: Any = _DOT
-    if weights is not None:
-        counted = np.flatnonzero(weights > 0)
+def _dots(number: int, weights: Values | None) -> tuple[npt.NDArray[np.intp], Any]:
+    """The places of at most 1,000 rows that count, and how large the dot of each is."""
+    counted = np.arange(number) if weights is None else np.flatnonzero(weights > 0)
+    rows = counted
+    if weights is not None or number > _MOST_DOTS:
         rows = np.random.default_rng(0).permutation(counted)[:_MOST_DOTS]
-        targets, predictions = targets[rows], predictions[rows]
-        size = _DOT * weights[rows] / weights[rows].mean()
-    PredictionErrorDisplay.from_predictions(
-        targets,
-        predictions,
-        kind=kind,
-        subsample=_MOST_DOTS,
-        ax=axes,
-        scatter_kwargs={"color": _COLOUR, "alpha": 0.4, "s": size},
-        random_state=0,
-    )
+    return rows, _DOT if weights is None else _DOT * weights[rows] / weights[rows].mean()
 
 
 def _name_group(group: Any) -> str:
@@ -458,6 +459,33 @@ def plot_drift(table: pd.DataFrame, limit: float) -> Figure:
     return figure
 
 
+def plot_shares(
+    bins: Iterable[str], before: Iterable[float], now: Iterable[float], name: str
+) -> Figure:
+    """Draws how rows are distributed over bins, and how those of the training were.
+
+    Args:
+        bins: (k,) their names.
+        before: (k,) the shares of the training rows.
+        now: (k,) the shares of the new rows.
+        name: of what is distributed.
+    """
+    labels = [_short(with_brief_numbers(each)) for each in bins]
+    places = np.arange(len(labels))
+    figure = _figure(f"Distribution of the {name}", height=max(3.2, 1.6 + 0.3 * len(labels)))
+    axes = figure.axes[0]
+    for shift, shares, label, colour in (
+        (0.2, before, "when it was trained", "#9db7d3"),
+        (-0.2, now, "now", _PALETTE[1]),
+    ):
+        axes.barh(places + shift, [100 * share for share in shares], 0.4, color=colour, label=label)
+    axes.set_yticks(places, labels)
+    axes.grid(visible=False, axis="y")
+    axes.legend(loc="best")
+    axes.set(xlabel="% of the rows")
+    return figure
+
+
 def plot_resampled(resampled: Values, marks: Mapping[str, float], metric: str) -> Figure:
     """Draws how a metric spreads over resamples of the rows, and where some figures lie.
 
@@ -470,7 +498,7 @@ def plot_resampled(resampled: Values, marks: Mapping[str, float], metric: str) -
     axes = figure.axes[0]
     axes.hist(resampled, bins=40, color=_PALETTE[5])
     for (name, value), colour in zip(marks.items(), ("black", *_PALETTE[2:0:-1]), strict=False):
-        axes.axvline(value, color=colour, label=f"{name} {value:.4g}")
+        axes.axvline(value, color=colour, label=f"{name} {value:,.4g}")
     axes.legend()
     axes.set(xlabel=metric, ylabel="resamples")
     return figure

@@ -15,7 +15,7 @@ import jinja2
 from PIL import Image, ImageDraw, ImageFont
 
 from modelling.judging.fonts import OTHER_FONTS
-from modelling.reporting.report import Bars, Fact, Report, shorten, show_number, show_seconds
+from modelling.reporting.report import Bars, Fact, Report, shorten, show_like, show_seconds
 
 WIDTH, HEIGHT = 1920, 1080
 
@@ -25,7 +25,6 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _INK, _SOFT, _LINE, _PAPER, _CARD = "#1d1b1a", "#5f5a57", "#dedad6", "#ffffff", "#f7f6f4"
 _ACCENT, _BAR, _MINUS = "#7b1e3a", "#3d6fa5", "#b34700"
 _TONES = {"good": "#0b6b4b", "note": "#7a5200", "bad": "#a3211b"}
-_STATES = {"ran": _TONES["good"], "failed": _TONES["bad"], "killed": _TONES["bad"]}
 _LAST_CYRILLIC = "\u052f"  # DejaVu Sans has all letters before
 _SMOOTH = 2  # shapes are drawn this many times larger, so that curves have no stairs
 
@@ -71,11 +70,15 @@ Shape = Box | Arrow | Text
 
 @dataclass(frozen=True)
 class Card:
-    """A station of the pipeline: its name, how it went, and its figures."""
+    """A station of the pipeline: its name, how it went, and its figures.
+
+    tone: good or bad, where something is; that a step ran is neither.
+    """
 
     name: str
     state: str
     facts: tuple[Fact, ...]
+    tone: str = ""
 
 
 def draw_poster(report: Report, cards: Sequence[Card], bars: Sequence[Bars]) -> list[Shape]:
@@ -107,19 +110,38 @@ def _heading(report: Report) -> Iterator[Shape]:
     wide = WIDTH - 2 * _MARGIN
     when = report.started.strftime("%d %B %Y, %H:%M").lstrip("0")
     colour = _TONES[report.tone]
-    yield _fitted(_MARGIN, 92, f"{report.recipe} · {report.task}", 28, wide - 400, _ACCENT, True)
+    title = f"{report.title or report.recipe} · {report.task}"
+    yield _fitted(_MARGIN, 92, title, 28, wide - 400, _ACCENT, True)
     yield Text(WIDTH - _MARGIN, 92, when, 24, _SOFT, anchor="end")
-    size = next((size for size in (54, 46, 40) if _width(report.sentence, size, True) <= wide), 36)
-    yield _fitted(_MARGIN, 178, report.sentence, size, wide, bold=True)
+    said = report.answer or report.sentence
+    size = next((size for size in (50, 44, 38) if len(_in_lines(said, size, wide)) < 3), 31)
+    lines = _in_lines(said, size, wide)
+    if len(lines) > 3:
+        lines = [*lines[:2], " ".join(lines[2:])]
+    first, step = {1: (178, 0), 2: (158, 56)}.get(len(lines), (142, 40))
+    for number, line in enumerate(lines):
+        yield _fitted(_MARGIN, first + step * number, line, size, wide, bold=True)
     badge = _width(report.word, 26, True) + 44
-    yield Box(_MARGIN, 216, badge, 46, colour, 23)
-    yield Text(_MARGIN + badge / 2, 248, report.word, 26, _PAPER, True, "middle")
-    yield _fitted(_MARGIN + badge + 24, 248, report.reason, 24, wide - badge - 24, _SOFT)
+    yield Box(_MARGIN, 244, badge, 46, colour, 23)
+    yield Text(_MARGIN + badge / 2, 276, report.word, 26, _PAPER, True, "middle")
+    words = f"{report.sentence}. {report.reason}" if report.answer else report.reason
+    yield _fitted(_MARGIN + badge + 24, 276, words, 24, wide - badge - 24, _SOFT)
+
+
+def _in_lines(words: str, size: float, wide: float) -> list[str]:
+    lines = [""]
+    for word in words.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _width(longer, size, True) > wide:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _card(card: Card, x: float, y: float, width: float, height: float) -> Iterator[Shape]:
     inner = width - 44
-    colour = _STATES.get(card.state.split(" ")[0], _SOFT if card.state else _ACCENT)
+    colour = _TONES.get(card.tone, _SOFT)
     yield Box(x, y, width, height, _CARD, 14, _LINE)
     yield Box(x + 22, y + 22, 44, 6, colour, 3)
     yield _fitted(x + 22, y + 68, card.name, 27, inner, bold=True)
@@ -134,16 +156,17 @@ def _chart(chart: Bars, x: float, y: float, width: float) -> Iterator[Shape]:
     yield _fitted(x, y, chart.title, 26, width, bold=True)
     yield _fitted(x, y + 30, chart.unit, 19, width, _SOFT)
     shown = chart.bars[:5]
-    name, number = 0.36 * width, 130
+    name = max(0.3 * width, *(_width(shorten(bar.name, 32), 21, False) for bar in shown), 0) + 24
+    number = 130
     room = width - name - number
     largest = max([abs(bar.value) for bar in shown] + [1e-12])
     for place, bar in enumerate(shown):
         base = y + 76 + place * 40
-        yield _fitted(x, base, shorten(bar.name, 26), 21, name - 20)
+        yield _fitted(x, base, shorten(bar.name, 32), 21, name - 10)
         length = max(2.0, room * abs(bar.value) / largest)
         colour = _BAR if bar.value >= 0 else _MINUS
         yield Box(x + name, base - 19, length, 24, colour, 4)
-        yield Text(x + name + length + 14, base, show_number(bar.value), 21, _INK)
+        yield Text(x + name + length + 14, base, show_like(bar.value, largest), 21, _INK)
 
 
 def _foot(report: Report) -> Iterator[Shape]:
@@ -170,10 +193,10 @@ def _fitted(
     colour: str = _INK,
     bold: bool = False,
 ) -> Text:
-    """A text that is no wider than this: a little smaller, and cut at its end, if need be."""
+    """A text that is no wider than this: smaller, down to 16, then cut at its end, if need be."""
     words = " ".join(words.split())
-    if _width(words, size, bold) > width:
-        size = max(16, round(0.8 * size))
+    while size > 16 and _width(words, size, bold) > width:
+        size = max(16, round(0.9 * size))
     if _width(words, size, bold) > width:
         kept = len(words)
         while kept and _width(words[:kept].rstrip() + "…", size, bold) > width:

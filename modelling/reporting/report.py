@@ -3,6 +3,7 @@
 import base64
 import gzip
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from common.words import counted, places_of
 from modelling.judging.checks import Finding
@@ -22,6 +24,7 @@ _SHOWN_ROWS = 60
 _LONGEST_NAME = 60
 _MINUS = "\N{MINUS SIGN}"
 _MOST_PLACES = 6
+_FIGURE = re.compile(rf"[-{_MINUS}]?\d[\d,.]*\s?\S{{0,3}}")
 
 Number = float | int | None
 
@@ -78,6 +81,19 @@ class Plot:
         """The picture as a data URI."""
         kind = "svg+xml" if self.is_svg else "png"
         return f"data:image/{kind};base64,{base64.b64encode(self.content).decode()}"
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How rows are distributed over bins: those of the training, and others; a cell of a table."""
+
+    train: tuple[float, ...]
+    test: tuple[float, ...]
+
+    @property
+    def shares(self) -> dict[str, tuple[float, ...]]:
+        """By the side."""
+        return {"train": self.train, "test": self.test}
 
 
 @dataclass(frozen=True)
@@ -260,7 +276,22 @@ def show_brief(value: Any) -> str:
     """Writes a number of a table with four digits and no idle zero: 3, 46.5, 0.9967."""
     if not isinstance(value, float) or not math.isfinite(value) or abs(value) >= 10_000:
         return show_number(value)
-    return f"{value:.4g}".replace("-", _MINUS)
+    places = 4 if abs(value) < 1000 else 0
+    text = f"{value:,.0f}" if places == 0 else f"{value:.4g}"
+    return text.replace("-", _MINUS)
+
+
+def is_figure(value: Any) -> bool:
+    """Says whether a cell holds words that begin with a number and go no further than its unit."""
+    return isinstance(value, str) and bool(_FIGURE.fullmatch(value))
+
+
+def show_like(value: float, largest: float) -> str:
+    """Writes a number with the places of the largest beside it: 0.1439 and 0.0001."""
+    if not math.isfinite(value) or not math.isfinite(largest) or largest <= 0:
+        return show_number(value)
+    places = min(8, max(0, 3 - math.floor(math.log10(largest)) - 1 + (largest < 1)))
+    return f"{value + 0.0:,.{places}f}".replace("-", _MINUS)
 
 
 def show_seconds(seconds: float | None) -> str:
@@ -284,6 +315,11 @@ def shorten(text: object, longest: int = _LONGEST_NAME) -> str:
         return words
     end = longest // 3
     return f"{words[: longest - end - 1]}…{words[-end:]}"
+
+
+def breakable(name: object) -> Markup:
+    """Lets a name with underscores go on in the next line behind one of them."""
+    return Markup("_<wbr>").join(str(name).split("_"))  # which escapes the parts
 
 
 def as_sentence(words: str) -> str:
@@ -333,12 +369,15 @@ def _environment(compiled: Path | None) -> jinja2.Environment:
     environment.filters |= {
         "number": show_number,
         "metric": show_metric,
+        "like": show_like,
         "brief": show_brief,
         "counted": counted,
         "seconds": show_seconds,
         "shorten": shorten,
         "sentence": as_sentence,
+        "breakable": breakable,
     }
+    environment.tests["figure"] = is_figure
     environment.globals |= {
         "mini": _mini,
         "graph": lay_out_graph,

@@ -56,6 +56,7 @@ def read_answer_of_monitor(runs: PipelineRuns) -> str:
         positive="" if positive is None else str(positive),
         rows=runs.run.data.metrics["measured_rows"],
         positives=count_positives(runs.run),
+        unit=runs.recipe.about.unit,
         label=runs.recipe.about.labels.get(str(positive), ""),
     )
     return say_promise(quality, kept.promised)

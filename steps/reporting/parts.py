@@ -1,6 +1,7 @@
 """The parts of a report, each from what the runs left: metrics, tables and pictures."""
 
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from io import BytesIO
@@ -15,9 +16,10 @@ from mlflow.utils.mlflow_tags import (
 
 from common.tags import PLATFORM, PYTHON
 from common.values import spell
-from common.words import counted
+from common.words import counted, with_brief_numbers
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.checks import Finding, first_of_each
+from modelling.judging.comparison import IDENTICAL
 from modelling.judging.fairness import largest_gaps
 from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, OUTCOMES, TRAINING_PREFIX
@@ -33,12 +35,21 @@ from modelling.reporting.report import (
     Origin,
     Plot,
     Section,
+    Shares,
     Table,
     show_metric,
+    show_number,
 )
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import DETAILS, PipelineRuns
-from steps.runs.names import BEST, DATA_SHA256, ENSEMBLE_WORDS, IMPORTANCE, TEST_ROW_NUMBERS
+from steps.runs.names import (
+    BEST,
+    DATA_SHA256,
+    ENSEMBLE_WORDS,
+    IMPORTANCE,
+    MODEL_VERSION,
+    TEST_ROW_NUMBERS,
+)
 from steps.runs.provenance_write import GIT_DIRTY, LOCK_SHA256, WORKSPACE_COMMIT
 
 _MOST_BARS = 20
@@ -48,7 +59,10 @@ _TRIALS = 20
 # By the name of the file: title, and what one sees.
 _PLOTS = {
     "predictions_vs_targets": ("Predicted against actual", "the closer to the line, the better"),
-    "residuals": ("Residuals", "what is left over should have no shape"),
+    "residuals": (
+        "Errors",
+        "above the line it says too much, below it too little",
+    ),
     "error_by_target": ("Error by target", "where on the scale the model is good"),
     "confusion": ("Confusion matrix", "which class was taken for which"),
     "roc": ("ROC curve", "found against false alarms"),
@@ -131,7 +145,9 @@ def _how_sure(
 ) -> tuple[tuple[float, float] | None, float | int | None]:
     """The interval of a metric, if there is one, and its figure of the training rows."""
     low, high = figures.get(name + LOW), figures.get(name + HIGH)
-    interval = None if low is None or high is None else (low, high)
+    interval = None
+    if low is not None and high is not None:
+        interval = _as_count(name, low) or 0, _as_count(name, high) or 0
     return interval, _as_count(name, figures.get(TRAINING_PREFIX + name))
 
 
@@ -303,7 +319,10 @@ def _importance_bars(runs: PipelineRuns) -> Bars | None:
 
 def read_sections(runs: PipelineRuns) -> list[Section]:
     """What only some runs have."""
-    readers = (_sweep, _promise, _outcomes, _drift, _slices, _fairness)
+    readers = (
+        *(_sweep, _promise, _scores, _rejects, _reproduced),
+        *(_outcomes, _slices, _fairness, _drift, _sample),
+    )
     return [section for read in readers if (section := read(runs))]
 
 
@@ -354,9 +373,11 @@ def _slices(runs: PipelineRuns) -> Section | None:
         {
             "slice": table["slice"],
             "rows": table["rows"],
-            metric: table[metric],
+            metric: [figure for figure, _, _ in figures],
             "95% interval": [f"{low} to {high}" if low else None for _, low, high in figures],
-            "difference from all": table["difference"],
+            "difference from all": [
+                show_range(*row)[0] for row in table[["difference", "low", "high"]].to_numpy()
+            ],
             "worse": table["worse"].map({True: "yes", False: "no"}),
             "how": table["how"],
         }
@@ -388,6 +409,8 @@ def _outcomes(runs: PipelineRuns) -> Section | None:
         sums = [worth * count for worth, count in zip(each, counts, strict=True)]
         table["each is worth"] = [f"{worth:,.10g}{unit}" for worth in each]
         table["together"] = [f"{total:,.0f}{unit}" for total in sums]
+        for column in ("each is worth", "together"):
+            table[column] = table[column].str.replace("-", "\N{MINUS SIGN}")
         table.loc[len(table)] = ["all", "", f"{sum(counts):,.0f}", "", f"{sum(sums):,.0f}{unit}"]
     threshold = runs.metrics("train").get("threshold")
     text = "" if threshold is None else f"From a probability of {threshold:.2f} on, it says {name}."
@@ -402,12 +425,12 @@ def _fairness(runs: PipelineRuns) -> Section | None:
         return None
     name = runs.recipe.about.name_class(runs.target, runs.recipe.data.positive_class)
     words = {
-        "selection_rate": f"The share of rows that are taken for {name}",
-        "true_positive_rate": f"Of the rows that are {name}, the share that is found",
+        "selection_rate": f"It says {name} of {{}} of the rows of {{}}, and of {{}} of {{}}.",
+        "true_positive_rate": f"Where it is {name}, it says so in {{}} of {{}}, and {{}} of {{}}.",
     }
     rates = table.set_index("group")
     gaps = [
-        f"{words[rate]} is {rates[rate][low]:.0%} of {low}, and {rates[rate][high]:.0%} of {high}."
+        words[rate].format(_whole(rates[rate][low]), low, _whole(rates[rate][high]), high)
         for rate, (low, high, _) in largest_gaps(table).items()
     ]
     shown = pd.DataFrame(
@@ -421,6 +444,10 @@ def _fairness(runs: PipelineRuns) -> Section | None:
     )
     text = " ".join(gaps) or f"No two groups with {FEW_ROWS} rows each are treated differently."
     return Section("fairness", "Groups alike?", text, table=_as_table(shown))
+
+
+def _whole(share: float) -> str:
+    return f"{share:.0%}"
 
 
 def _percent(share: float) -> str | None:
@@ -438,13 +465,14 @@ def _promise(runs: PipelineRuns) -> Section | None:
     plots = [
         Plot(title, f"Plot. {title}", content)
         for name in files.names("plots")
-        if not _is_of_drift(name) and (content := files.read(name))
+        if not (_is_of("drift", name) or _is_of("predictions", name))
+        and (content := files.read(name))
     ]
     return Section("promise", "Still good?", text, table=_as_table(table), plots=tuple(plots))
 
 
-def _is_of_drift(plot: str) -> bool:
-    return "drift" in plot.rpartition("/")[2]
+def _is_of(what: str, plot: str) -> bool:
+    return what in plot.rpartition("/")[2]
 
 
 def _drift(runs: PipelineRuns) -> Section | None:
@@ -454,18 +482,122 @@ def _drift(runs: PipelineRuns) -> Section | None:
         return None
     drifted = int(table["drifted"].sum())
     text = (
-        f"{drifted} of {len(table)} columns differ from the training rows by more than their "
-        "limit, which is the recipe's, or what chance may do with so few rows."
+        f"{drifted} of {counted(len(table), 'column')} differ from the training rows by more than "
+        "their limit, which is the recipe's, or what chance may do with so few rows."
         if drifted
         else "The rows are like those of the training."
     )
+    shares = files.table("shares")
+    if shares is not None:
+        text += " Bars are the training rows, the line is these rows."
     plots = [
         Plot("Population stability index by column", f"Bar chart. {text}", content)
         for name in files.names("plots")
-        if _is_of_drift(name) and (content := files.read(name))
+        if _is_of("drift", name) and (content := files.read(name))
     ]
-    shown = table.assign(drifted=table["drifted"].map({True: "yes", False: "no"}))
-    return Section("drift", "Drift", text, table=_as_table(shown), plots=tuple(plots))
+    plots += _predictions(files) if "monitor" in runs.steps else []
+    shown = _as_table(_drift_in_words(table, shares))
+    return Section("drift", "Drift", text, table=shown, plots=tuple(plots))
+
+
+def _drift_in_words(table: pd.DataFrame, shares: pd.DataFrame | None) -> pd.DataFrame:
+    words: dict[str, Any] = {"column": table["column"]}
+    if shares is not None:
+        of_column = shares.set_index("column")
+        words["distribution"] = [
+            Shares(tuple(of_column["in training"][name]), tuple(of_column["now"][name]))
+            for name in table["column"]
+        ]
+    grown = table["grown"] if "grown" in table else pd.Series(False, table.index)
+    state = table["drifted"].map({True: "yes", False: "no"}).where(~grown.astype(bool), "grew only")
+    return pd.DataFrame(
+        {
+            **words,
+            "stability index": [f"{index:.2f}" for index in table["psi"]],
+            "limit": [f"{limit:.2f}" for limit in table["limit"]],
+            "drifted": state,
+            "where most": table["bin"].map(with_brief_numbers),
+            "in training": [_percent(share) for share in table["in training"]],
+            "now": [_percent(share) for share in table["now"]],
+        }
+    )
+
+
+def _scores(runs: PipelineRuns) -> Section | None:
+    """What score wrote where, and how its answers are distributed."""
+    files = runs.files("score")
+    if files is None:
+        return None
+    tags, metrics = runs.tags, runs.run.data.metrics
+    version = tags.get(MODEL_VERSION)
+    facts = (
+        ("read from", tags.get("pipeline.input"), f"{metrics.get('rows', 0):,.0f} rows"),
+        ("scores", tags.get("pipeline.output"), f"{metrics.get('scored', 0):,.0f} rows"),
+        ("rejects", tags.get("pipeline.rejects"), f"{metrics.get('rejected', 0):,.0f} rows"),
+        ("model", runs.model_name, f"version {version} of {runs.recipe_name}"),
+    )
+    known = tuple(Fact(label, str(value), note) for label, value, note in facts if value)
+    return Section("scores", "What was written", facts=known, plots=tuple(_predictions(files)))
+
+
+def _predictions(files: RunFiles) -> list[Plot]:
+    title = "What it answers now, and what it answered on its test"
+    return [
+        Plot(title, f"Bar chart. {title}", content)
+        for name in files.names("plots")
+        if _is_of("predictions", name) and (content := files.read(name))
+    ]
+
+
+def _rejects(runs: PipelineRuns) -> Section | None:
+    """The first rows that could not be scored, with the reasons."""
+    files = runs.files("score")
+    table = files.table("first_rejects") if files else None
+    total = int(runs.run.data.metrics.get("rejected", 0))
+    if table is None or not total:
+        return None
+    shown = Table(("row", "reason"), _rows_of(table), max(0, total - len(table)))
+    text = "Rows of the input that got no answer; they stand with their values in the file above."
+    return Section("rejects", "What could not be scored", text, table=shown)
+
+
+def _sample(runs: PipelineRuns) -> Section | None:
+    files = runs.files("score")
+    table = files.table("sample") if files else None
+    if table is None:
+        return None
+    more = max(0, int(runs.run.data.metrics.get("scored", 0)) - min(len(table), _WORST_ROWS))
+    shown = Table(tuple(map(str, table.columns)), _rows_of(table.head(_WORST_ROWS)), more)
+    return Section("sample", "The first scores", table=shown)
+
+
+def _rows_of(table: pd.DataFrame) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(_plain(value) for value in row) for row in table.itertuples(index=False))
+
+
+def _reproduced(runs: PipelineRuns) -> Section | None:
+    """What was compared, then and now."""
+    files = runs.files("reproduce")
+    table = files.table("comparison") if files else None
+    if table is None:
+        return None
+    order = table["outcome"].eq(IDENTICAL)
+    for side in ("then", "now"):
+        brief = table[side].map(_brief)
+        table[side] = brief.where(order, table[side])
+    shown = table[["step", "what", "outcome", "then", "now", "difference"]]
+    shown = shown.sort_values("outcome", key=lambda _: order, kind="stable")
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in table["outcome"].value_counts().items())
+    text = f"{counted(len(table), 'comparison')}: {counts}. A difference is relative."
+    return Section("comparison", "Then and now", text, table=_as_table(shown, len(shown)))
+
+
+def _brief(text: object) -> str:
+    """A digest or a number in so many signs as tell it from others."""
+    words = str(text)
+    if re.fullmatch(r"[0-9a-f]{64}", words):
+        return words[:12]
+    return show_number(float(words)) if re.fullmatch(r"-?[\d.]+(e-?\d+)?", words) else words
 
 
 def read_origin(runs: PipelineRuns) -> Origin | None:
@@ -513,6 +645,8 @@ def _plain(value: Any) -> Any:
     """A cell of a table: a number as such, whatever else as text, nothing for what is missing."""
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
+    if isinstance(value, Shares):
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value.item() if hasattr(value, "item") else str(value)
     return value

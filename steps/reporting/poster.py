@@ -6,6 +6,7 @@ from pathlib import Path
 from modelling.judging.metrics import BASELINE_PREFIX, metrics_of
 from modelling.reporting.poster import Card, Shape, draw_poster
 from modelling.reporting.report import Bar, Bars, Fact, Report, show_metric, show_seconds
+from steps.pipeline.answer import read_quality
 from steps.reporting.runs import PipelineRuns
 from steps.runs.names import MODEL_VERSION, VERDICT
 
@@ -17,20 +18,25 @@ def draw(runs: PipelineRuns, report: Report) -> list[Shape]:
     """Draws data → prepare → train → evaluate → gate → registry of a pipeline's run."""
     states = {step.name: step for step in report.steps}
 
-    def card(name: str, step: str, facts: list[Fact]) -> Card:
+    def card(name: str, step: str, facts: list[Fact], tone: str = "") -> Card:
         state = states.get(step)
         if state is None or state.state == "not reached":
             return Card(name, "not reached", ())
         time = show_seconds(state.seconds) if name == step else ""
-        return Card(name, " · ".join(filter(None, (state.state, time))), tuple(facts))
+        failed = "bad" if state.state in ("failed", "killed") else ""
+        return Card(
+            name, " · ".join(filter(None, (state.state, time))), tuple(facts), failed or tone
+        )
 
+    judged = [row.passed for row in report.gate if row.passed is not None]
+    gate = ("good" if all(judged) else "bad") if judged else ""
     cards = [
         Card("data", "", tuple(_data(runs))),
         card("prepare", "prepare", _prepare(runs)),
         card("train", "train", _train(runs, report)),
         card("evaluate", "evaluate", _evaluate(runs)),
-        card("gate", "register", _gate(runs, report)),
-        card("registry", "register", _registry(runs)),
+        card("gate", "register", _gate(runs, report), gate),
+        card("registry", "register", _registry(runs), report.tone),
     ]
     charts = [_comparison(runs), report.model.importance if report.model else None]
     return draw_poster(report, cards, [chart for chart in charts if chart])
@@ -65,12 +71,19 @@ def _train(runs: PipelineRuns, report: Report) -> list[Fact]:
 
 
 def _evaluate(runs: PipelineRuns) -> list[Fact]:
-    metrics = runs.metrics("evaluate")
+    """The metric that decides, those of the gate, and others."""
+    metrics, primary = runs.metrics("evaluate"), runs.primary()
     known = list(metrics_of(runs.recipe)) if runs.recipe else sorted(metrics)
     ours = [name for name in known if name in metrics and BASELINE_PREFIX + name in metrics]
-    primary = runs.primary()
-    ours.sort(key=lambda name: name != primary)
-    return [Fact(name, show_metric(metrics[name], name)) for name in ours]
+    gated = list(runs.recipe.gate) if runs.recipe else []
+    ours.sort(key=lambda name: (name != primary, name not in gated))
+    return [Fact(name, _with_unit(runs, metrics[name], name)) for name in ours]
+
+
+def _with_unit(runs: PipelineRuns, figure: float, metric: str) -> str:
+    quality = read_quality(runs.steps["evaluate"], runs.recipe) if runs.recipe else None
+    unit = quality.unit_of_figure if quality and quality.metric == metric else ""
+    return f"{show_metric(figure, metric)}{unit}"
 
 
 def _gate(runs: PipelineRuns, report: Report) -> list[Fact]:
@@ -81,7 +94,7 @@ def _gate(runs: PipelineRuns, report: Report) -> list[Fact]:
         primary = runs.primary() or ""
         difference = show_metric(metrics["difference_to_champion"], primary)
         low, high = (show_metric(metrics[f"difference_{end}"], primary) for end in ("low", "high"))
-        facts.append(Fact("difference to the champion", difference))
+        facts.append(Fact("to the champion", difference))
         facts.append(Fact("its interval", f"{low} to {high}"))
     return facts if judged else []
 
@@ -103,7 +116,7 @@ def _comparison(runs: PipelineRuns) -> Bars | None:
         return None
     metrics, champion = runs.metrics("evaluate"), runs.metrics("evaluate_champion")
     values = {
-        f"{runs.model_name} (candidate)": metrics[primary],
+        runs.model_name: metrics[primary],
         "champion": champion.get(primary),
         "naive baseline": metrics.get(BASELINE_PREFIX + primary),
     }

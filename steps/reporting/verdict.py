@@ -17,6 +17,11 @@ from steps.reporting.monitoring import (
     read_facts_of_monitor,
     read_verdict_of_monitor,
 )
+from steps.reporting.reproduction import (
+    is_reproduced,
+    read_facts_of_reproduce,
+    read_verdict_of_reproduce,
+)
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns
 from steps.runs.names import BEST, MODEL_VERSION, VERDICT, VERDICT_REASON
@@ -29,6 +34,8 @@ def read_verdict(runs: PipelineRuns) -> tuple[str, str, str, str]:
     """Returns the verdict: a word, its tone, a sentence, and what it rests on."""
     if is_monitored(runs):
         return read_verdict_of_monitor(runs)
+    if is_reproduced(runs):
+        return read_verdict_of_reproduce(runs)
     status, name = runs.run.info.status, runs.model_name
     if status in ("FAILED", "KILLED"):
         failed = runs.failed_step()
@@ -128,6 +135,8 @@ def read_facts(runs: PipelineRuns) -> list[Fact]:
     facts = []
     if is_monitored(runs):
         return read_facts_of_monitor(runs)
+    if is_reproduced(runs):
+        return read_facts_of_reproduce(runs)
     if "evaluate" in runs.steps and (primary := runs.primary()):
         facts += _facts_of_metric(runs, primary)
     elif "train" in runs.steps and "features" in runs.steps["train"].data.metrics:
@@ -192,7 +201,8 @@ def _against_naive(quality: Quality) -> tuple[str, str]:
     gap = quality.figure - quality.baseline
     gain = gap if quality.greater_is_better else -gap
     size = show_range(abs(gain), quality.low, quality.high)[0]
-    return quality.gain or f"{size} {'better' if gain >= 0 else 'worse'}", f"which has {naive}"
+    better = f"{size}{quality.unit_of_figure} {'better' if gain >= 0 else 'worse'}"
+    return quality.gain or better, f"which has {naive}{quality.unit_of_figure}"
 
 
 def _facts_of_score(runs: PipelineRuns) -> list[Fact]:
@@ -207,7 +217,8 @@ def _facts_of_score(runs: PipelineRuns) -> list[Fact]:
 
 def read_failure(runs: PipelineRuns) -> Failure | None:
     """Returns what went wrong, in which step; None if nothing did."""
-    if runs.run.info.status not in ("FAILED", "KILLED") or is_monitored(runs):
+    is_answer = is_monitored(runs) or is_reproduced(runs)
+    if runs.run.info.status not in ("FAILED", "KILLED") or is_answer:
         return None
     name = runs.failed_step()
     run = runs.steps.get(name, runs.run)

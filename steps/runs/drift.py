@@ -5,7 +5,7 @@ import json
 import pandas as pd
 
 from modelling.judging.drift import DriftCounts, dated_columns
-from modelling.judging.plots import plot_drift
+from modelling.judging.plots import plot_drift, plot_shares
 from steps.runs.trained_model import TrainedModel
 from tracking.artifacts_logger import log_plot, log_table
 from tracking.mlflow_manager import log_metrics
@@ -31,6 +31,13 @@ def log_drift(drift: DriftCounts, limit: float, recipe: str) -> pd.DataFrame:
     """
     table = drift.compare(limit)
     log_table(table, "drift")
+    shares = drift.shares()
+    log_table(shares, "shares")
+    for name, bins, before, now in shares.itertuples(index=False):
+        if not name.startswith("("):
+            continue
+        figure = plot_shares(bins, before, now, name.strip("()"))
+        log_plot(save_temporary(figure, "plot", recipe, "predictions", {"now": now}))
     figure = plot_drift(table, limit)
     log_plot(save_temporary(figure, "plot", recipe, "drift", {"drift": table.to_dict("list")}))
     drifted = table[table["drifted"]]

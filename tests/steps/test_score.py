@@ -39,7 +39,7 @@ def tags(monkeypatch):
 def test_the_data_means_nothing_in_the_description(tags, tmp_path):
     request = score.Request("new_rows.csv", None, [], tmp_path / "o", tmp_path / "_r_", 10)
     sample = [pd.DataFrame({"scored_at": ["now"]})]
-    result = score.Result(10, 9, 1, 1.0, "row 1: '<i>' is no number", sample)
+    result = score.Result(10, 9, 1, 1.0, [(1, "'<i>' is no number")], sample)
     score._report(request, WINES, result, "3", None)
     assert not set(tags[MLFLOW_RUN_NOTE]) & set("*[]<>_`")
 

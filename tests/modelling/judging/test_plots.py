@@ -36,7 +36,7 @@ def png_of(figure):
     ("plot", "x", "y"),
     [
         (plot_predictions, "predicted quality", "actual quality"),
-        (plot_residuals, "predicted quality", "actual - predicted"),
+        (plot_residuals, "predicted quality", "error: predicted - actual"),
     ],
 )
 def test_a_scatter_shows_every_row_and_names_its_axes(plot, x, y):
@@ -44,7 +44,7 @@ def test_a_scatter_shows_every_row_and_names_its_axes(plot, x, y):
     assert (axes.get_xlabel(), axes.get_ylabel()) == (x, y)
     points = axes.collections[0].get_offsets()
     assert np.array_equal(points[:, 0], PREDICTIONS)
-    shown = TARGETS if plot is plot_predictions else TARGETS - PREDICTIONS
+    shown = TARGETS if plot is plot_predictions else PREDICTIONS - TARGETS
     assert np.allclose(points[:, 1], shown)
 
 

@@ -31,9 +31,11 @@ from modelling.reporting.report import (
     Failure,
     ModelCard,
     Report,
+    Shares,
     Table,
     render_report,
     show_brief,
+    show_like,
     show_number,
     show_seconds,
 )
@@ -236,3 +238,32 @@ def test_html_is_text_on_the_poster():
 def test_markdown_of_the_data_means_nothing():
     text = escape("**b** | [a](http://x) <script> `c` _d_\nnew")
     assert not set(text) & set("*|[]<>`_\n")
+
+
+def test_the_poster_says_the_answer_whole_and_is_green_only_where_something_is_good():
+    answer = "boosting is worth 2.6 a row, and nothing is worth 0, worst for those who " * 2
+    report = replace(REPORT, answer=answer.strip(), tone="note")
+    cards = [Card("train", "ran", ()), Card("gate", "ran", (), "good"), Card("x", "ran", (), "bad")]
+    shapes = draw_poster(report, cards, [])
+    heading = [shape.words for shape in shapes if isinstance(shape, Text) and shape.bold]
+    assert answer.strip() in " ".join(heading)
+    colours = [shape.colour for shape in shapes if getattr(shape, "words", "") == "ran"]
+    green, red = "#0b6b4b", "#a3211b"
+    assert colours[1:] == [green, red]
+    assert colours[0] not in (green, red)
+
+
+@pytest.mark.parametrize(
+    ("value", "largest", "words"),
+    [(0.14391, 0.14391, "0.1439"), (0.00007, 0.14391, "0.0001"), (2.165, 2.165, "2.17"),
+     (-0.0, 2.0, "0.00"), (41234.5, 99999.0, "41,234"), (-1.5, 30.0, "\N{MINUS SIGN}1.5")],
+)  # fmt: skip
+def test_numbers_of_a_chart_have_the_places_of_the_largest(value, largest, words):
+    assert show_like(value, largest) == words
+
+
+def test_a_distribution_is_drawn_in_its_cell_and_figures_stand_at_the_right():
+    table = Table(("a", "b", "c"), ((Shares((0.5, 0.5), (0.1, 0.9)), "12.5%", "words"),))
+    page = render_report(replace(REPORT, worst=table))
+    assert page.count('class="mini"') == 1
+    assert '<td class="num">12.5%</td><td>words</td>' in page

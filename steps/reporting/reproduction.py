@@ -1,0 +1,40 @@
+"""What reproduce found: is it the same again?"""
+
+from modelling.judging.comparison import CLOSE, DIFFERENT, IDENTICAL, TOLERANCE
+from modelling.reporting.report import Fact
+from steps.reporting.runs import PipelineRuns
+from steps.runs.names import VERDICT, VERDICT_REASON
+
+_SENTENCES = {
+    IDENTICAL: ("good", "Made again, it is the same to the last digit"),
+    CLOSE: ("good", "Made again, it is the same but for the last digits"),
+    DIFFERENT: ("bad", "Made again, it is not the same"),
+}
+
+
+def is_reproduced(runs: PipelineRuns) -> bool:
+    """Whether a run of reproduce came to an answer: a difference is one, and no failure."""
+    return runs.entry_point == "reproduce" and runs.tags.get(VERDICT) in _SENTENCES
+
+
+def read_verdict_of_reproduce(runs: PipelineRuns) -> tuple[str, str, str, str]:
+    """Returns a word, its tone, a sentence, and what it rests on."""
+    word = runs.tags[VERDICT]
+    tone, sentence = _SENTENCES[word]
+    reason = str(runs.tags.get(VERDICT_REASON, ""))
+    return word, tone, sentence, reason[:1].upper() + reason[1:]
+
+
+def read_facts_of_reproduce(runs: PipelineRuns) -> list[Fact]:
+    """Returns which run was made again, where it first differs, and by how much."""
+    largest = runs.run.data.metrics.get("largest_difference", 0.0)
+    first = runs.tags.get("pipeline.first_difference")
+    return [
+        Fact("run made again", runs.tags.get("pipeline.reproduced_run_id", "")[:8]),
+        *([Fact("first difference", first)] if first else []),
+        Fact(
+            "largest difference of a number",
+            f"{largest:.2g}" if largest else "none",
+            f"as a share of it; {TOLERANCE:.6f} is allowed",
+        ),
+    ]
