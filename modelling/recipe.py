@@ -458,7 +458,7 @@ def _read_threshold(value: Any) -> float | str:
 
 
 class Decision(Section):
-    """From which probability on a row is of the positive class. It is stored in the model."""
+    """From which probability on a row is of the positive class, and what it means. In the model."""
 
     threshold: Annotated[
         float | Literal["tuned"],
@@ -467,6 +467,10 @@ class Decision(Section):
     """A probability, or tuned: the one that is best for `metric` on folds of the training rows."""
     metric: str | None = None
     """The metric of `threshold: tuned`."""
+    calibrate: Literal["none", "sigmoid", "isotonic"] = "none"
+    """Whether probabilities are corrected, on folds of the training rows, so that of 100 rows that
+    are given 30% some 30 are of the class: by a sigmoid, for any number of rows, or by steps, for
+    1,000 rows and more. The threshold is tuned after that. Also without a positive class."""
 
     @model_validator(mode="after")
     def _metric_is_used(self) -> Self:
@@ -812,6 +816,10 @@ class Recipe(Section):
     number), a condition such as `age > 60` as formulas have them, `missing(income)`."""
     checks: Checks = Checks()
     """What is odd about the model and its table: which of it is not to be told."""
+    intervals: float | None = Field(default=None, ge=0.5, lt=1)
+    """How sure the model is to be of one row, such as 0.9: it then gives the two values, or the
+    classes, among which what is true lies for 90% of new rows (of each class). They are made on
+    folds of the training rows; the test rows say whether it holds."""
     plots: dict[PlotName, DottedName] = Field(default_factory=dict)
     """By title, such as error_by_hour, functions of one's own that are given the test rows with the
     predictions, and give a matplotlib Figure."""
@@ -877,7 +885,7 @@ class Recipe(Section):
             raise ValueError("target is for task: regression only")
         elif not self.is_binary:
             for part, used in (
-                ("decision", self.decision != Decision()),
+                ("decision.threshold", self.decision.threshold != Decision().threshold),
                 ("metrics.business_score", self.metrics.business_score is not None),
             ):
                 if used:

@@ -57,6 +57,7 @@ _REJECTS = "rejects.csv"
 _LOOKED_AT = 1000
 _SECONDS_BETWEEN_LINES = 10.0
 _ROW, _VERSION, _TIME = "row", "model_version", "scored_at"
+_INTERVAL = re.compile(r"prediction_(low|high|set)")
 _EXPLAINED = re.compile(r"base|others|explained_class|(reason|contribution)_\d+")
 
 
@@ -153,8 +154,7 @@ def score(
         if reasons and not hasattr(trained.pyfunc.unwrap_python_model(), "explain"):
             raise InputError(f"explain: model {uri} is too old to explain; train it again")
         keys = _key_columns(key, settings, stream, source)
-        for name in filter(_EXPLAINED.fullmatch, keys if reasons else ()):
-            raise InputError(f"key: {name!r} is the name of a column of what explain gives")
+        _check_details(keys, reasons, trained)
         answers = _name_answers(columns, trained, keys)
         request = Request(source, stream, keys, *paths, batch_rows, answers, reasons)
         unused = _check_columns(request, trained)
@@ -225,6 +225,19 @@ def _name_answers(columns: str, trained: TrainedModel, keys: list[str]) -> dict[
     if len({*names, *keys}) < len(names) + len(keys):
         raise InputError(f"columns: {columns!r}: each column of the output needs a name of its own")
     return dict(zip(answers[-len(names) :], names, strict=True))
+
+
+def _check_details(keys: list[str], reasons: int, trained: TrainedModel) -> None:
+    """Checks that no key has the name of what is said of a row beside its answer."""
+    has_intervals = _has_intervals(trained.pyfunc.unwrap_python_model())
+    taken = [_EXPLAINED] * bool(reasons) + [_INTERVAL] * has_intervals
+    for name in keys:
+        if any(pattern.fullmatch(name) for pattern in taken):
+            raise InputError(f"key: {name!r} is the name of a column of the output")
+
+
+def _has_intervals(model: Any) -> bool:
+    return bool(model.features.get("intervals"))
 
 
 def _count_of_reasons(explain: str) -> int:
@@ -415,12 +428,28 @@ def _score_batch(
     drift.add(profiled_answers(answers, model.features))
     valid = np.delete(positions, list(problems)) if problems else positions
     table = _key_values(batch, request, valid, answers)
-    if request.reasons:
-        places = np.delete(np.arange(len(frame)), list(problems))
-        told = model.explain(frame.iloc[places], inputs.iloc[places], answers, request.reasons)
-        for name in told:
-            table = table.append_column(str(name), arrow.array(told[name]))
+    places = np.delete(np.arange(len(frame)), list(problems))
+    for name, values in _details(request, model, frame, inputs, answers, places):
+        table = table.append_column(name, arrow.array(values))
     return table, reasons
+
+
+def _details(
+    request: Request,
+    model: Any,
+    rows: pd.DataFrame,
+    inputs: pd.DataFrame,
+    answers: pd.DataFrame,
+    places: npt.NDArray[np.int64],
+) -> Iterator[tuple[str, pd.Series]]:
+    """What is said of each row at these places beside its answer: how sure it is, and why."""
+    if _has_intervals(model) and not request.answers:
+        for name, values in model.interval(inputs.iloc[places], answers).items():
+            is_set = name == "prediction_set"
+            yield name, values.map(lambda one: ", ".join(map(str, one))) if is_set else values
+    if request.reasons:
+        told = model.explain(rows.iloc[places], inputs.iloc[places], answers, request.reasons)
+        yield from told.items()
 
 
 def _numeric_categories(trained: TrainedModel, drift: DriftCounts) -> list[str]:

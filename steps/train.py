@@ -22,7 +22,6 @@ from sklearn.pipeline import Pipeline
 from common.file_digests import file_sha256
 from common.tags import OUTPUT_DIGEST
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
-from modelling.judging.answers import find_classes
 from modelling.judging.drift import (
     dated_columns,
     growing_columns,
@@ -31,12 +30,11 @@ from modelling.judging.drift import (
     profiled_columns,
     sample_rows,
 )
-from modelling.judging.metrics import threshold_metric
 from modelling.kinds import KINDS, ROW_KEY
 from modelling.models import row_details, sklearn_wrapper
-from modelling.models.decision import FOLDS, fit_with_threshold
 from modelling.models.environment import model_environment
-from modelling.models.estimators import estimator_parameters, fit_pipeline
+from modelling.models.estimators import estimator_parameters
+from modelling.models.fit_model import FittedModel, fit_model
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.nested import packages_in
 from modelling.models.sklearn_wrapper import answer, apply_features, code_files
@@ -48,7 +46,6 @@ from modelling.models.training import (
 )
 from modelling.own_code import failures_named, own_file, own_name, own_packages
 from modelling.recipe import Model, Recipe
-from modelling.tables.folds import split_folds
 from steps.reporting.report import report_step
 from steps.runs.artifacts import find_run, read_rows, read_split, read_weights
 from steps.runs.model_digests import record_digests
@@ -95,18 +92,19 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         given = read_split(prepare_run_id, settings.split)
         weights = read_weights(prepare_run_id, settings.data, "train")
         with failures_named(settings.code):
-            pipeline, decision = _fit(settings, pipeline, inputs, targets, given, weights)
+            fitted = fit_model(settings, pipeline, inputs, targets, given, weights)
+        pipeline, decision = fitted.pipeline, fitted.decision
         check_predictions(settings, name, pipeline, inputs.head(_SAMPLE_ROWS))
-        features["decision"] = decision
-        if (reference := row_details.mean_inputs(pipeline, sample_rows(inputs))) is not None:
-            features["reference"] = reference
-        _log_parameters(settings, chosen, pipeline)
+        features |= _learned(fitted, inputs)
+        _log_parameters(settings, chosen, fitted.uncalibrated)
         log_metrics({"train_rows": len(inputs), "features": inputs.shape[1]})
-        if decision:
-            log_metrics({"threshold": decision["threshold"]})
+        _tell_threshold(settings, decision)
         resolved = {
             **settings.model_dump(mode="json"),
-            "trained": {"model": name, "parameters": _plain(estimator_parameters(pipeline))},
+            "trained": {
+                "model": name,
+                "parameters": _plain(estimator_parameters(fitted.uncalibrated)),
+            },
         }
         log_config(resolved, settings.name, name)
         facts: dict[str, Any] = {
@@ -163,30 +161,22 @@ def _log_parameters(recipe: Recipe, model: Model, pipeline: Pipeline) -> None:
     log_params({name: value for name, value in own.items() if name not in theirs})
 
 
-def _fit(
-    recipe: Recipe,
-    pipeline: Pipeline,
-    inputs: pd.DataFrame,
-    targets: pd.Series,
-    given: dict[str, Any],
-    weights: pd.Series | None,
-) -> tuple[Pipeline, dict[str, Any] | None]:
-    """Fits the Pipeline; returns it, and from when on a row is of the positive class."""
-    seed = recipe.split.seed
-    classes = find_classes(recipe, targets)
-    if recipe.decision.threshold != "tuned" or classes is None:
-        pipeline = fit_pipeline(pipeline, inputs, targets, recipe.sampling, seed, weights)
-        threshold = recipe.decision.threshold
-    else:
-        metric = threshold_metric(recipe)
-        folds = split_folds(inputs, targets, FOLDS, seed, True, **given) if given else []
-        pipeline, threshold = fit_with_threshold(
-            pipeline, inputs, targets, classes, metric, recipe.sampling, seed, folds, weights
-        )
-        click.echo(f"train: threshold {threshold:.4f}, tuned for {recipe.decision.metric}")
-    if classes is None or classes.positive is None:
-        return pipeline, None
-    return pipeline, {"positive_class": classes.positive, "threshold": threshold}
+def _learned(fitted: FittedModel, inputs: pd.DataFrame) -> dict[str, Any]:
+    """What the logged model needs besides its Pipeline and the features."""
+    learned: dict[str, Any] = {"decision": fitted.decision}
+    if fitted.intervals:
+        learned["intervals"] = fitted.intervals
+    if (reference := row_details.mean_inputs(fitted.pipeline, sample_rows(inputs))) is not None:
+        learned["reference"] = reference
+    return learned
+
+
+def _tell_threshold(recipe: Recipe, decision: dict[str, Any] | None) -> None:
+    if decision:
+        threshold = decision["threshold"]
+        log_metrics({"threshold": threshold})
+        if recipe.decision.threshold == "tuned":
+            click.echo(f"train: threshold {threshold:.4f}, tuned for {recipe.decision.metric}")
 
 
 def _plain(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from common.errors import InputError
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import Metric
 from modelling.models.estimators import sampling_pipeline, without_sampling
+from modelling.models.held_out import FOLDS
 from modelling.models.threads import threads_for
 from modelling.recipe import Sampling
 from modelling.tables.folds import Rows
-
-FOLDS = 5
 
 
 def fit_with_threshold(

@@ -1,4 +1,4 @@
-"""What a logged model tells of a row beyond its answer: why it is what it is.
+"""What a logged model tells of a row beyond its answer: why it is so, and how sure it is.
 
 MLflow keeps this file with each model, and the wrapper beside it imports it by its path when it is
 asked. It must not import anything of this project.
@@ -365,3 +365,64 @@ def _follow_parts(columns: ColumnTransformer) -> list[str] | None:
                 return None
             found += sources
     return found
+
+
+# How sure it is: an interval, or a set of classes, as modelling/models/conformal.py has fitted it.
+
+_A_GAP = -1e30  # below all numbers, in 32 bits too
+
+
+def interval(
+    fitted: Mapping[str, Any], inputs: pd.DataFrame, predictions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both (n,) ends of the intervals of a regression.
+
+    Args:
+        fitted: as `fit_intervals` gives it.
+        inputs: (n, inputs) as the wrapper's `apply_features` gives them.
+        predictions: (n,) of the model.
+    """
+    scale = difficulty(fitted["difficulty"], inputs, predictions)
+    low, high = predictions + fitted["low"] * scale, predictions + fitted["high"] * scale
+    least = fitted["least"]
+    return (low, high) if least is None else (np.maximum(low, least), np.maximum(high, least))
+
+
+def class_sets(fitted: Mapping[str, Any], probabilities: np.ndarray) -> np.ndarray:
+    """Says which classes are in the sets of n rows: (n, classes) booleans.
+
+    The most probable one always is: a set without a class helps nobody.
+
+    Args:
+        fitted: as `fit_sets` gives it.
+        probabilities: (n, classes) of the model.
+    """
+    inside = 1 - probabilities <= np.array(fitted["limits"]) + 1e-12
+    inside[np.arange(len(inside)), np.argmax(probabilities, axis=1)] = True
+    return inside
+
+
+def difficulty(
+    tree: Mapping[str, Any] | None, inputs: pd.DataFrame, predictions: np.ndarray
+) -> np.ndarray:
+    """Returns how far off a model is for such rows, (n,); 1 for all without a tree."""
+    node = np.zeros(len(predictions), dtype=int)
+    if tree is None:
+        return np.ones(len(predictions))
+    values = number_inputs(inputs, predictions, tree["inputs"])
+    feature, threshold, left, right, value = (
+        np.array(tree[name]) for name in ("feature", "threshold", "left", "right", "value")
+    )
+    while (inner := left[node] >= 0).any():
+        cell = values[np.arange(len(node)), np.where(inner, feature[node], 0)]
+        below = np.where(cell <= threshold[node], left[node], right[node])
+        node = np.where(inner, below, node)
+    return value[node]
+
+
+def number_inputs(
+    inputs: pd.DataFrame, predictions: np.ndarray, names: Sequence[str]
+) -> np.ndarray:
+    """Returns (n, 1 + names) numbers: the predictions, and these inputs; a gap is below all."""
+    values = np.column_stack([predictions, *(inputs[name].to_numpy() for name in names)])
+    return np.where(np.isnan(values), _A_GAP, values.clip(-1e30, 1e30)).astype(np.float32)

@@ -162,7 +162,7 @@ OWN_TRANSFORMER = "own "
 
 _PREDICTION = "prediction"
 _PROBABILITY = "probability_"
-METHODS = ("predict", "predict_proba", "predict_all", "explain")
+METHODS = ("predict", "predict_proba", "predict_all", "explain", "interval")
 _BLOCK_ROWS = 64
 _FEW_ROWS = 10_000
 _WITHOUT_PRODUCTS = (
@@ -209,13 +209,14 @@ class SklearnWrapper(PythonModel):
             context: not used.
             model_input: (n, at least the raw columns), as the table of the recipe has them.
             params: `method`: `predict`, the default; `predict_proba`, for a classifier;
-                `predict_all`, for both at the price of one; or `explain`, with `reasons`: how many
-                of them, or 0 for the contribution of every column.
+                `predict_all`, for both at the price of one; `explain`, with `reasons`: how many
+                of them, or 0 for the contribution of every column; or `interval`, if the recipe
+                asked for `intervals`.
 
         Returns:
             predict: (n,) numbers or labels. predict_proba: (n, classes), a column a class, under
             its name. predict_all: a column `prediction`, and `probability_<class>` for each class.
-            explain: these, and what `explain` gives.
+            explain, interval: these, and what the function of this name gives.
 
         Raises:
             MlflowException: BAD_REQUEST, if a column is missing or a value cannot be read.
@@ -233,16 +234,19 @@ class SklearnWrapper(PythonModel):
             more = f" (and {len(problems) - 1} more rows)" if len(problems) > 1 else ""
             raise _bad_request(f"row {row + 1}: {problems[row]}{more}")
         answers = _answer(self.pipeline, inputs, self.features)
-        if method == "explain":
-            given = pd.DataFrame(answers)
-            reasons = int((params or {}).get("reasons", 0))
-            return given.join(self.explain(model_input, inputs, given, reasons))
         if method == "predict":
             return answers[_PREDICTION]
-        if method == "predict_all":
-            return pd.DataFrame(answers)
-        del answers[_PREDICTION]
-        return pd.DataFrame(answers).rename(columns=lambda name: name.removeprefix(_PROBABILITY))
+        given = pd.DataFrame(answers)
+        if method == "predict_proba":
+            del given[_PREDICTION]
+            return given.rename(columns=lambda name: name.removeprefix(_PROBABILITY))
+        reasons = int((params or {}).get("reasons", 0))
+        added: dict[str, Callable[[], pd.DataFrame]] = {
+            "predict_all": lambda: given[[]],
+            "explain": lambda: self.explain(model_input, inputs, given, reasons),
+            "interval": lambda: self.interval(inputs, given),
+        }
+        return given.join(added[method]())
 
     def predict_valid(
         self, rows: pd.DataFrame
@@ -310,6 +314,32 @@ class SklearnWrapper(PythonModel):
         if chosen is not None and not self.features["decision"]:
             told.insert(0, "explained_class", self.pipeline.classes_[chosen])
         return told.set_axis(answers.index)
+
+    def interval(self, inputs: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+        """Says between which values, or among which classes, what is true is for n rows.
+
+        Args:
+            inputs: (n, inputs) as `apply_features` gives them.
+            answers: as `answer` gives them.
+
+        Returns:
+            prediction_low and prediction_high; or prediction_set, a list of labels.
+
+        Raises:
+            MlflowException: BAD_REQUEST, if the recipe did not ask for intervals.
+        """
+        fitted = self.features.get("intervals")
+        if fitted is None or self._details_file is None:
+            raise _bad_request("this model has no intervals: its recipe has no key `intervals`")
+        details = load_own_code(self._details_file)
+        if not is_classifier(self.pipeline):
+            predictions = answers[_PREDICTION].to_numpy()
+            ends = details.interval(fitted, inputs, predictions)
+            named = dict(zip(("prediction_low", "prediction_high"), ends, strict=True))
+            return pd.DataFrame(named, index=answers.index)
+        inside = details.class_sets(fitted, self._as_values(answers))
+        sets = [self.pipeline.classes_[row].tolist() for row in inside]
+        return pd.DataFrame({"prediction_set": sets}, index=answers.index)
 
     def _explained(self, answers: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray]:
         """Which class of each row is explained, if there are any, and its value."""
@@ -439,6 +469,8 @@ def _has_no_products(estimator: Any) -> bool:
     module = type(estimator).__module__
     if module in _MADE_OF_OTHERS:
         return _has_no_products(estimator.estimators_[0])
+    if module == "sklearn.calibration":
+        return all(_has_no_products(each.estimator) for each in estimator.calibrated_classifiers_)
     return module.startswith(_WITHOUT_PRODUCTS)
 
 

@@ -17,6 +17,7 @@ from modelling.judging.answers import (
     read_answers,
 )
 from modelling.judging.metrics import Metric, metrics_of, threshold_metric
+from modelling.judging.thresholds import best_threshold
 from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
@@ -174,27 +175,3 @@ class CrossValidation:
             return _Fold(fitting, known, unseen)
         of_fit = self._weights.iloc[fit].reset_index(drop=True)
         return _Fold(fitting, known, unseen, of_fit)
-
-
-_THRESHOLDS = 100
-
-
-def best_threshold(
-    metric: Metric, probabilities: Values, targets: Values, weights: Values | None = None
-) -> float:
-    """Returns the probability from which on rows are best taken for positive.
-
-    Args:
-        metric: one of predictions.
-        probabilities: (n,) of the positive class.
-        targets: (n,) 1 or 0.
-        weights: (n,) how much each row counts, if not the same.
-    """
-    # As many candidates as scikit-learn's TunedThresholdClassifierCV, by which a training tunes.
-    candidates = np.linspace(probabilities.min(), probabilities.max(), _THRESHOLDS)
-    sign = 1 if metric.greater_is_better else -1
-    values = [
-        sign * metric(Answers((probabilities >= threshold) * 1.0, weights=weights), targets)
-        for threshold in candidates
-    ]
-    return float(candidates[int(np.argmax(values))])

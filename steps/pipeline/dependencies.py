@@ -30,8 +30,14 @@ RESULTS_VERSION = 1
 
 # What carries a result, and does not decide it; RESULTS_VERSION is for when it does.
 _CARRIERS = ("common", "engine", "tracking", "modelling/reporting", "steps")
-# What decides a model only where a recipe tunes its threshold.
-_TUNING = ("modelling/models/decision.py", "modelling/judging/metrics.py")
+# What decides a model only where a recipe tunes its threshold, calibrates, or asks for intervals.
+_TUNING = (
+    "modelling/judging/metrics.py",
+    "modelling/judging/thresholds.py",
+    "modelling/models/decision.py",
+)
+_CALIBRATING = ("modelling/models/calibration.py",)
+_INTERVALS = ("modelling/models/conformal.py",)
 
 
 class StepDependencies:
@@ -62,7 +68,11 @@ class StepDependencies:
             "conda.yaml": text_sha256(self._project / "conda.yaml"),
         }
         is_tuned = self._recipe.decision.threshold == "tuned"
-        without = () if is_tuned else _TUNING
+        without = [
+            *(() if is_tuned else _TUNING),
+            *(_CALIBRATING if self._recipe.decision.calibrate == "none" else ()),
+            *(_INTERVALS if self._recipe.intervals is None else ()),
+        ]
         estimators = named_estimators(chosen, hyperparameters)
         dependencies = self._dependencies("train", own, inputs, estimators, without)
         parts = dependencies.parameters["recipe"]

@@ -28,7 +28,7 @@ _MEASURED = (
 
 READS = {
     "prepare": ("name", "task", "code", "data", "split"),
-    "train": (*_FITTED, "split.method", "split.gap", "autologging"),
+    "train": (*_FITTED, "split.method", "split.gap", "intervals", "autologging"),
     "trial": (*_FITTED, "split.method", "split.gap"),
     "evaluate": (*_MEASURED, "split.method", "slices", "plots", "checks.functions", "about.labels"),
     "register": (*_MEASURED, "split.method", "gate", "promotion", "about"),

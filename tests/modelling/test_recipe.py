@@ -224,7 +224,7 @@ def test_unknown_key_names_its_section_and_the_nearest(more, says, recipe_file, 
         ),
         (
             "{task: classification, decision: {threshold: 0.4}}",
-            "decision needs data.positive_class",
+            "decision.threshold needs data.positive_class",
         ),
         (
             "metrics: {business_score: {true_positive: 1}}",

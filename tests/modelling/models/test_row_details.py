@@ -266,3 +266,24 @@ def test_the_file_imports_nothing_of_the_project():
     source = Path(row_details.__file__).read_text(encoding="utf-8")
     assert "import modelling" not in source
     assert "from modelling" not in source
+
+
+def test_a_model_says_how_sure_it_is_where_its_recipe_asked_for_it(tmp_path):
+    frame, score = make_table(6)
+    model = make_model(tmp_path, "sklearn.linear_model.Ridge", {}, frame, score)
+    with pytest.raises(MlflowException, match="its recipe has no key `intervals`"):
+        model.predict(None, frame, {"method": "interval"})
+    model.features["intervals"] = {"low": -1.0, "high": 2.0, "least": None, "difficulty": None}
+    told = model.predict(None, frame, {"method": "interval"})
+    np.testing.assert_allclose(told["prediction_low"], told["prediction"] - 1)
+    np.testing.assert_allclose(told["prediction_high"], told["prediction"] + 2)
+
+    labels = pd.Series(np.where(score > 0, "yes", "no"))
+    said = {"task": "classification"}
+    linear = "sklearn.linear_model.LogisticRegression"
+    model = make_model(tmp_path, linear, {}, frame, labels, **said)
+    model.features["intervals"] = {"limits": [0.2, 0.7]}
+    told = model.predict(None, frame, {"method": "interval"})
+    for row in told.itertuples():
+        is_in = {"no": row.probability_no > 0.5, "yes": row.probability_yes >= 0.3}
+        assert row.prediction_set == [label for label, held in is_in.items() if held]

@@ -8,8 +8,9 @@ import pytest
 
 from common.errors import InputError
 from modelling.judging.metrics import metrics_of
+from modelling.judging.thresholds import best_threshold
 from modelling.recipe import load_recipe
-from modelling.search.cross_validation import CrossValidation, best_threshold, split_folds
+from modelling.search.cross_validation import CrossValidation, split_folds
 
 PROJECT = Path(__file__).parents[3]
 

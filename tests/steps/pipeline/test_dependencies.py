@@ -57,7 +57,11 @@ EDITED = {
     "modelling/judging/metrics.py": ["tuned", "trial", "evaluate", "register"],
     "modelling/judging/plots.py": ["evaluate"],
     "modelling/judging/resampling.py": ["evaluate", "register"],
+    "modelling/judging/thresholds.py": ["tuned", "trial"],
+    "modelling/models/calibration.py": [],  # where a recipe calibrates
+    "modelling/models/conformal.py": [],  # where it asks for intervals
     "modelling/models/decision.py": ["tuned"],
+    "modelling/models/row_details.py": ["train", "tuned"],
     "modelling/models/estimators.py": ["train", "tuned", "trial", "evaluate"],
     "modelling/reporting/report.py": [],
     "modelling/search/cross_validation.py": ["trial"],

@@ -1,0 +1,162 @@
+"""From an unfitted Pipeline to a model: calibrated, with a threshold, and sure of each row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from modelling.judging.answers import Classes, find_classes
+from modelling.judging.metrics import threshold_metric
+from modelling.judging.thresholds import best_threshold
+from modelling.models.estimators import fit_pipeline
+from modelling.models.held_out import FOLDS, HeldOut, predict_held_out
+from modelling.recipe import Recipe
+from modelling.tables.folds import Rows, split_folds
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A model that is fitted.
+
+    pipeline: as it is used; uncalibrated: as the recipe names it, the same if it is not calibrated;
+    decision: from when on a row is of the positive class, if there is one; intervals: what says how
+    sure it is of a row, if the recipe asks for it.
+    """
+
+    pipeline: Pipeline
+    uncalibrated: Pipeline
+    decision: dict[str, Any] | None
+    intervals: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    recipe: Recipe
+    pipeline: Pipeline  # unfitted
+    inputs: pd.DataFrame
+    targets: pd.Series
+    classes: Classes | None
+    folds: Sequence[tuple[Rows, Rows]]
+    weights: pd.Series | None
+
+    def of(self, rows: Rows) -> tuple[pd.Series, npt.NDArray[np.float64] | None]:
+        """The targets and weights of some rows."""
+        targets = self.targets.iloc[rows]
+        weights = self.weights
+        return targets, None if weights is None else weights.loc[targets.index].to_numpy(float)
+
+
+def fit_model(
+    recipe: Recipe,
+    pipeline: Pipeline,
+    inputs: pd.DataFrame,
+    targets: pd.Series,
+    given: Mapping[str, Any],
+    weights: pd.Series | None,
+) -> FittedModel:
+    """Fits a Pipeline, and what the recipe asks for besides, on folds of the same rows.
+
+    Args:
+        recipe: says what to do about probabilities, the threshold and intervals.
+        pipeline: unfitted.
+        inputs: (n, columns) the training rows, as `apply_features` gives them.
+        targets: (n,) numbers or labels.
+        given: what the folds must respect of the split, as `split_folds` takes it.
+        weights: by the index of the targets, how much each row counts, if not the same.
+
+    Raises:
+        InputError: scikit-learn refuses a hyperparameter or the data; there are too few rows.
+    """
+    classes, seed = find_classes(recipe, targets), recipe.split.seed
+    is_calibrated = recipe.decision.calibrate != "none"
+    folds: list[tuple[Rows, Rows]] = []
+    if given or is_calibrated or recipe.intervals is not None:
+        folds = split_folds(inputs, targets, FOLDS, seed, classes is not None, **given)
+    known = _Rows(recipe, clone(pipeline), inputs, targets, classes, folds, weights)
+    threshold: Any = recipe.decision.threshold
+    if threshold == "tuned" and not is_calibrated and classes is not None:
+        fitted, threshold = _with_threshold(known, pipeline, classes)
+    else:
+        fitted = fit_pipeline(pipeline, inputs, targets, recipe.sampling, seed, weights)
+    used, held_out = fitted, None
+    if is_calibrated:
+        used, held_out = _calibrated(known, fitted)
+        if threshold == "tuned" and classes is not None:
+            threshold = _best_threshold(known, classes, held_out)
+    intervals = None
+    if recipe.intervals is not None:
+        intervals = _intervals(known, recipe.intervals, held_out)
+    decision = None
+    if classes is not None and classes.positive is not None:
+        decision = {"positive_class": classes.positive, "threshold": threshold}
+    return FittedModel(used, fitted, decision, intervals)
+
+
+def _with_threshold(known: _Rows, pipeline: Pipeline, classes: Classes) -> tuple[Pipeline, float]:
+    from modelling.models.decision import fit_with_threshold
+
+    recipe = known.recipe
+    return fit_with_threshold(
+        pipeline,
+        known.inputs,
+        known.targets,
+        classes,
+        threshold_metric(recipe),
+        recipe.sampling,
+        recipe.split.seed,
+        known.folds,
+        known.weights,
+    )
+
+
+def _calibrated(known: _Rows, fitted: Pipeline) -> tuple[Pipeline, HeldOut]:
+    from modelling.models.calibration import calibrate
+
+    recipe = known.recipe
+    return calibrate(
+        known.pipeline,
+        fitted,
+        recipe.decision.calibrate,
+        known.inputs,
+        known.targets,
+        known.folds,
+        recipe.sampling,
+        recipe.split.seed,
+        known.weights,
+    )
+
+
+def _best_threshold(known: _Rows, classes: Classes, held_out: HeldOut) -> float:
+    targets, weights = known.of(held_out[0])
+    sure = held_out[1][:, classes.labels.index(classes.positive)]
+    return best_threshold(threshold_metric(known.recipe), sure, classes.encode(targets), weights)
+
+
+def _intervals(known: _Rows, coverage: float, held_out: HeldOut | None) -> dict[str, Any]:
+    from modelling.models.conformal import fit_intervals, fit_sets
+
+    recipe, classes = known.recipe, known.classes
+    if held_out is None:
+        asked = "predict" if classes is None else "predict_proba"
+        held_out = predict_held_out(
+            known.pipeline,
+            asked,
+            known.inputs,
+            known.targets,
+            known.folds,
+            recipe.sampling,
+            recipe.split.seed,
+            known.weights,
+        )
+    rows, said = held_out
+    targets, weights = known.of(rows)
+    if classes is not None:
+        numbers = np.searchsorted(np.asarray(classes.labels), targets.to_numpy()).astype(float)
+        return fit_sets(coverage, said, numbers, weights)
+    true = targets.to_numpy(dtype=float)
+    return fit_intervals(coverage, known.inputs.iloc[rows], said, true, recipe.split.seed, weights)
