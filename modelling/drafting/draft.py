@@ -19,7 +19,7 @@ from modelling.drafting.column_look import Look, look_at_column, show
 from modelling.drafting.leaks import Progress
 from modelling.drafting.suspects import find_suspects
 from modelling.drafting.target_look import FEWEST_ROWS, look_at_target
-from modelling.drafting.tries import LEAST_ABOVE_CHANCE, reachable, try_models
+from modelling.drafting.tries import LEAST_ABOVE_CHANCE, reachable, try_models, with_best
 from modelling.drafting.written import find_habits
 from modelling.kinds import ROW_KEY
 from modelling.recipe import (
@@ -31,7 +31,6 @@ from modelling.recipe import (
     Recipe,
     Split,
     Sweep,
-    Target,
     Threshold,
 )
 from modelling.search.families import usual_models, usual_space
@@ -335,13 +334,8 @@ def choose_best(
         of_rows = groups.iloc[split.train_rows].reset_index(drop=True)
     tries = try_models(recipe, rows, seconds, trying, of_rows)
     if tries.tried:
-        best = tries.tried[0]
-        changed = {
-            "default_model": best.model,
-            "target": Target.model_validate({"transform": best.transform}),
-            "gate": {name: reachable(asked, tries, name) for name, asked in recipe.gate.items()},
-        }
-        recipe = recipe.model_copy(update=changed)
+        gate = {name: reachable(asked, tries, name) for name, asked in recipe.gate.items()}
+        recipe = with_best(recipe, tries.tried[0]).model_copy(update={"gate": gate})
     return recipe, [*tries.words(next(iter(recipe.models)))]
 
 

@@ -3,8 +3,9 @@
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,12 @@ import pandas as pd
 from common.errors import InputError
 from common.words import counted, show_figure
 from modelling.drafting.leaks import Progress
-from modelling.judging.answers import Values
+from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import Metric, metrics_of
 from modelling.models.preprocessing import is_skewed
-from modelling.recipe import Model, Recipe, Target, Threshold
+from modelling.recipe import TOGETHER, Model, Recipe, Target, Threshold
 from modelling.search.cross_validation import CrossValidation
+from modelling.search.together import Folds, choose_together, members_of
 from modelling.tables.split import sample_by_content
 
 _NAIVE = "naive"
@@ -38,18 +40,25 @@ Scores = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class Try:
-    """A model of the recipe on the folds, with the target transformed or not."""
+    """A model of the recipe on the folds, with the target transformed or not.
+
+    predicted: for each fold; shares: by name, of the models that it is the mean of, if it is.
+    """
 
     model: str
     transform: str
     scores: Scores
+    predicted: Folds = field(default=(), repr=False, compare=False)
+    shares: Mapping[str, int] = field(default_factory=dict)
 
     def mean(self, metric: str) -> float:
         """Returns the mean over the folds."""
         return float(np.mean(self.scores[metric]))
 
     def __str__(self) -> str:
-        return self.model if self.transform == "none" else f"{self.model} of log1p"
+        shares = " + ".join(f"{name} x {share}" for name, share in self.shares.items())
+        name = f"{self.model} ({shares})" if shares else self.model
+        return name if self.transform == "none" else f"{name} of log1p"
 
 
 @dataclass(frozen=True)
@@ -130,20 +139,55 @@ def try_models(
     candidates = _candidates(recipe, sample)
     for one, _ in zip(candidates, progress([*map(str, candidates)]), strict=True):
         try:
-            scores = _score(one, recipe, sample, groups, deadline)
+            done = _try(one, recipe, sample, groups, deadline)
         except (InputError, ValueError, ArithmeticError) as error:
             failed[str(one)] = " ".join(str(error).split())[:_LONGEST_REASON]
             continue
-        if scores:
-            tried.append(replace(one, scores=scores))
+        if done:
+            tried.append(done)
         else:
             untried.append(str(one))
     name, metrics = recipe.metrics.primary, metrics_of(recipe)
-    sign = -1 if metrics[name].greater_is_better else 1
-    ranked = sorted(tried, key=lambda one: sign * one.mean(name))
+    ranked = _ranked(tried, metrics[name], name)
     naive = next((one for one in ranked if one.model == _NAIVE), None)
     others = [one for one in ranked if one is not naive]
+    together = _together(others, recipe, sample, groups)
+    others = _ranked([*others, *together], metrics[name], name)
     return Tries(metrics, name, len(sample), others, naive, untried, failed)
+
+
+def _ranked(tried: Sequence[Try], metric: Metric, name: str) -> list[Try]:
+    sign = -1 if metric.greater_is_better else 1
+    return sorted(tried, key=lambda one: sign * one.mean(name))
+
+
+def _together(
+    tried: Sequence[Try], recipe: Recipe, rows: pd.DataFrame, groups: pd.Series | None
+) -> Iterator[Try]:
+    """The mean of those that are best together, if it is better than the best of all.
+
+    They share what is done with the target.
+    """
+    if not tried or TOGETHER in recipe.models:
+        return
+    name = recipe.metrics.primary
+    better = metrics_of(recipe)[name].greater_is_better
+    validation = _validation(recipe, rows, groups)
+    for transform in {one.transform: None for one in tried}:
+        same = [one for one in tried if one.transform == transform]
+        found = choose_together(
+            [one.predicted for one in same], lambda folds: list(validation.score(folds)), better
+        )
+        if found is not None:
+            shares = {same[place].model: share for place, share in sorted(found.shares.items())}
+            predicted = [
+                np.average(fold, axis=0, weights=[*shares.values()])
+                for fold in zip(
+                    *(same[place].predicted for place in sorted(found.shares)), strict=True
+                )
+            ]
+            scores = _scores(recipe, validation.read(predicted))
+            yield Try(TOGETHER, transform, scores, predicted, shares)
 
 
 def _candidates(recipe: Recipe, rows: pd.DataFrame) -> list[Try]:
@@ -154,37 +198,65 @@ def _candidates(recipe: Recipe, rows: pd.DataFrame) -> list[Try]:
     return [*plain, *(replace(one, transform=_LOG) for one in plain if one.model != _NAIVE)]
 
 
-def _score(
+def _try(
     one: Try, recipe: Recipe, rows: pd.DataFrame, groups: pd.Series | None, deadline: float
-) -> Scores:
-    """The scores of one on all folds; none if there is not the time."""
+) -> Try | None:
+    """One with its scores on all folds; None if there is not the time."""
     transformed = Target.model_validate({"transform": one.transform})
     recipe = recipe.model_copy(update={"target": transformed})
     started = time.monotonic()
     if started > deadline:
-        return {}
+        return None
+    validation = _validation(recipe, rows, groups)
+    predicted: list[Values] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rare categories: it is a rough look
+        for values in validation.predict(one.model, {}):
+            predicted.append(values)
+            done = len(predicted)
+            left = (time.monotonic() - started) / done * (_FOLDS - done)
+            if one.model != _NAIVE and time.monotonic() + left > deadline + _GRACE:
+                return None
+        scores = _scores(recipe, validation.read(predicted))
+    if not all(math.isfinite(value) for found in scores.values() for value in found):
+        raise ValueError(f"{recipe.metrics.primary} is not finite")
+    return replace(one, scores=scores, predicted=predicted)
+
+
+def _validation(recipe: Recipe, rows: pd.DataFrame, groups: pd.Series | None) -> CrossValidation:
     target = recipe.data.target
     together = None if groups is None else groups[rows.index].reset_index(drop=True)
-    validation = CrossValidation(
+    return CrossValidation(
         recipe,
         rows.drop(columns=target).reset_index(drop=True),
         rows[target].reset_index(drop=True),
         _FOLDS,
         groups=together,
     )
+
+
+def _scores(recipe: Recipe, folds: Iterable[tuple[Answers, Values]]) -> Scores:
     known = metrics_of(recipe)
     scores: dict[str, list[float]] = {name: [] for name in (recipe.metrics.primary, *recipe.gate)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of rare categories: it is a rough look
-        for done, (answers, true) in enumerate(validation.answers(one.model, {}), 1):
-            for name, found in scores.items():
-                found.append(known[name](answers, true))
-            left = (time.monotonic() - started) / done * (_FOLDS - done)
-            if one.model != _NAIVE and time.monotonic() + left > deadline + _GRACE:
-                return {}
-    if not all(math.isfinite(value) for found in scores.values() for value in found):
-        raise ValueError(f"{recipe.metrics.primary} is not finite")
+    for answers, true in folds:
+        for name, found in scores.items():
+            found.append(known[name](answers, true))
     return scores
+
+
+def with_best(recipe: Recipe, best: Try) -> Recipe:
+    """Returns the recipe whose default is the best, which may be the mean of several."""
+    changed: dict[str, Any] = {
+        "default_model": best.model,
+        "target": Target.model_validate({"transform": best.transform}),
+    }
+    if best.shares:
+        held = {name: recipe.models[name] for name in best.shares}
+        model = recipe.with_together(TOGETHER).models[TOGETHER]
+        parameters = {**model.parameters, **members_of(held, [*best.shares.values()])}
+        together = model.model_copy(update={"parameters": parameters})
+        changed["models"] = {**recipe.models, TOGETHER: together}
+    return recipe.model_copy(update=changed)
 
 
 LEAST_ABOVE_CHANCE = 0.05

@@ -86,7 +86,7 @@ class CrossValidation:
         if self._recipe.decision.threshold == "tuned" and not self._metric.takes_probabilities:
             yield from self._scores_with_threshold(list(predicted))
             return
-        for answers, true in self._read(predicted):
+        for answers, true in self.read(predicted):
             yield self._metric(answers, true)
 
     def answers(
@@ -99,7 +99,7 @@ class CrossValidation:
         Raises:
             InputError: scikit-learn refuses a hyperparameter or the data.
         """
-        return self._read(self.predict(model, hyperparameters))
+        return self.read(self.predict(model, hyperparameters))
 
     def predict(self, model: str, hyperparameters: Mapping[str, Any]) -> Iterator[Values]:
         """Gives what a model predicts for the rows of one fold after the other.
@@ -115,7 +115,8 @@ class CrossValidation:
             columns = PREDICTION if self._classes is None else self._classes.columns
             yield table[columns].to_numpy(dtype=float)
 
-    def _read(self, predicted: Iterable[Values]) -> Iterator[tuple[Answers, Values]]:
+    def read(self, predicted: Iterable[Values]) -> Iterator[tuple[Answers, Values]]:
+        """Gives the same of what `predict` gave."""
         for values, (_, rows) in zip(predicted, self._rows, strict=False):
             count = None if self._weights is None else self._weights.iloc[rows].to_numpy(float)
             true = encode_targets(self._targets.iloc[rows], self._classes)
@@ -145,7 +146,7 @@ class CrossValidation:
 
     def _scores_with_threshold(self, predicted: Sequence[Values]) -> Iterator[float]:
         tuned_for = threshold_metric(self._recipe)
-        given, true = zip(*self._read(predicted), strict=True)
+        given, true = zip(*self.read(predicted), strict=True)
         sure = [np.asarray(answers.probabilities) for answers in given]
         counted = [answers.weights for answers in given if answers.weights is not None]
         for number, answers in enumerate(given):

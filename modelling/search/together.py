@@ -4,17 +4,18 @@ Each step adds the trial that makes the mean of all best, one that is there alre
 that a good one weighs more (Caruana et al. 2004, Ensemble selection from libraries of models).
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from modelling.judging.answers import Values
+from modelling.recipe import Model
 
 MOST_MEMBERS = 10
-_COST_OF_A_MODEL = 0.005
+_COST_OF_A_MODEL = 0.01
 
 Folds = Sequence[Values]
 """What a trial predicted: for the rows of each fold (n,) numbers or (n, classes) probabilities."""
@@ -44,9 +45,8 @@ def choose_together(
 ) -> Together | None:
     """Returns the trials that are best together, or None if the first is as good alone.
 
-    Together they must be better by more than the standard error of the gain over the folds, and
-    each model more must make the error smaller by half a percent. The error is the score, or what
-    is missing to 1 where more is better.
+    Each model more must make the error smaller by one percent: that is what it costs. The error is
+    the score, or what is missing to 1 where more is better.
 
     Args:
         candidates: the best alone first.
@@ -62,11 +62,19 @@ def choose_together(
         if sign * best.mean <= sign * steps[-1].mean:
             break
         steps.append(best)
-    chosen = min(steps, key=lambda one: one.cost(greater_is_better))
-    gains = sign * (np.array(chosen.scores) - np.array(alone.scores))
-    if chosen is alone or gains.mean() <= gains.std(ddof=1) / math.sqrt(len(gains)):
-        return None
-    return Together(Counter(chosen.places), chosen.scores)
+    chosen = min(steps, key=lambda one: one.cost(greater_is_better))  # of equal ones, the first
+    return None if chosen is alone else Together(Counter(chosen.places), chosen.scores)
+
+
+def members_of(members: Mapping[str, Model], shares: Sequence[int]) -> dict[str, Any]:
+    """Returns models by name, and the share of each, as the parameters of what holds them."""
+    said = {"estimator", "parameters", "scale", "preprocess"}
+    return {
+        "estimators": {
+            name: model.model_dump(mode="json", include=said) for name, model in members.items()
+        },
+        "weights": [*shares],
+    }
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The best trials of a sweep together, as one model that `train` makes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from common.words import counted, show_figure
 from modelling.recipe import TOGETHER
 from modelling.search.cross_validation import CrossValidation
 from modelling.search.search import TrialResult, ranked
-from modelling.search.together import choose_together
+from modelling.search.together import Folds, choose_together, members_of
 from steps.sweeping.loop import MOST_OF_A_MODEL, Plan
 from steps.sweeping.trial import read_predicted
 
@@ -25,18 +25,13 @@ class Ensemble:
 
     def hyperparameters(self, plan: Plan) -> dict[str, Any]:
         """Returns the members as `train` takes them: each a model with its own preprocessing."""
-        return {
-            "estimators": {
-                f"{one.point.model}_{one.number}".replace("__", "_"): {
-                    **plan.recipe.models[one.point.model].model_dump(
-                        mode="json", include={"estimator", "scale", "preprocess"}
-                    ),
-                    "parameters": plan.parameters(one.point),
-                }
-                for one, _ in self.members
-            },
-            "weights": [share for _, share in self.members],
+        models = {
+            f"{one.point.model}_{one.number}".replace("__", "_"): plan.recipe.models[
+                one.point.model
+            ].model_copy(update={"parameters": plan.parameters(one.point)})
+            for one, _ in self.members
         }
+        return members_of(models, [share for _, share in self.members])
 
     def words(self, plan: Plan, alone: TrialResult) -> str:
         """Says what it is made of, and what it gains."""
@@ -67,18 +62,25 @@ class Ensemble:
 
 
 def find_ensemble(
-    plan: Plan, tried: Sequence[TrialResult], validation: CrossValidation
+    plan: Plan,
+    tried: Sequence[TrialResult],
+    validation: CrossValidation,
+    read: Callable[[str], Folds] = read_predicted,
 ) -> Ensemble | None:
     """Returns the trials that are best together, if they are better than the best alone.
 
-    Only those are looked at that left what they predicted: the best of each model.
+    Args:
+        plan: of the sweep.
+        tried: its trials.
+        validation: scores what they predicted.
+        read: gives that, by the run; only the best of each model have left it.
     """
-    if not plan.ensemble or TOGETHER in plan.recipe.models:
+    if not plan.ensemble or not plan.recipe.may_be_together:
         return None
     candidates, predicted = [], []
     for one in _candidates(plan, tried):
         try:
-            predicted.append(read_predicted(str(one.run_id)))
+            predicted.append(read(str(one.run_id)))
         except InputError:  # of a sweep that asked for none
             continue
         candidates.append(one)
@@ -98,7 +100,8 @@ def _candidates(plan: Plan, tried: Sequence[TrialResult]) -> list[TrialResult]:
     count: dict[str, int] = {}
     for one in ranked(tried, plan.greater_is_better):
         model = plan.recipe.models[one.point.model]
-        if model.serialization != "skops" or one.point.key in best:
+        is_one = model.serialization == "skops" and one.point.model != TOGETHER
+        if not is_one or one.point.key in best:
             continue
         count[one.point.model] = count.get(one.point.model, 0) + 1
         if count[one.point.model] <= MOST_OF_A_MODEL:

@@ -16,7 +16,7 @@ from modelling.drafting.tries import Tries, Try, reachable
 from modelling.judging.metrics import REGRESSION_METRICS
 from modelling.kinds import ROW_KEY
 from modelling.models.training import fit_inputs, unfitted_pipeline
-from modelling.recipe import Model, Recipe, Threshold, load_recipe
+from modelling.recipe import TOGETHER, Model, Recipe, Threshold, load_recipe
 from modelling.tables.split import split_table
 
 ROWS = 300
@@ -159,3 +159,21 @@ def test_a_gate_asks_for_half_of_what_is_gained(asked, gained, found):
     tries = SimpleNamespace(naive=naive, gains=lambda _naive, _metric: np.array(gained))
     threshold = reachable(Threshold(min_absolute_change=asked), tries, "roc_auc")
     assert threshold.min_absolute_change == found
+
+
+def test_the_default_may_be_the_mean_of_several_and_can_be_trained(models, tmp_path):
+    """Of a line with a step in it, both know a half."""
+    drafted = draft(TABLE["a"] + (TABLE["b"] > 0) * 2.0 + (TABLE["c"] > 0) * 2.0 + NOISE / 9)
+    recipe = drafted.recipe
+    assert recipe.default_model == TOGETHER
+    assert [*recipe.sweep.models] == ["line", "tree"]
+    said = recipe.models[TOGETHER].parameters
+    assert {*said["estimators"]} == {"line", "tree"}
+    assert said["estimators"]["line"]["scale"] is True
+    assert said["estimators"]["tree"]["parameters"] == TREE.parameters
+    assert drafted.tried[1].startswith("together (tree x 1 + line x 1) 0.")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(render_draft(drafted, "t.csv", "mlflow run ."), encoding="utf-8")
+    assert load_recipe(path) == recipe
+    fitting = fit_inputs(recipe, TABLE)
+    assert len(unfitted_pipeline(recipe, TOGETHER, {}, fitting)["estimator"].estimators) == 2

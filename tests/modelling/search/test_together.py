@@ -55,8 +55,8 @@ def test_one_that_gains_nothing_stays_alone():
     assert choose_together([candidates[0]] * 3, rmse, False) is None
 
 
-def test_a_gain_of_less_than_half_a_percent_is_not_worth_another_model():
-    for gain, is_worth_it in ((0.004, False), (0.04, True)):
+def test_a_gain_of_less_than_one_percent_is_not_worth_another_model():
+    for gain, is_worth_it in ((0.008, False), (0.02, True)):
         one = [np.full(ROWS, 1.0)] * FOLDS
         other = [np.full(ROWS, -1.0)] * FOLDS
 
@@ -65,16 +65,6 @@ def test_a_gain_of_less_than_half_a_percent_is_not_worth_another_model():
 
         found = choose_together([one, other], error, False)
         assert (found is not None) == is_worth_it
-
-
-def test_a_gain_on_one_fold_only_may_be_chance():
-    one, other = [np.ones(ROWS)] * FOLDS, [-np.ones(ROWS)] * FOLDS
-
-    def score(folds):
-        is_mixed = abs(folds[0]).max() < 0.9
-        return [0.5 + 0.3 * (is_mixed and fold == 0) for fold in range(FOLDS)]
-
-    assert choose_together([one, other], score, True) is None
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,7 +83,6 @@ def test_it_is_better_than_the_best_alone_or_nothing(noise, shared, seed, greate
 
     found = choose_together(candidates, score, greater_is_better)
     if found is not None:
-        gains = np.array(rmse(candidates[0])) - sign * np.array(found.scores)
-        assert gains.mean() > gains.std(ddof=1) / np.sqrt(FOLDS)
+        assert sign * found.score < np.mean(rmse(candidates[0]))
         assert 2 <= sum(found.shares.values()) <= MOST_MEMBERS
         assert {*found.shares} <= {*range(len(candidates))}

@@ -10,7 +10,6 @@ from common.errors import InputError
 from modelling.recipe import TOGETHER
 from modelling.search.search import TrialResult, find_bar
 from modelling.search.space import Choices, Point, Reals, Space
-from steps.sweeping import together
 from steps.sweeping.loop import MOST_OF_A_MODEL, POINT, PREPARED, Plan, best_before
 from steps.sweeping.together import find_ensemble
 from tests.steps.sweeping.test_sweep_loop import PLAN
@@ -73,22 +72,21 @@ class _Folds:
         return [float(np.mean(np.abs(fold))) for fold in folds]
 
 
-def _find(monkeypatch, plan, tried, predicted):
+def _find(plan, tried, predicted):
     def read(run_id):
         number = int(run_id.split()[1])
         if number not in predicted:
             raise InputError("it left nothing")
         return predicted[number]
 
-    monkeypatch.setattr(together, "read_predicted", read)
-    return find_ensemble(plan, tried, _Folds())
+    return find_ensemble(plan, tried, _Folds(), read)
 
 
-def test_the_winner_is_one_model_with_a_preprocessing_for_each_member(monkeypatch):
+def test_the_winner_is_one_model_with_a_preprocessing_for_each_member():
     plan = replace(PLAN, ensemble=True)
     tried = [_tried(0, "ridge", 1.0), _tried(1, "elastic_net", 1.1), _tried(2, "ridge", 5.0)]
     predicted = {0: [np.ones(4)] * 5, 1: [np.full(4, -1.1)] * 5, 2: [np.full(4, 5)] * 5}
-    found = _find(monkeypatch, plan, tried, predicted)
+    found = _find(plan, tried, predicted)
     shares = {one.number: share for one, share in found.members}
     assert {*shares} == {0, 1}
     assert found.score < 0.1
@@ -105,21 +103,21 @@ def test_the_winner_is_one_model_with_a_preprocessing_for_each_member(monkeypatc
     assert list(found.table()["trial"]) == [one.number for one, _ in found.members]
 
 
-def test_where_none_was_asked_for_or_the_best_left_nothing_it_stays_alone(monkeypatch):
+def test_where_none_was_asked_for_or_the_best_left_nothing_it_stays_alone():
     plan = replace(PLAN, ensemble=True)
     tried = [_tried(0, "ridge", 1.0), _tried(1, "elastic_net", 1.1)]
     predicted = {0: [np.ones(4)] * 5, 1: [np.full(4, -1.1)] * 5}
-    assert _find(monkeypatch, plan, tried, predicted)
-    assert _find(monkeypatch, PLAN, tried, predicted) is None
-    assert _find(monkeypatch, plan, tried, {1: predicted[1]}) is None
+    assert _find(plan, tried, predicted)
+    assert _find(PLAN, tried, predicted) is None
+    assert _find(plan, tried, {1: predicted[1]}) is None
     own = plan.recipe.models["ridge"]
     models = {**plan.recipe.models, TOGETHER: own}
     theirs = replace(plan, recipe=plan.recipe.model_copy(update={"models": models}))
-    assert _find(monkeypatch, theirs, tried, predicted) is None
+    assert _find(theirs, tried, predicted) is None
     pickled = own.model_copy(update={"serialization": "cloudpickle"})
     models = {**plan.recipe.models, "ridge": pickled}
     no_skops = replace(plan, recipe=plan.recipe.model_copy(update={"models": models}))
-    assert _find(monkeypatch, no_skops, tried, predicted) is None
+    assert _find(no_skops, tried, predicted) is None
 
 
 def test_the_plan_says_what_a_trial_needs(client):
