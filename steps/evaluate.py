@@ -48,16 +48,20 @@ from modelling.judging.intervals import compute_intervals
 from modelling.judging.metrics import (
     BASELINE_PREFIX,
     CUSTOM_METRICS,
+    HIGH,
+    LOW,
     TRAINING_PREFIX,
     Metric,
     compute_metrics,
     metrics_of,
 )
+from modelling.judging.reliability import COVERAGE, calibration_table, measure_coverage
 from modelling.judging.resampling import adds_up
-from modelling.judging.slices import EvaluatedRows, find_slices, measure_slices
+from modelling.judging.slices import EvaluatedRows, find_slices, measure_slices, parts_of
 from modelling.kinds import ROW_KEY
 from modelling.models.evidence import ModelOnTest, TrainingRows, collect_facts
-from modelling.models.sklearn_wrapper import answer
+from modelling.models.row_evidence import AnsweredRows, explain_some, hold_intervals
+from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.own_code import call, find_named, where
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
@@ -150,6 +154,7 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         log_table(slices, "slices")
         if settings.is_binary and settings.slices:
             log_table(_fairness(evaluation, metrics), "fairness")
+        figures |= _log_single_rows(evaluation, model)
         worst = slices.loc[slices["worse"], ["slice", "difference"]].set_index("slice").abs()
         mlflow.set_tag(WORST_SLICE, str(worst["difference"].idxmax()) if len(worst) else "none")
         importance = _importance(model, evaluation, metrics[settings.metrics.primary])
@@ -190,6 +195,38 @@ def _slices(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFra
     tested = _evaluated_rows(evaluation, metrics)
     found = find_slices(tested, _errors(evaluation))
     return pd.concat([measure_slices(tested, evaluation.recipe.slices), found], ignore_index=True)
+
+
+def _log_single_rows(evaluation: Evaluation, model: PyFuncModel) -> dict[str, float]:
+    """Logs what is known of single rows: why, how sure, and whether probabilities hold."""
+    classes, recipe = evaluation.classes, evaluation.recipe
+    wrapper, weights = model.unwrap_python_model(), evaluation.answers.weights
+    true = evaluation.test[recipe.data.target]
+    rows = evaluation.test.drop(columns=[ROW_KEY, recipe.data.target])
+    positive = None if classes is None else classes.positive
+    answered = AnsweredRows(rows, evaluation.table)
+    reasons = explain_some(wrapper, answered, _errors(evaluation), positive)
+    if reasons is not None:
+        places = reasons.pop("place")
+        keys = [f"{key:016x}" for key in evaluation.test[ROW_KEY].iloc[places]]
+        reasons.insert(0, ROW_KEY, keys)
+        log_table(reasons.assign(true=true.iloc[places].to_numpy()), "reasons")
+    if positive is not None and evaluation.answers.probabilities is not None:
+        said = evaluation.answers.probabilities
+        log_table(calibration_table(said, evaluation.targets, weights), "calibration_table")
+    inputs = apply_features(rows, wrapper.features)
+    held = hold_intervals(wrapper, inputs, evaluation.table, evaluation.targets, classes)
+    if held is None:
+        return {}
+    parts = dict(part for text in recipe.slices for part in parts_of(text, rows))
+    for label in classes.labels if classes else ():
+        parts[recipe.about.name_class(recipe.data.target, label)] = true.to_numpy() == label
+    coverage = measure_coverage(held.holds, held.sizes, held.promised, parts, weights)
+    log_table(coverage, "coverage")
+    named = {"coverage": COVERAGE, "low": COVERAGE + LOW, "high": COVERAGE + HIGH}
+    named["size"] = "interval_width" if classes is None else "set_size"
+    figures = {name: float(coverage[column].iloc[0]) for column, name in named.items()}
+    return {**figures, f"promised_{COVERAGE}": held.promised}
 
 
 def _fairness(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ the run: its exit code is not 0, and MLflow writes FAILED over whatever a run wi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import click
 import mlflow
@@ -19,11 +20,20 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from common.errors import InputError, unknown_name
 from engine.failures import FindingError
-from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
+from modelling.judging.answers import (
+    Answers,
+    Classes,
+    Values,
+    encode_targets,
+    find_classes,
+    read_answers,
+)
 from modelling.judging.drift import profiled_answers
-from modelling.judging.metrics import Metric, compute_metrics, metrics_of
+from modelling.judging.metrics import HIGH, LOW, Metric, compute_metrics, metrics_of
 from modelling.judging.monitoring import KeptPromise, check_classes, hold_against, promise_for
 from modelling.judging.plots import plot_resampled
+from modelling.judging.reliability import COVERAGE, measure_coverage
+from modelling.models.row_evidence import hold_intervals
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
 from modelling.tables.table import has_decimal_comma, read_numbers, read_weights, rows_that_count
@@ -60,7 +70,8 @@ class Measurement:
     """What the model says of the rows whose target is known, and what became of the others.
 
     rows: those that count; uncounted: how many do not, by the key of the recipe that says so.
-    drifted: the columns that did, of all that count; grown: those that can only grow, and did.
+    drifted: the columns that did, of all that count; grown: those that can only grow, and did;
+    coverage: how often its intervals hold what is true, if it has some, and how often they should.
     """
 
     answers: Answers
@@ -70,6 +81,7 @@ class Measurement:
     first_problem: str | None
     drifted: pd.DataFrame
     grown: pd.DataFrame
+    coverage: pd.DataFrame | None = None
     uncounted: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -185,7 +197,8 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
     if weights is not None:
         answers = replace(answers, weights=weights[valid])
     drift.add(profiled_answers(said, model.features), answers.weights)
-    answers = answers.of_rows(np.flatnonzero(known[valid]))
+    places = np.flatnonzero(known[valid])
+    answers = answers.of_rows(places)
     if answers.weights is not None and not answers.weights.any():
         raise InputError(f"table {data}: the rows that can be measured have no weight")
     first = min(problems, default=None)
@@ -197,7 +210,23 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
         None if first is None else f"row {table.index[first] + 1}: {problems[first]}",
         log_drift(drift, recipe.monitor.drift_limit, recipe.name),
         drift.grown(recipe.monitor.drift_limit),
+        _coverage(model, inputs.iloc[measured], said.iloc[places], true, classes, answers.weights),
     )
+
+
+def _coverage(
+    model: Any,
+    inputs: pd.DataFrame,
+    said: pd.DataFrame,
+    true: Values,
+    classes: Classes | None,
+    weights: Values | None,
+) -> pd.DataFrame | None:
+    held = hold_intervals(model, inputs, said.reset_index(drop=True), true, classes)
+    if held is None:
+        return None
+    table = measure_coverage(held.holds, held.sizes, held.promised, {}, weights)
+    return table.assign(promised=held.promised)
 
 
 def _weights(
@@ -246,9 +275,19 @@ def _alerts(kept: KeptPromise, measured: Measurement, recipe: Recipe) -> list[st
             f"{kept} is worse than the limit {kept.show(kept.limit)}: its evaluation promised "
             f"{kept.show(kept.promised)}"
         )
+    if measured.coverage is not None and measured.coverage["broken"].iloc[0]:
+        alerts.append(_coverage_in_words(measured.coverage))
     if len(measured.drifted):
         alerts.append(f"drift above {recipe.monitor.drift_limit:g}: {in_words(measured.drifted)}")
     return alerts
+
+
+def _coverage_in_words(coverage: pd.DataFrame) -> str:
+    found = coverage.iloc[0]
+    return (
+        f"{found['coverage']:.1%} of the rows are within what the model said of each, promised "
+        f"{found['promised']:.1%}"
+    )
 
 
 def _log(
@@ -272,6 +311,11 @@ def _log(
             "measured_rows": len(measured.targets),
         }
     )
+    if measured.coverage is not None:
+        found = measured.coverage.iloc[0]
+        named = {"coverage": COVERAGE, "low": COVERAGE + LOW, "high": COVERAGE + HIGH}
+        named["promised"] = f"promised_{COVERAGE}"
+        log_metrics({name: float(found[column]) for column, name in named.items()})
     table = pd.DataFrame({"metric": list(now), "now": list(now.values())})
     log_table(table.assign(promised=table["metric"].map(before)), "monitor")
     marks = {"now": kept.now, "promised": kept.promised, "limit": kept.limit}
@@ -291,6 +335,8 @@ def _tell(
         f"{kept}, promised {kept.show(kept.promised)}, limit {kept.show(kept.limit)}; "
         f"drifted columns: {in_words(measured.drifted) or 'none'}{grown}",
     ]
+    if measured.coverage is not None:
+        lines.append(_coverage_in_words(measured.coverage))
     mlflow.set_tags(
         {
             ALERT: "; ".join(alerts)[:_LONGEST_TAG] or "none",

@@ -17,8 +17,8 @@ from modelling.models.row_details import difficulty, number_inputs
 
 _FEWEST_FOR_DIFFICULTY = 400
 _MOST_FOR_DIFFICULTY = 20_000
-_FEWEST_OF_A_LEAF = 40
-_MOST_LEAVES = 12
+_FEWEST_OF_A_LEAF = 50
+_MOST_LEAVES = 8
 _LEAST_DIFFICULTY = 0.1  # of the mean
 _FEWEST_OF_A_CLASS = 100
 
@@ -126,7 +126,7 @@ def _fit_difficulty(
     if least <= 0:
         return None
     names = [str(name) for name in inputs.columns if inputs[name].dtype == np.float64]
-    leaf = max(_FEWEST_OF_A_LEAF, len(errors) // 50)
+    leaf = max(_FEWEST_OF_A_LEAF, len(errors) // 10)
     fitted = DecisionTreeRegressor(
         max_leaf_nodes=_MOST_LEAVES, min_samples_leaf=leaf, random_state=0
     ).fit(number_inputs(inputs, predictions, names), errors)

@@ -184,7 +184,9 @@ def _walk(
         pool = pd.concat([background[name], rows[name]], ignore_index=True)
         taken = np.where(is_own[:, :, column], pairs + np.arange(len(rows))[:, None, None], start)
         cells[name] = pool.take(taken.ravel()).array
-    given = answer(pd.DataFrame(cells, copy=False))
+    mixed = pd.DataFrame(cells, copy=False)
+    pieces = range(0, len(mixed), max(1, _CELLS_AT_ONCE // count))
+    given = np.concatenate([answer(mixed[at : at + pieces.step]) for at in pieces])
     shape = (len(rows), len(turns), count - 1)
     of_walk = given.reshape(*shape, *given.shape[1:])
     return _of_class(of_walk, chosen, part[:, None, None])

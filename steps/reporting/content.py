@@ -18,6 +18,7 @@ from steps.reporting.parts import (
     read_worst,
 )
 from steps.reporting.runs import PipelineRuns
+from steps.reporting.single_rows import read_row_sections
 from steps.reporting.verdict import read_answer, read_facts, read_failure, read_steps, read_verdict
 from steps.runs.names import VERDICT
 
@@ -54,7 +55,7 @@ def collect_report(runs: PipelineRuns) -> Report:
         worst=read_worst(runs),
         data=read_data(runs),
         model=read_model(runs),
-        sections=tuple(read_sections(runs)),
+        sections=(*read_sections(runs), *read_row_sections(runs)),
         origin=read_origin(runs),
         title=runs.recipe.about.title if runs.recipe else "",
         about=runs.recipe.about.in_words() if runs.recipe else {},

@@ -7,6 +7,7 @@ import numpy as np
 from common.words import counted
 from modelling.judging.metrics import HIGH, LOW, metrics_of
 from modelling.judging.monitoring import KeptPromise
+from modelling.judging.reliability import COVERAGE, is_broken
 from modelling.reporting.answer import Quality, say_promise, show_range
 from modelling.reporting.report import Fact
 from steps.pipeline.answer import count_positives
@@ -32,6 +33,8 @@ def read_verdict_of_monitor(runs: PipelineRuns) -> tuple[str, str, str, str]:
     reason = alert if is_metric else alert[:1].upper() + alert[1:]
     if kept and kept.is_broken:
         return "alert", "bad", f"No longer as good as promised: {name}", reason
+    if _is_less_sure(runs):
+        return "alert", "bad", f"Less often right about a row than it says: {name}", reason
     so_far = "" if kept is None else f", but its {kept.metric} is within the limit so far"
     return "alert", "note", f"The rows of {name} are no longer like the training's{so_far}", reason
 
@@ -93,8 +96,15 @@ def read_advice_of_monitor(runs: PipelineRuns) -> tuple[str, ...]:
     look = "look at the columns that drifted: has their source, a unit or a code changed?"
     train = "train it again with these rows (mlflow run . -P data=<old rows and these>)"
     drifted = runs.run.data.metrics.get("drifted_columns", 0)
-    is_broken = kept is not None and kept.is_broken
-    return (*([look] if drifted else []), *([train] if is_broken else []))
+    is_worse = (kept is not None and kept.is_broken) or _is_less_sure(runs)
+    return (*([look] if drifted else []), *([train] if is_worse else []))
+
+
+def _is_less_sure(runs: PipelineRuns) -> bool:
+    """Whether intervals, if there are any, hold what is true less often than they should."""
+    metrics = runs.run.data.metrics
+    names = (f"promised_{COVERAGE}", COVERAGE, COVERAGE + HIGH)
+    return set(names) <= metrics.keys() and is_broken(*(metrics[name] for name in names))
 
 
 def _read_promise(runs: PipelineRuns) -> KeptPromise | None:

@@ -213,7 +213,7 @@ def read_worst(runs: PipelineRuns) -> Table | None:
     shown = [*own, *front[:_MOST_COLUMNS], *rest[:_MOST_COLUMNS]]
     left_out = len(table.columns) - len(shown)
     note = f"With the columns that matter most; {left_out} are left out." if left_out else ""
-    rows = _by_number(runs, table[shown].head(_WORST_ROWS))
+    rows = name_by_number(runs, table[shown].head(_WORST_ROWS))
     values = tuple(tuple(_plain(value) for value in row) for row in rows.itertuples(index=False))
     return Table(tuple(map(str, rows.columns)), values, note=note)
 
@@ -228,7 +228,7 @@ def _text_columns(runs: PipelineRuns) -> list[str]:
     return [ROW_KEY, *categories, *([data.target, PREDICTION] if is_class else [])]
 
 
-def _by_number(runs: PipelineRuns, rows: pd.DataFrame) -> pd.DataFrame:
+def name_by_number(runs: PipelineRuns, rows: pd.DataFrame) -> pd.DataFrame:
     """Names rows by their place in the table, from 1, in place of their key, if that is known."""
     files = runs.files("prepare")
     content = files.read(TEST_ROW_NUMBERS) if files and ROW_KEY in rows else None

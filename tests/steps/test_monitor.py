@@ -14,6 +14,7 @@ from common.errors import InputError
 from modelling.judging.answers import Answers
 from modelling.judging.monitoring import KeptPromise
 from modelling.recipe import load_recipe
+from steps import monitor
 from steps.monitor import Measurement, _measure, _tell
 from steps.reporting import monitoring, verdict
 
@@ -53,6 +54,27 @@ def test_the_data_means_nothing_in_the_description(monkeypatch):
     assert tags[MLFLOW_RUN_NOTE].count("**ALERT**: ") == 1
 
 
+def test_intervals_that_no_longer_hold_are_an_alert(monkeypatch):
+    rng = np.random.default_rng(0)
+    inputs = pd.DataFrame({"a": np.zeros(1_000)})
+    said = pd.DataFrame({"prediction": np.zeros(1_000)})
+    ends = {"prediction_low": -1.645, "prediction_high": 1.645}
+    model = SimpleNamespace(
+        features={"intervals": {"coverage": 0.9}}, interval=lambda *_: said.assign(**ends)
+    )
+    none = pd.DataFrame({"column": [], "psi": []})
+    kept = KeptPromise("rmse", 1.0, 0.9, 1.1, 1.0, 1.1, False, np.zeros(1))
+    for spread, wanted in ((1.0, 0), (1.3, 1)):
+        true = rng.normal(size=1_000) * spread
+        coverage = monitor._coverage(model, inputs, said, true, None, None)
+        measured = Measurement(Answers(true), true, 1_000, 0, None, none, none, coverage)
+        alerts = monitor._alerts(kept, measured, CHURN)
+        assert len(alerts) == wanted
+    assert alerts[0].endswith("of the rows are within what the model said of each, promised 90.0%")
+    model.features = {}
+    assert monitor._coverage(model, inputs, said, true, None, None) is None
+
+
 def monitored(alert, now, status="FAILED"):
     """A run of monitor, as a report reads it: 0.78 (± 0.01) was promised, the limit is 0.70."""
     metrics = {"roc_auc": now, "roc_auc_low": now - 0.03, "roc_auc_high": now + 0.03}
@@ -73,6 +95,14 @@ def monitored(alert, now, status="FAILED"):
     )
 
 
+def less_sure():
+    """A run of monitor whose intervals hold 82 of 100 rows, in place of 90."""
+    runs = monitored("82.0% of the rows are within what the model said of each", 0.77)
+    ends = {"interval_coverage_low": 0.78, "interval_coverage_high": 0.86}
+    runs.run.data.metrics |= {"promised_interval_coverage": 0.9, "interval_coverage": 0.82, **ends}
+    return runs
+
+
 @pytest.mark.parametrize(
     ("runs", "word", "tone", "sentence", "advice"),
     [
@@ -80,6 +110,7 @@ def monitored(alert, now, status="FAILED"):
         (monitored("roc_auc 0.6 is worse", 0.6), "alert", "bad", "No longer as good", 1),
         (monitored("roc_auc 0.6 is worse; drift", 0.6), "alert", "bad", "No longer as good", 2),
         (monitored("drift above 0.25: age", 0.77), "alert", "note", "within the limit so far", 1),
+        (less_sure(), "alert", "bad", "Less often right about a row than it says", 1),
     ],
 )
 def test_a_report_answers_whether_the_model_is_still_good(runs, word, tone, sentence, advice):

@@ -1,17 +1,22 @@
 """What the pages of score and reproduce say, from what such runs left."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from modelling.judging.comparison import CLOSE, DIFFERENT, IDENTICAL
+from modelling.recipe import load_recipe
 from modelling.reporting.report import Shares
 from steps.reporting import verdict
 from steps.reporting.parts import read_sections
 from steps.reporting.run_files import RunFiles
+from steps.reporting.single_rows import read_row_sections
 from steps.runs.names import VERDICT, VERDICT_REASON
+
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -102,3 +107,47 @@ def test_reproduce_answers_whether_it_is_the_same_and_a_difference_is_no_failure
     assert {"a" * 12} == {row[3] for row in shown if row[1] == "sha256 of the table"}
     if word == DIFFERENT:  # first, with all their digits
         assert shown[0][1:5] == ("rmse", DIFFERENT, "0.6299727529231166", "0.6299727529231199")
+
+
+def test_an_evaluation_tells_why_how_sure_and_whether_probabilities_hold(run_of):
+    tables = {
+        "reasons": pd.DataFrame({
+            "row_key": ["00000000000000ff"], "which": ["worst"], "value": [0.147], "error": [0.021],
+            "base": [0.267], "reason_1": ["age = 77"], "contribution_1": [-0.127],
+            "reason_2": ["orders is missing"], "contribution_2": [0.115], "others": [0.0],
+            "true": [1],
+        }),
+        "coverage": pd.DataFrame({
+            "rows_of": ["all", "age above 60"], "rows": [2000, 300], "coverage": [0.905, 0.8],
+            "low": [0.891, 0.75], "high": [0.917, 0.841], "size": [1.4, 1.2],
+            "broken": [False, True],
+        }),
+        "calibration_table": pd.DataFrame({
+            "from": [0.0, 0.4], "to": [0.4, 0.9], "rows": [300, 100], "said": [0.2, 0.6],
+            "came": [0.1, 0.5], "low": [0.05, 0.4], "high": [0.15, 0.6],
+        }),
+    }  # fmt: skip
+    runs = run_of("evaluate", tables, {}, {})
+    runs.target, runs.recipe = "churned", load_recipe("recipes/customer_churn.yaml", PROJECT)
+    runs.metrics = lambda _: {"promised_interval_coverage": 0.9}
+    why, sure, probabilities = read_row_sections(runs)
+    assert "From its mean answer, 26.7%, these columns move it most" in why.text
+    assert "estimated, with a standard error of at most 2.1 points" in why.text
+    assert dict(zip(why.table.columns, why.table.rows[0], strict=True)) == {
+        "row_key": "00000000000000ff",
+        "answer": "worst",
+        "true": runs.recipe.about.labels.get("1", "1"),
+        f"it says: {runs.recipe.about.name_class('churned', 1)}": "14.7%",
+        "first reason": "age = 77: \N{MINUS SIGN}12.7 points",
+        "second reason": "orders is missing: +11.5 points",
+    }
+    assert "in 90.5% of the 2,000 test rows; 90.0% are promised" in sure.text
+    assert sure.text.endswith("Clearly less often for: age above 60.")
+    assert "off by 10.0 points on average. decision.calibrate" in probabilities.text
+    assert probabilities.table.rows[1] == (
+        "40.0% to 90.0%", 100, "60.0%", "50.0%", "40.0% to 60.0%"
+    )  # fmt: skip
+
+
+def test_an_evaluation_from_before_tells_nothing_of_single_rows(run_of):
+    assert read_row_sections(run_of("evaluate", {}, {}, {})) == []

@@ -1,0 +1,103 @@
+"""Whether what a model says of single rows holds: its intervals, and its probabilities."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from modelling.judging.answers import Values
+
+Mask = npt.NDArray[np.bool_]
+
+ALL_ROWS = "all"
+COVERAGE = "interval_coverage"
+"""The metric: the share of rows whose interval, or set of classes, holds what is true."""
+
+_Z = 1.959964  # of 95 %
+_TOLERANCE = 0.02
+_BINS = 10
+_FEWEST_OF_A_BIN = 20
+
+
+def share_with_interval(
+    holds: npt.NDArray[np.bool_], weights: Values | None = None
+) -> tuple[float, float, float]:
+    """Returns the share of n rows of which something holds, and both ends of its 95 % interval.
+
+    The interval is Wilson's (Probable inference, the law of succession, and statistical inference,
+    1927); with weights, of as many rows as these are worth (Kish: Survey sampling, 1965).
+
+    Args:
+        holds: (n,) whether it does.
+        weights: (n,) how much each row counts, if not the same.
+    """
+    count = np.ones(len(holds)) if weights is None else weights
+    share = float(count @ holds / count.sum())
+    rows = float(count.sum() ** 2 / (count @ count))
+    middle = (share + _Z**2 / (2 * rows)) / (1 + _Z**2 / rows)
+    reach = _Z / (1 + _Z**2 / rows) * np.sqrt(share * (1 - share) / rows + (_Z / rows) ** 2 / 4)
+    return share, max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def is_broken(promised: float, share: float, high: float) -> bool:
+    """Says whether intervals hold clearly less often than promised: by 2 points, and no chance."""
+    return share < promised - _TOLERANCE and high < promised
+
+
+def measure_coverage(
+    holds: Mask, sizes: Values, promised: float, parts: Mapping[str, Mask], weights: Values | None
+) -> pd.DataFrame:
+    """Measures how often intervals, or sets of classes, hold what is true.
+
+    Args:
+        holds: (n,) whether the row's does.
+        sizes: (n,) how wide it is, or how many classes it has.
+        promised: the share of the rows that they are to hold.
+        parts: of the rows, by name.
+        weights: (n,) how much each row counts, if not the same.
+
+    Returns:
+        A row for all and one a part that is not empty: rows_of, rows, coverage, low, high, size
+        (the median of widths, the mean of numbers of classes), and broken.
+    """
+    found = []
+    is_count = bool((sizes % 1 == 0).all())
+    for name, mask in {ALL_ROWS: np.ones(len(holds), dtype=bool), **parts}.items():
+        if not mask.any() or (weights is not None and not weights[mask].any()):
+            continue
+        of_part = None if weights is None else weights[mask]
+        share, low, high = share_with_interval(holds[mask], of_part)
+        size = np.mean(sizes[mask]) if is_count else np.median(sizes[mask])
+        broken = is_broken(promised, share, high)
+        found.append((name, int(mask.sum()), share, low, high, float(size), broken))
+    names = ["rows_of", "rows", "coverage", "low", "high", "size", "broken"]
+    return pd.DataFrame(found, columns=names)
+
+
+def calibration_table(
+    said: Values, is_class: Values, weights: Values | None = None
+) -> pd.DataFrame:
+    """Holds probabilities against what came, in at most ten bins of as many rows.
+
+    Args:
+        said: (n,) probabilities of a class.
+        is_class: (n,) whether it was that class, 1 or 0.
+        weights: (n,) how much each row counts, if not the same.
+
+    Returns:
+        A row a bin: from, to, rows, said (the mean probability), came (the share of rows of the
+        class), low, high (its 95 % interval).
+    """
+    bins = min(_BINS, max(1, len(said) // _FEWEST_OF_A_BIN))
+    ends = np.unique(np.quantile(said, np.linspace(0, 1, bins + 1)[1:-1]))
+    place = np.searchsorted(ends, said, side="right")
+    count = np.ones(len(said)) if weights is None else weights
+    found = []
+    for number in np.unique(place):
+        own = (place == number) & (count > 0)
+        if own.any():
+            came = share_with_interval(is_class[own] == 1, count[own])
+            mean = float(np.average(said[own], weights=count[own]))
+            found.append((said[own].min(), said[own].max(), int(own.sum()), mean, *came))
+    return pd.DataFrame(found, columns=["from", "to", "rows", "said", "came", "low", "high"])
