@@ -497,6 +497,12 @@ class Model(Section):
     them there as `{estimator: …, parameters: …}`, or several by name; `-P name__alpha=value` sets
     a parameter of one. With `preprocess` (and `scale`) beside these, an inner one gets the columns
     as it takes them best, and not as the outer one does."""
+    early_stopping: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Of LightGBM, XGBoost and HistGradientBoosting: after how many rounds in a row that make it no
+    better on held-out rows it needs no more. They are a fifth of the training rows, held out as
+    `split` says: whole groups, the latest rows, as much of each class. `n_estimators` (`max_iter`)
+    is then the most rounds that there may be; the model is fitted on all training rows with as many
+    as were best, the metric `rounds`."""
     scale: bool = False
     """Whether its inputs are brought to mean 0 and variance 1."""
     preprocess: Literal["auto", "native", "one_hot", "spread"] = "auto"

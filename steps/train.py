@@ -32,6 +32,7 @@ from modelling.judging.drift import (
 )
 from modelling.kinds import KINDS, ROW_KEY
 from modelling.models import row_details, sklearn_wrapper
+from modelling.models.early_stopping import Rounds, find_rounds
 from modelling.models.environment import model_environment
 from modelling.models.estimators import estimator_parameters
 from modelling.models.fit_model import FittedModel, fit_model
@@ -80,6 +81,10 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         prepared = find_run(prepare_run_id, "prepare", settings)
         raw = read_rows(prepare_run_id, "train.parquet").drop(columns=ROW_KEY)
         targets = raw.pop(settings.data.target).copy()
+        given = read_split(prepare_run_id, settings.split)
+        weights = read_weights(prepare_run_id, settings.data, "train")
+        with failures_named(settings.code):
+            rounds = find_rounds(settings, name, hyperparameters, raw, targets, weights, given)
         fitting = fit_inputs(settings, raw)
         features, inputs = fitting.features, fitting.inputs
         spread = np.linspace(0, len(raw) - 1, min(_SAMPLE_ROWS, len(raw))).round().astype(int)
@@ -87,10 +92,10 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         # Before the estimator makes its own copies; Arrow, which read them, would keep the memory.
         del raw
         pyarrow.default_memory_pool().release_unused()
-        pipeline = unfitted_pipeline(settings, name, hyperparameters, fitting)
+        pipeline = unfitted_pipeline(
+            settings, name, {**hyperparameters, **rounds.parameters}, fitting
+        )
         configure_autologging(settings.autologging)
-        given = read_split(prepare_run_id, settings.split)
-        weights = read_weights(prepare_run_id, settings.data, "train")
         with failures_named(settings.code):
             fitted = fit_model(settings, pipeline, inputs, targets, given, weights)
         pipeline, decision = fitted.pipeline, fitted.decision
@@ -98,6 +103,9 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
         features |= _learned(fitted, inputs)
         _log_parameters(settings, chosen, fitted.uncalibrated)
         log_metrics({"train_rows": len(inputs), "features": inputs.shape[1]})
+        if rounds.best:
+            log_metrics({"rounds": rounds.best})
+            click.echo(_say_rounds(rounds))
         _tell_threshold(settings, decision)
         resolved = {
             **settings.model_dump(mode="json"),
@@ -142,6 +150,11 @@ def train(context: click.Context, recipe: str, model: str, prepare_run_id: str, 
 def _sampled(weights: pd.Series | None, rows: pd.DataFrame) -> Any:
     """The weights of some of the rows, which have their numbers; None if there are none."""
     return None if weights is None else weights.loc[rows.index].to_numpy()
+
+
+def _say_rounds(rounds: Rounds) -> str:
+    line = f"train: {rounds.best} rounds of at most {rounds.most}, by early stopping"
+    return f"{line}; more may be better still" if rounds.best == rounds.most else line
 
 
 def _workspace_commit(recipe: str) -> str:

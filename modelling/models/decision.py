@@ -8,12 +8,10 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 
-from common.errors import InputError
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import Metric
-from modelling.models.estimators import sampling_pipeline, without_sampling
+from modelling.models.estimators import refusals_told, sampling_pipeline, without_sampling
 from modelling.models.held_out import FOLDS
-from modelling.models.threads import threads_for
 from modelling.recipe import Sampling
 from modelling.tables.folds import Rows
 
@@ -60,14 +58,11 @@ def fit_with_threshold(
 
     groups = pd.util.hash_pandas_object(features, index=False)
     usual = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    try:
-        with threads_for(features):
-            tuned = TunedThresholdClassifierCV(
-                sampling_pipeline(pipeline, sampling, seed, targets, weights),
-                scoring=make_scorer(score, pos_label=classes.positive),
-                response_method="predict_proba",
-                cv=list(folds or usual.split(features, targets, groups)),
-            ).fit(features, targets)
-    except (ValueError, OverflowError) as error:
-        raise InputError(" ".join(str(error).split())) from error
+    with refusals_told(features):
+        tuned = TunedThresholdClassifierCV(
+            sampling_pipeline(pipeline, sampling, seed, targets, weights),
+            scoring=make_scorer(score, pos_label=classes.positive),
+            response_method="predict_proba",
+            cv=list(folds or usual.split(features, targets, groups)),
+        ).fit(features, targets)
     return without_sampling(tuned.estimator_), float(tuned.best_threshold_)

@@ -1,7 +1,8 @@
 """From a recipe's model to a fitted scikit-learn Pipeline."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,16 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from common.errors import InputError
+from modelling.models.boosting import check_stopping
 from modelling.models.find_estimator import check_task, find_estimator, package_of
-from modelling.models.nested import inner_models, make_estimator, owner_of, plain_parameters
+from modelling.models.nested import (
+    NUMBERED,
+    inner_models,
+    make_estimator,
+    named_estimator,
+    owner_of,
+    plain_parameters,
+)
 from modelling.models.preprocessing import Inputs, preprocessing
 from modelling.models.threads import threads_for
 from modelling.own_code import Files
@@ -58,6 +67,7 @@ def build_pipeline(
     given = {**model.parameters, **hyperparameters}
     estimator = make_estimator(kind, given, seed, code, build_inner)
     check_task(estimator, task)
+    check_stopping(estimator, given, model.early_stopping)
     if inner_models(estimator):
         return _checked(Pipeline([("estimator", estimator)]), task)
     steps = preprocessing(inputs or Inputs(), estimator, model, seed, task, code)
@@ -65,6 +75,8 @@ def build_pipeline(
         steps = [("values", StandardScaler(with_mean=False, with_std=False))]
     if target_transform != "none":
         estimator = _of_transformed_target(estimator, target_transform)
+    if task == "classification" and not package_of(estimator).takes_labels:
+        estimator = _of_numbered_classes(estimator)
     return _checked(Pipeline([*steps, ("estimator", estimator)]), task)
 
 
@@ -92,6 +104,29 @@ def _of_transformed_target(estimator: BaseEstimator, transform: str) -> BaseEsti
     return TransformedTargetRegressor(estimator, func=function, inverse_func=inverse)
 
 
+def _of_numbered_classes(estimator: BaseEstimator) -> BaseEstimator:
+    """Within a vote of one, which says the same and numbers the classes from 0."""
+    from sklearn.ensemble import VotingClassifier
+
+    return VotingClassifier([(NUMBERED, estimator)], voting="soft")
+
+
+def fitted_estimator(estimator: BaseEstimator) -> BaseEstimator:
+    """Returns what was fitted of an estimator that numbers the classes for another: that."""
+    is_numbered = NUMBERED in dict(getattr(estimator, "estimators", None) or ())
+    return estimator.estimators_[0] if is_numbered else estimator
+
+
+def targets_within(estimator: BaseEstimator, fitted: Any, others: Any) -> tuple[Any, Any]:
+    """Returns both of (n,) and (m,) targets as the estimator that is named sees them."""
+    if named_estimator(estimator) is estimator:
+        return fitted, others
+    if hasattr(estimator, "func"):
+        return estimator.func(fitted), estimator.func(others)
+    classes = np.unique(fitted)
+    return np.searchsorted(classes, fitted), np.searchsorted(classes, others)
+
+
 def check_hyperparameter(
     model: Model, name: str, value: Any, task: str, code: Files | None = None
 ) -> None:
@@ -101,7 +136,7 @@ def check_hyperparameter(
         InputError: the estimator does not know the hyperparameter, or does not take the value.
     """
     estimator = build_pipeline(model, {name: value}, 0, task, None, code)["estimator"]
-    estimator = owner_of(estimator, name)
+    estimator = owner_of(named_estimator(estimator), name)
     if not hasattr(estimator, "_parameter_constraints"):
         return  # of another package
     try:
@@ -136,12 +171,23 @@ def fit_pipeline(
             message is its own.
     """
     resampling = sampling_pipeline(pipeline, sampling, seed, targets, weights)
+    with refusals_told(features):
+        resampling.fit(features, targets)
+    return without_sampling(resampling)
+
+
+@contextmanager
+def refusals_told(features: pd.DataFrame) -> Iterator[None]:
+    """Lets an estimator be fitted on these rows, with the threads that are free.
+
+    Raises:
+        InputError: it refuses something; the message is its own, in one line.
+    """
     try:
         with threads_for(features):
-            resampling.fit(features, targets)
+            yield
     except (ValueError, OverflowError) as error:
         raise InputError(" ".join(str(error).split())) from error
-    return without_sampling(resampling)
 
 
 class _WeightedPipeline(Pipeline):
@@ -266,7 +312,8 @@ def without_sampling(pipeline: Pipeline) -> Pipeline:
         held = dict(zip(dict(models), estimator.estimators_, strict=True))
         estimator.named_estimators_ = Bunch(**held)
         estimator.set_params(estimators=[(name, clone(each)) for name, each in held.items()])
-    for each in (estimator, getattr(estimator, "regressor_", estimator)):
+    within = (named_estimator(estimator), fitted_estimator(estimator))
+    for each in (estimator, *within, getattr(estimator, "regressor_", estimator)):
         if "n_jobs" in each.get_params():
             each.set_params(n_jobs=package_of(each).settings.get("n_jobs"))
     return fitted

@@ -26,13 +26,15 @@ class Package:
     """What the estimators of a package need to be quiet, and the same at every fit.
 
     settings: values by parameter, where the recipe says nothing else; rivals: other names of the
-    same, by parameter; takes_names: whether a column may have any name; why_not: why there are
-    none to be used, in words.
+    same, by parameter; takes_names: whether a column may have any name; takes_labels: whether
+    classes may be called anything, and not 0, 1, …; why_not: why there are none to be used, in
+    words.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     rivals: Mapping[str, Collection[str]] = field(default_factory=dict)
     takes_names: bool = True
+    takes_labels: bool = True
     why_not: str = ""
 
     def settings_beside(self, given: Collection[str]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ _PACKAGES = {
         {"force_col_wise": ["force_row_wise"], "verbosity": ["verbose"]},
         takes_names=False,
     ),
-    "xgboost": Package({"verbosity": 0}, takes_names=False),
+    "xgboost": Package({"verbosity": 0}, takes_names=False, takes_labels=False),
     "catboost": Package(
         why_not="CatBoost's classes derive from none of scikit-learn's, and need a pickle"
     ),

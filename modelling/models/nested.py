@@ -27,7 +27,10 @@ from modelling.models.find_estimator import (
 from modelling.own_code import Files
 
 _SAID = {"estimator", "parameters"}
-_SAID_OF_MODEL = _SAID | {"preprocess", "scale"}
+_SAID_OF_MODEL = _SAID | {"preprocess", "scale", "early_stopping"}
+
+NUMBERED = "of_numbered_classes"
+"""The name of the one estimator in a vote that only numbers the classes for it."""
 
 Build = Callable[[Mapping[str, Any]], Pipeline]
 """Makes the unfitted Pipeline of an inner model, as it is said."""
@@ -108,6 +111,15 @@ def inner_models(estimator: BaseEstimator) -> list[tuple[str, Pipeline]]:
     return list(held) if is_of_models else []
 
 
+def named_estimator(estimator: BaseEstimator) -> BaseEstimator:
+    """Returns the estimator that the recipe names: the last of a Pipeline, or within that."""
+    # With a function it is the recipe's `target.transform`, around the estimator that is named.
+    if getattr(estimator, "func", None) is not None and hasattr(estimator, "regressor"):
+        return estimator.regressor
+    held = getattr(estimator, "estimators", None) or ()
+    return dict(held).get(NUMBERED, estimator)
+
+
 def owner_of(estimator: BaseEstimator, name: str) -> BaseEstimator:
     """Returns the estimator that has a parameter: the outer one, or one that it holds."""
     holder, _, _ = name.rpartition("__")
@@ -119,9 +131,7 @@ def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
 
     Of a model inside, they are its estimator's: `ridge__alpha` as of one without columns.
     """
-    # With a function it is the recipe's `target.transform`, around the estimator that is named.
-    if getattr(estimator, "func", None) is not None and hasattr(estimator, "regressor"):
-        estimator = estimator.regressor
+    estimator = named_estimator(estimator)
     shallow = estimator.get_params(deep=False)
     if models := inner_models(estimator):
         own = {name: value for name, value in shallow.items() if not _holds_others(value)}

@@ -1,6 +1,6 @@
 """What a fitted Pipeline tells of itself: the parameters that were chosen, and its weights."""
 
-from inspect import Parameter, signature
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from modelling.models.estimators import fitted_estimator
 from modelling.models.preprocessing import TEXT
 
 _OF_LOG_ODDS = ("LinearDiscriminantAnalysis", "LogisticRegression", "LogisticRegressionCV")
@@ -33,20 +34,20 @@ def describe_pipeline(pipeline: Pipeline, positive: Any = None) -> dict[str, Any
         and values, each with the name of its input, or None where there is not one for each. Plain
         JSON values.
     """
-    estimator = pipeline["estimator"]
+    estimator = fitted_estimator(pipeline["estimator"])
     defaults = {
         name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()
     }
     chosen = [
         name
         for name, value in estimator.get_params(deep=False).items()
-        if defaults.get(name, Parameter.empty) != value
+        if defaults.get(name) != value
     ]
     return {"chosen": chosen, "weights": _weights(pipeline, positive)}
 
 
 def _weights(pipeline: Pipeline, positive: Any) -> dict[str, Any] | None:
-    estimator = pipeline["estimator"]
+    estimator = fitted_estimator(pipeline["estimator"])
     if hasattr(estimator, "coef_") and np.ndim(np.squeeze(estimator.coef_)) <= 1:
         values, what = _coefficients(estimator, positive)
         title, unit = "Coefficients", f"change of the {what} for {_step(pipeline)}"

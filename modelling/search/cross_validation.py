@@ -18,6 +18,7 @@ from modelling.judging.answers import (
 )
 from modelling.judging.metrics import Metric, metrics_of, threshold_metric
 from modelling.judging.thresholds import best_threshold
+from modelling.models.early_stopping import Rounds, find_rounds, is_stopped
 from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
@@ -29,6 +30,7 @@ _MOST_BYTES_KEPT = 256e6
 
 @dataclass(frozen=True)
 class _Fold:
+    number: int
     fitting: Fitting
     targets: pd.Series
     unseen: pd.DataFrame
@@ -66,6 +68,7 @@ class CrossValidation:
         stratify = self._classes is not None
         seed = recipe.split.seed
         self._rows = split_folds(raw, targets, folds, seed, stratify, times, groups, gap)
+        self._given = {"times": times, "groups": groups, "gap": gap}
         is_small = raw.memory_usage(deep=True).sum() * folds < _MOST_BYTES_KEPT
         self._kept: dict[int, _Fold] | None = {} if is_small else None
 
@@ -133,7 +136,9 @@ class CrossValidation:
         return Answers((sure >= (0.5 if threshold == "tuned" else threshold)).astype(float), sure)
 
     def _answer(self, fold: _Fold, model: str, hyperparameters: Mapping[str, Any]) -> pd.DataFrame:
-        pipeline = unfitted_pipeline(self._recipe, model, hyperparameters, fold.fitting)
+        rounds = self._find_rounds(fold, model, hyperparameters)
+        chosen = {**hyperparameters, **rounds.parameters}
+        pipeline = unfitted_pipeline(self._recipe, model, chosen, fold.fitting)
         fitted = fit_pipeline(
             pipeline,
             fold.fitting.inputs,
@@ -143,6 +148,20 @@ class CrossValidation:
             fold.weights,
         )
         return answer(fitted, fold.unseen, {"decision": None})
+
+    def _find_rounds(self, fold: _Fold, model: str, hyperparameters: Mapping[str, Any]) -> Rounds:
+        """As a training finds them: on a fold of the rows that are fitted here."""
+        if not is_stopped(self._recipe.models[model], hyperparameters):
+            return Rounds()
+        fit, _ = self._rows[fold.number]
+        given = {
+            name: value.iloc[fit].reset_index(drop=True) if isinstance(value, pd.Series) else value
+            for name, value in self._given.items()
+        }
+        raw = self._raw.iloc[fit].reset_index(drop=True)
+        return find_rounds(
+            self._recipe, model, hyperparameters, raw, fold.targets, fold.weights, given
+        )
 
     def _scores_with_threshold(self, predicted: Sequence[Values]) -> Iterator[float]:
         tuned_for = threshold_metric(self._recipe)
@@ -173,6 +192,6 @@ class CrossValidation:
         unseen = unseen_inputs(self._raw.iloc[score].reset_index(drop=True), fitting.features)
         known = self._targets.iloc[fit].reset_index(drop=True)
         if self._weights is None:
-            return _Fold(fitting, known, unseen)
+            return _Fold(number, fitting, known, unseen)
         of_fit = self._weights.iloc[fit].reset_index(drop=True)
-        return _Fold(fitting, known, unseen, of_fit)
+        return _Fold(number, fitting, known, unseen, of_fit)

@@ -16,6 +16,7 @@ from typing import Any
 from common.errors import InputError, unknown_name
 from common.values import as_value, parse_value
 from modelling.models.estimators import build_pipeline, check_hyperparameter
+from modelling.models.nested import named_estimator
 from modelling.recipe import Recipe
 from modelling.search.families import rank_of_cost, usual_space
 
@@ -324,7 +325,7 @@ def own_points(recipe: Recipe, space: Space) -> list[Point]:
 def _own_point(recipe: Recipe, name: str, ranges: Mapping[str, Range]) -> Point:
     model = recipe.models[name]
     estimator = build_pipeline(model, {}, 0, recipe.task, None, recipe.code)["estimator"]
-    values = estimator.get_params()
+    values = named_estimator(estimator).get_params()
     return Point(name, {key: found.nearest(values.get(key)) for key, found in ranges.items()})
 
 

@@ -69,9 +69,11 @@ def choose_together(
 def members_of(members: Mapping[str, Model], shares: Sequence[int]) -> dict[str, Any]:
     """Returns models by name, and the share of each, as the parameters of what holds them."""
     said = {"estimator", "parameters", "scale", "preprocess"}
+    stopped = {*said, "early_stopping"}
     return {
         "estimators": {
-            name: model.model_dump(mode="json", include=said) for name, model in members.items()
+            name: model.model_dump(mode="json", include=stopped if model.early_stopping else said)
+            for name, model in members.items()
         },
         "weights": [*shares],
     }

@@ -1,6 +1,7 @@
 """Folds of the training rows, made as the table was split into training and test rows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from sklearn.model_selection import (
 from common.errors import InputError
 
 Rows = npt.NDArray[np.intp]
+
+_HELD_OUT = 5  # one of so many folds
 
 
 def split_folds(
@@ -72,6 +75,27 @@ def split_folds(
         place[chosen] = number
     fold = place[group]
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
+
+
+def hold_out(
+    raw: pd.DataFrame, targets: pd.Series, seed: int, stratify: bool, **given: Any
+) -> tuple[Rows, Rows]:
+    """Holds one fold of five out: the last, which is of the latest rows where time says.
+
+    Args:
+        raw: (n, columns) the rows without the target.
+        targets: (n,) numbers or labels.
+        seed: of the shuffling.
+        stratify: whether the fold is to have as much of each label.
+        **given: times, groups and gap, as `split_folds` takes them.
+
+    Returns:
+        The places of the rows to fit, and of those that are held out.
+
+    Raises:
+        InputError: as `split_folds`.
+    """
+    return split_folds(raw, targets, _HELD_OUT, seed, stratify, **given)[-1]
 
 
 def _with_gap(

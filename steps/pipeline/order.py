@@ -112,9 +112,11 @@ def _figures_of_prepare(run: Run, _primary: str | None) -> str:
 
 
 def _figures_of_train(run: Run, _primary: str | None) -> str:
-    if "features" not in run.data.metrics:
+    metrics = run.data.metrics
+    if "features" not in metrics:
         return ""
-    return f"{run.data.tags['pipeline.model']}, {counted(run.data.metrics['features'], 'feature')}"
+    figures = f"{run.data.tags['pipeline.model']}, {counted(metrics['features'], 'feature')}"
+    return f"{figures}, {counted(metrics['rounds'], 'round')}" if "rounds" in metrics else figures
 
 
 def _figures_of_evaluate(run: Run, primary: str | None) -> str:

@@ -280,10 +280,13 @@ def read_model(runs: PipelineRuns) -> ModelCard | None:
         parts = ", ".join(f"{column} {way}" for column, way in score["columns"].items())
         formulas[feature] = f"quantile scores from 1 to {score['bins']}, summed: {parts}"
     formulas |= features.get("functions") or {}
+    facts = [Fact(key, str(value)) for key, value in parameters.items() if key in chosen]
+    if rounds := runs.metrics("train").get("rounds"):
+        facts.append(Fact("rounds, by early stopping", f"{rounds:.0f}"))
     return ModelCard(
         name=name,
         estimator=config["models"][name]["estimator"],
-        chosen=tuple(Fact(key, str(value)) for key, value in parameters.items() if key in chosen),
+        chosen=tuple(facts),
         others=tuple(
             Fact(key, str(value))
             for key, value in parameters.items()

@@ -1,6 +1,8 @@
 """Recipes with own code: MLflow Recipes' two examples against plain scripts, and its changes."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -17,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from modelling.recipe import load_recipe
 from steps.pipeline.dependencies import StepDependencies
 from tests.end_to_end.git_daemon import git
-from tests.end_to_end.store import artifact
+from tests.end_to_end.store import artifact, clean_environment
 
 PROJECT = Path(__file__).parents[3]
 EXAMPLES = PROJECT / "recipes/examples"
@@ -169,8 +171,25 @@ def write_recipe(folder, code, before, after):
     return path
 
 
+SERVED = """
+import json, sys
+import mlflow, pandas as pd
+from mlflow.pyfunc import scoring_server
+rows, scores = pd.read_csv(sys.argv[2]), pd.read_csv(sys.argv[3])
+model = mlflow.pyfunc.load_model(sys.argv[1])
+asked = json.dumps({"dataframe_split": rows.head(20).to_dict(orient="split", index=False)})
+schema = model.metadata.get_input_schema()
+answer = scoring_server.invocations(asked, "application/json", model, schema)
+assert json.loads(answer.response)["predictions"] == scores["prediction"].head(20).tolist()
+assert (pd.Series(model.predict(rows)) == scores["prediction"]).all()
+assert not {"steps", "modelling"} & sys.modules.keys()
+"""
+
+
 @pytest.mark.slow
-def test_own_code_is_swept_and_made_again_though_its_file_has_changed(make_store, tmp_path):
+def test_own_code_and_lightgbm_are_swept_scored_served_and_made_again_though_a_file_has_changed(
+    make_store, tmp_path, tmp_path_factory
+):
     code = """
 import numpy as np
 from sklearn.linear_model import Ridge
@@ -185,24 +204,52 @@ class Cautious(Ridge):
     def predict(self, X):
         return (1 - self.share) * super().predict(X) + self.share * self.mean_
 
-def worst(predictions, targets):
-    return float((predictions - targets).abs().max())
+def off(predictions, targets):
+    return float((predictions - targets).abs().mean())
 """
     recipe = write_recipe(
         tmp_path, code, "estimator: sklearn.linear_model.Ridge\n", "estimator: own.Cautious\n"
     )
-    text = recipe.read_text()
-    assert text.count("\nmetrics:\n  primary: rmse") == 1
-    functions = "{worst: {function: own.worst, greater_is_better: false}}"
-    metrics = f"\nmetrics:\n  functions: {functions}\n  primary: worst"
-    recipe.write_text(text.replace("\nmetrics:\n  primary: rmse", metrics))
-    store = make_store()
+    content = yaml.safe_load(recipe.read_text())
+    content["models"]["trees"] = {
+        "estimator": "lightgbm.LGBMRegressor",
+        "early_stopping": 10,
+        "parameters": {"n_estimators": 400},
+    }
+    content["metrics"]["functions"] = {"off": {"function": "own.off", "greater_is_better": False}}
+    content["metrics"]["primary"] = "off"
+    recipe.write_text(yaml.safe_dump(content))
+    store, empty = make_store(), tmp_path_factory.mktemp("empty")
     swept = store.step(
-        "sweep", f"recipe={recipe}", "model=ridge", "share=0,0.5,1", "folds=3", **NO_PICKLE
+        "sweep", f"recipe={recipe}", "model=ridge,trees", "ridge.share=0.5,1", "folds=3",
+        "pruner=median", **NO_PICKLE
     )  # fmt: skip
     assert swept.code == 0, swept.terminal
-    (tmp_path / "own.py").write_text(code.replace("(1 - self.share)", "self.share"))
-    again = store.step("reproduce", f"run_id={swept.of('sweep').info.run_id}")
+    sweep = swept.of("sweep")
+    assert sweep.data.tags["pipeline.model"] == "trees"
+    assert sweep.data.metrics["trials_complete"] == 3  # one of trees, two of own code
+    trained = swept.client.get_run(sweep.data.tags["pipeline.step.train.run_id"])
+    rounds = int(trained.data.metrics["rounds"])
+    assert 1 < rounds < 400
+    assert f"train: {rounds} rounds of at most 400, by early stopping" in swept.terminal
+    assert "rounds, by early stopping" in artifact(sweep, "report.html").read_text()
+    model = store.champion("wine_quality").unwrap_python_model()
+    # And not those that were no better after it.
+    assert model.pipeline["estimator"].booster_.current_iteration() == rounds
+    wines, scores = PROJECT / "data/red-wine-quality.csv", empty / "scores.csv"
+    scored = store.step(
+        "score", f"recipe={recipe}", f"input={wines}", f"output={scores}", **NO_PICKLE
+    )
+    assert scored.code == 0, scored.terminal
+    logged = swept.client.get_logged_model(trained.outputs.model_outputs[0].model_id)
+    subprocess.run(
+        [sys.executable, "-c", SERVED, logged.artifact_location, wines, scores],
+        cwd=empty,
+        env={**clean_environment(), **NO_PICKLE},
+        check=True,
+    )
+    (tmp_path / "own.py").write_text(code.replace(".mean())", ".max())"))
+    again = store.step("reproduce", f"run_id={sweep.info.run_id}")
     assert again.code == 0, again.terminal
     assert again.of("reproduce").data.tags["pipeline.verdict"] == "identical"
 
