@@ -1,12 +1,18 @@
 """Command lines as MLproject writes them: `--name value`, the hyperparameters at the end."""
 
+import os
+import shlex
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 import click
 import psutil
+
+from common.secrets import without_credentials
 
 # Any option that an entry point does not declare is a hyperparameter of the estimator.
 TAKES_HYPERPARAMETERS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -34,6 +40,87 @@ def _typed_folder() -> Path:
                 return Path(parent.cwd())
     return Path.cwd()
 
+
+def mlflow_run_above() -> tuple[float, list[str]]:
+    """When the `mlflow run` above started what became this process, and its command line.
+
+    Raises:
+        OSError: there is none.
+    """
+    process = psutil.Process()
+    while parent := process.parent():
+        words = parent.cmdline()
+        names = [os.path.basename(word) for word in words[:4]]
+        if "run" in words and ("mlflow" in names or "mlflow.exe" in names):
+            return process.create_time(), words
+        process = parent
+    raise OSError("no mlflow run is above this process")
+
+
+@dataclass(frozen=True)
+class TypedCommand:
+    """A command of this project as somebody typed it.
+
+    start: its words before the parameters; given: its parameters, by name; is_script: whether they
+    are written as those of main.py.
+    """
+
+    start: tuple[str, ...] = ("mlflow", "run", ".", "--env-manager", "uv")
+    given: Mapping[str, str] = field(default_factory=dict)
+    is_script: bool = False
+
+    def again(self, entry_point: str = "main", **changed: str) -> str:
+        """Returns the command for the same recipe and table, with these parameters.
+
+        Words stand in the shell's quotes where they need them, and URLs without their passwords.
+        """
+        kept = {name: self.given[name] for name in _KEPT if name in self.given} | changed
+        kept = {name: without_credentials(value) for name, value in kept.items()}
+        start = [*map(without_credentials, self.start)]
+        if self.is_script and entry_point == "main":
+            pairs = [word for name, value in kept.items() for word in (f"--{name}", value)]
+            return shlex.join([*start, *pairs])
+        if self.is_script:
+            start = ["mlflow", "run", str(Path(start[-1]).parent), "--env-manager", "local"]
+        chosen = [] if entry_point == "main" else ["-e", entry_point]
+        pairs = [word for name, value in kept.items() for word in ("-P", f"{name}={value}")]
+        return shlex.join([*start, *chosen, *pairs])
+
+
+def typed_command() -> TypedCommand:
+    """Returns the command that was typed for this process: of the `mlflow run` above, or its own.
+
+    What is neither that nor main.py is told as the pages have it.
+    """
+    with suppress(OSError, psutil.Error):
+        if "MLFLOW_RUN_ID" in os.environ:
+            _, words = mlflow_run_above()
+            return _read_mlflow_run(words[words.index("run") + 1 :])
+    if Path(sys.argv[0]).name != "main.py":
+        return TypedCommand()
+    names, values = sys.argv[1::2], sys.argv[2::2]
+    given = {name.removeprefix("--"): value for name, value in zip(names, values, strict=False)}
+    return TypedCommand(("python", sys.argv[0]), given, is_script=True)
+
+
+def _read_mlflow_run(words: list[str]) -> TypedCommand:
+    """Reads what stands behind `mlflow run`."""
+    start, given = ["mlflow", "run"], {}
+    rest = iter(words)
+    for word in rest:
+        if word in _PARAMETER:
+            name, _, value = next(rest, "").partition("=")
+            given[name] = value
+        elif word in _ENTRY_POINT:
+            next(rest, "")
+        elif not word.startswith(tuple(f"{option}=" for option in _ENTRY_POINT)):
+            start.append(word)
+    return TypedCommand(tuple(start), given)
+
+
+_KEPT = ("recipe", "data")
+_PARAMETER = ("-P", "--param-list")
+_ENTRY_POINT = ("-e", "--entry-point")
 
 _LIKE_A_SLIP = 0.85  # n_jobs and jobs, which are two things, are less alike
 

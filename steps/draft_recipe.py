@@ -5,7 +5,6 @@ a file that was not there before, and among the artifacts of the run.
 """
 
 import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ import mlflow
 
 from common.errors import InputError
 from common.file_digests import text_sha256
-from engine.command_line import typed_path
+from engine.command_line import TypedCommand, typed_command, typed_path
 from engine.entry_point import run_command
 from engine.processes.forkserver import PROJECT
 from modelling.drafting.column_look import show
@@ -71,7 +70,7 @@ def main(
             partial(_show_progress, "tries the models"),
             reading,
         )
-        command = f"mlflow run . --env-manager uv -P recipe={shlex.quote(str(place))}"
+        command = TypedCommand(typed_command().start).again(recipe=str(place))
         words = render_draft(draft, _name_of(data, path), command, _schema_from(place))
         _write(place, words)
         _put_schema(place)

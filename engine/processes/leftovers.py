@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from engine.command_line import mlflow_run_above
 from engine.processes.forkserver import PROJECT
 from engine.processes.guard import PARENT_VARIABLE
 from engine.provenance.project_state import run_git
@@ -65,7 +66,7 @@ def remove_what_mlflow_leaves() -> None:
     if "MLFLOW_RUN_ID" not in os.environ or PARENT_VARIABLE in os.environ:
         return
     with suppress(psutil.Error, OSError):
-        started, command = _mlflow_run()
+        started, command = mlflow_run_above()
         _remove_storage_folder(started)
         clone = _clone_of(command)
         if clone:
@@ -76,18 +77,6 @@ def remove_what_mlflow_leaves() -> None:
 def _remove_clone(clone: Path, janitor: "subprocess.Popen[bytes]") -> None:
     shutil.rmtree(clone, ignore_errors=True)
     _dismiss(janitor)
-
-
-def _mlflow_run() -> tuple[float, list[str]]:
-    """When the `mlflow run` above started what became this process, and its command line."""
-    process = psutil.Process()
-    while parent := process.parent():
-        words = parent.cmdline()
-        names = [os.path.basename(word) for word in words[:4]]
-        if "run" in words and ("mlflow" in names or "mlflow.exe" in names):
-            return process.create_time(), words
-        process = parent
-    raise OSError("no mlflow run is above this process")
 
 
 def _remove_storage_folder(started: float) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from engine.command_line import typed_command
 from modelling.recipe import Recipe
 
 
@@ -30,6 +31,13 @@ def advise(
     if not taken and recipe.decision.threshold != "tuned":
         words.append(_of_the_threshold(recipe, path))
     return words
+
+
+def commands_to_try(recipe: Recipe, model: str, was_sweep: bool) -> list[str]:
+    """Returns the commands of what may be tried after a rejection, in the form that was typed."""
+    typed = typed_command()
+    others = [typed.again(model=name) for name in recipe.models if name != model]
+    return [*others[:1], *([] if was_sweep else [typed.again("sweep")])]
 
 
 def _after_rejection(recipe: Recipe, path: str, model: str, was_sweep: bool) -> str:

@@ -16,7 +16,7 @@ from engine.processes.forkserver import PROJECT
 from engine.terminal import STEP_WIDTH, folded, say
 from modelling.judging.metrics import BASELINE_PREFIX
 from modelling.reporting.answer import say_quality
-from steps.pipeline.advice import advise
+from steps.pipeline.advice import advise, commands_to_try
 from steps.pipeline.answer import read_cautions, read_quality
 from steps.pipeline.order import BY_NAME
 from steps.pipeline.request import Request
@@ -52,8 +52,7 @@ def print_summary(
         word = verdict[VERDICT]
         line = folded(f"verdict  {word}: {verdict[VERDICT_REASON]}", indent=9)
         say(line.replace(word, click.style(word, fg=_COLOURS.get(word), bold=True), 1))
-        for words in _advice(steps, request, word, run):
-            say(folded(f"to try   {words}", indent=9))
+        _print_advice(steps, request, word, run)
     for name in request.edited_code():
         say(
             folded(f"note     {name} was edited meanwhile; this used it as it was before", indent=9)
@@ -88,12 +87,16 @@ def _answer(steps: list[Step], request: Request, on_folds: float | None) -> list
     return [folded(line, indent=9) for line in lines]
 
 
-def _advice(steps: list[Step], request: Request, verdict: str, run: Run) -> list[str]:
+def _print_advice(steps: list[Step], request: Request, verdict: str, run: Run) -> None:
     evaluated = next(step.run.data for step in steps if step.name == "evaluate")
     model = evaluated.tags["pipeline.model"]
-    was_sweep = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) == "sweep"
     recipe, path = request.recipe, request.recipe_path
-    return advise(recipe, path, model, verdict, evaluated.metrics, was_sweep)
+    was_sweep = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) == "sweep"
+    for words in advise(recipe, path, model, verdict, evaluated.metrics, was_sweep):
+        say(folded(f"to try   {words}", indent=9))
+    if verdict == "rejected":
+        for command in commands_to_try(recipe, model, was_sweep):
+            click.echo(f"         {command}")  # not broken into lines either
 
 
 def _where_to_look(run: Run) -> str:
@@ -102,7 +105,9 @@ def _where_to_look(run: Run) -> str:
         where = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
         # Without it, the UI shows the run in its part for GenAI.
         return f"{without_credentials(uri).rstrip('/')}/{where}?workflowType=machine_learning"
-    if uri == f"sqlite:///{PROJECT / 'mlflow.db'}" or "@" in uri:
+    if "@" in uri:
+        return 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
+    if uri == f"sqlite:///{PROJECT / 'mlflow.db'}":
         return "scripts/launch_mlflow.sh"
     return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 

@@ -40,8 +40,8 @@ def get_champion(name: str) -> ModelVersion:
     champion = find_champion(name)
     if champion is None:
         raise InputError(
-            f"{name} has no champion yet; `mlflow run .` with this recipe makes one. Name another "
-            "recipe with -P recipe=…, or a model where the step takes model_uri=models:/…"
+            f"{name} has no champion yet; the entry point main makes one with this recipe. Name "
+            "another recipe with -P recipe=…, or a model where the step takes model_uri=models:/…"
         )
     return champion
 

@@ -94,7 +94,7 @@ def read_advice_of_monitor(runs: PipelineRuns) -> tuple[str, ...]:
         return ()
     kept = _read_promise(runs)
     look = "look at the columns that drifted: has their source, a unit or a code changed?"
-    train = "train it again with these rows (mlflow run . -P data=<old rows and these>)"
+    train = "train it again with these rows (-P data=<old rows and these>)"
     drifted = runs.run.data.metrics.get("drifted_columns", 0)
     is_worse = (kept is not None and kept.is_broken) or _is_less_sure(runs)
     return (*([look] if drifted else []), *([train] if is_worse else []))

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_BRANCH,
     MLFLOW_GIT_COMMIT,
+    MLFLOW_SOURCE_NAME,
 )
 
 from common.tags import PLATFORM, PYTHON
@@ -623,10 +625,19 @@ def read_origin(runs: PipelineRuns) -> Origin | None:
     ]
     commands = [("By the same settings", _command(runs))] if runs.request else []
     if commit and runs.run.info.status == "FINISHED":
-        again = f"mlflow run . --env-manager uv -e reproduce -P run_id={parent.info.run_id}"
+        again = f"{_mlflow_run(parent)} -e reproduce -P run_id={parent.info.run_id}"
         commands.append(("From the recorded commit, data and lock, and compared", again))
     known = tuple(Fact(label, str(value), note) for label, value, note in facts if value)
     return Origin(tuple(commands), known)
+
+
+def _mlflow_run(parent: Run) -> str:
+    """The command that starts the project, from the Git URL that it came by."""
+    tags = parent.data.tags
+    source, commit = tags.get(MLFLOW_SOURCE_NAME, ""), tags.get(MLFLOW_GIT_COMMIT)
+    if "://" not in source or commit is None:
+        return "mlflow run . --env-manager uv"
+    return shlex.join(["mlflow", "run", source, "-v", commit, "--env-manager", "uv"])
 
 
 def _command(runs: PipelineRuns) -> str:
@@ -637,7 +648,7 @@ def _command(runs: PipelineRuns) -> str:
     if runs.request.get("until", "register") != "register":
         given["until"] = runs.request["until"]
     words = [f"-P {shlex.quote(f'{name}={value}')}" for name, value in given.items()]
-    return " ".join(["mlflow run . --env-manager uv", *words])
+    return " ".join([_mlflow_run(runs.parent or runs.run), *words])
 
 
 def _known(value: Any) -> float | None:

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 import pytest
 
-from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
+from engine import command_line
+from engine.command_line import (
+    TAKES_HYPERPARAMETERS,
+    TypedCommand,
+    read_hyperparameters,
+    typed_command,
+)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -55,3 +61,57 @@ def test_a_typed_path_starts_from_where_mlflow_run_was_typed(tmp_path):
             [sys.executable, "-c", program], cwd=tmp_path, env={**here, **run_id}, text=True
         )
         assert said.split("|") == [place, "/b/a.csv\n"]
+
+
+GIT_URL = ["/env/bin/python", "-m", "mlflow", "run", "https://me:pw@example.org/cuvee.git"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "again", "sweep"),
+    [
+        (
+            [
+                *GIT_URL,
+                "-v",
+                "v1.2",
+                "--env-manager",
+                "uv",
+                "-P",
+                "recipe=a b.yaml",
+                "-P",
+                "alpha=1",
+            ],
+            "mlflow run https://example.org/cuvee.git -v v1.2 --env-manager uv "
+            "-P 'recipe=a b.yaml' -P model=ridge",
+            "mlflow run https://example.org/cuvee.git -v v1.2 --env-manager uv -e sweep "
+            "-P 'recipe=a b.yaml'",
+        ),
+        (
+            ["mlflow", "run", "-e", "sweep", "--env-manager=local", "../cuvee"],
+            "mlflow run --env-manager=local ../cuvee -P model=ridge",
+            "mlflow run --env-manager=local ../cuvee -e sweep",
+        ),
+    ],
+)
+def test_a_hint_repeats_what_was_typed_before_mlflow_went_into_the_project(
+    typed, again, sweep, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_RUN_ID", "1")
+    monkeypatch.setattr(command_line, "mlflow_run_above", lambda: (0.0, typed))
+    command = typed_command()
+    assert command.again(model="ridge") == again
+    assert command.again("sweep") == sweep
+
+
+def test_a_hint_of_main_py_is_one_of_main_py_from_where_one_stands(monkeypatch):
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    given = ["../cuvee/main.py", "--recipe", "r.yaml", "--model", "x", "--data", "t.csv"]
+    monkeypatch.setattr(sys, "argv", given)
+    command = typed_command()
+    again = "python ../cuvee/main.py --recipe r.yaml --data t.csv --model ridge"
+    assert command.again(model="ridge") == again
+    assert command.again("sweep") == (
+        "mlflow run ../cuvee --env-manager local -e sweep -P recipe=r.yaml -P data=t.csv"
+    )
+    monkeypatch.setattr(sys, "argv", ["/cuvee/steps/draft_recipe.py"])
+    assert typed_command() == TypedCommand()

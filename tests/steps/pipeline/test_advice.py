@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelling.recipe import Decision, load_recipe
-from steps.pipeline.advice import advise
+from steps.pipeline.advice import advise, commands_to_try
 
 PROJECT = Path(__file__).parents[3]
 PATH = "recipes/customer_churn.yaml"
@@ -49,3 +49,15 @@ def test_a_classifier_that_finds_nothing_is_told_of_its_threshold():
 def test_a_regression_has_no_threshold():
     wines = load_recipe("recipes/wine_quality.yaml", PROJECT)
     assert advice(recipe=wines, figures={"rmse": 0.6}) == []
+
+
+def test_a_rejection_names_commands_that_can_be_copied():
+    others = [name for name in CHURN.models if name != "random_forest"]
+    start = "mlflow run . --env-manager uv"
+    assert commands_to_try(CHURN, "random_forest", was_sweep=False) == [
+        f"{start} -P model={others[0]}",
+        f"{start} -e sweep",
+    ]
+    assert commands_to_try(CHURN, "random_forest", was_sweep=True) == [
+        f"{start} -P model={others[0]}"
+    ]
