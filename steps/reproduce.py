@@ -31,7 +31,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from common.errors import InputError
 from common.file_digests import file_sha256
 from common.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
-from engine.cache.key import environment_versions, locked_requirements
+from engine.cache.key import LOCK, OWN_LOCK, environment_versions, locked_requirements
 from engine.chain import newest_failed_child
 from engine.entry_point import note_run, run_command
 from engine.failures import FindingError, StepError
@@ -129,7 +129,9 @@ def _make_again(
     if data.outcome == DIFFERENT:
         return [data], f"the data changed: {source} is not the table that the run read"
     try:
-        python, which = locked_python(project) if environment == "locked" else _current(project)
+        own_lock = recorded.own_lock()
+        is_locked = environment == "locked"
+        python, which = (locked_python if is_locked else _current)(project, own_lock)
     except OSError as error:
         raise InputError(f"run {recorded.run_id} cannot be made again: {error}") from error
     _say(f"the table is the same; the environment is {which}")
@@ -137,13 +139,13 @@ def _make_again(
     again = _run_pipeline(recorded, project, python, (recipe, source), folder / _TEMPORARY)
     if again.info.status != "FINISHED":
         return [data, _failed_row(again)], _why_failed(recorded, again)
-    lock = (project / "requirements.lock").read_text(encoding="utf-8")
-    return [data, *_compare(recorded, again)], _likely_reason(recorded, again, lock)
+    locks = [file.read_text(encoding="utf-8") for file in (project / LOCK, own_lock) if file]
+    return [data, *_compare(recorded, again)], _likely_reason(recorded, again, "\n".join(locks))
 
 
-def _current(project: Path) -> tuple[Path, str]:
-    versions = environment_versions(project / "requirements.lock")
-    other = versions.keys() - {"requirements.lock", "python"}
+def _current(project: Path, own_lock: Path | None) -> tuple[Path, str]:
+    versions = environment_versions(project / "requirements.lock", own_lock)
+    other = versions.keys() - {LOCK, OWN_LOCK, "python"}
     named = f"other versions of {', '.join(sorted(other))}" if other else "nothing else than locked"
     return Path(sys.executable), f"the present one, as asked, with {named}"
 
@@ -358,9 +360,11 @@ def _likely_reason(recorded: RecordedRun, again: Run, lock: str) -> str | None:
 def _changed_versions(then: Mapping[str, str], now: Mapping[str, str], lock: str) -> list[str]:
     locked = {pin.name: str(pin.specifier).removeprefix("==") for pin in locked_requirements(lock)}
     names = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
+    if OWN_LOCK in names and OWN_LOCK not in now:  # the recipe as it was recorded is in none
+        names.remove(OWN_LOCK)
     return [
-        "another requirements.lock"
-        if name == "requirements.lock"
+        f"another {name}"
+        if name in (LOCK, OWN_LOCK)
         else f"{name} {now.get(name, locked.get(name))} instead of "
         f"{then.get(name, locked.get(name))}"
         for name in names

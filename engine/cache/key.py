@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
+from common.errors import InputError
 from engine.cache.code_digests import code_digests, import_folder, imported_packages, is_installed
 
 RULES = "rules of the key"
 """Entry of the environment: which rules say what is in a key. Others make other keys."""
+LOCK = "requirements.lock"
+OWN_LOCK = "requirements.lock of the recipe's repository"
+"""Entries of the environment: the digests of both."""
 _MOST_REASONS = 3
+_ABSENT = "0+not.installed"
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
 
@@ -143,23 +149,61 @@ def package_versions(packages: Sequence[str]) -> dict[str, str]:
     return {name: version(name) for package in packages for name in known.get(package, [])}
 
 
-def environment_versions(lock: Path) -> dict[str, str]:
-    """Returns the lock's digest, Python's version, and each package that is not as locked."""
-    return dict(_versions(lock.read_text(encoding="utf-8")))
+def environment_versions(lock: Path, own_lock: Path | None = None) -> dict[str, str]:
+    """Returns the locks' digests, Python's version, and each package that is not as locked.
+
+    Args:
+        lock: the project's.
+        own_lock: of the recipe's own repository, if it has one.
+    """
+    versions = dict(_versions(lock.read_text(encoding="utf-8"), LOCK))
+    if own_lock:
+        versions |= _versions(own_lock.read_text(encoding="utf-8"), OWN_LOCK)
+    return versions
 
 
 @cache
-def _versions(text: str) -> dict[str, str]:
+def _versions(text: str, name: str) -> dict[str, str]:
     versions = {
-        "requirements.lock": hashlib.sha256(text.encode()).hexdigest(),
+        name: hashlib.sha256(text.encode()).hexdigest(),
         "python": platform.python_version(),
     }
-    for requirement in locked_requirements(text):
-        if requirement.marker is None or requirement.marker.evaluate():
-            installed = _installed(requirement.name)
-            if not requirement.specifier.contains(installed, prereleases=True):
-                versions[requirement.name] = installed
+    for requirement in _of_this_machine(text):
+        installed = _installed(requirement.name)
+        if not requirement.specifier.contains(installed, prereleases=True):
+            versions[requirement.name] = installed
     return versions
+
+
+def _of_this_machine(text: str) -> list[Requirement]:
+    """What a lock pins for this Python and machine."""
+    found = locked_requirements(text)
+    return [each for each in found if each.marker is None or each.marker.evaluate()]
+
+
+def not_installed(lock: Path) -> list[str]:
+    """Names the packages of a lock that are not here."""
+    pins = _of_this_machine(lock.read_text(encoding="utf-8"))
+    return [pin.name for pin in pins if _installed(pin.name) == _ABSENT]
+
+
+def check_own_lock(lock: Path, own_lock: Path) -> None:
+    """Checks that the lock of a recipe's own repository has all that the project's has, as it is.
+
+    Raises:
+        InputError: it has not; one line names a package.
+    """
+    ours, theirs = (
+        {canonicalize_name(pin.name): str(pin.specifier) for pin in _of_this_machine(text)}
+        for text in (file.read_text(encoding="utf-8") for file in (lock, own_lock))
+    )
+    for name, version_of_ours in ours.items():
+        if theirs.get(name) != version_of_ours:
+            raise InputError(
+                f"{own_lock}: {name}{version_of_ours} is needed, and it has "
+                f"{theirs.get(name) or 'none'}; compile it with {lock} among its sources, as "
+                "docs/own_code.md says"
+            )
 
 
 def locked_requirements(text: str) -> list[Requirement]:
@@ -181,4 +225,4 @@ def _installed(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "0+not.installed"
+        return _ABSENT

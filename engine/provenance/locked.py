@@ -20,7 +20,7 @@ _COMPLETE = ".complete"
 _DECORATION = re.compile(r"[^\x20-\x7e]+")  # with which uv draws its errors
 
 
-def locked_python(project: Path) -> tuple[Path, str]:
+def locked_python(project: Path, own_lock: Path | None = None) -> tuple[Path, str]:
     """Finds or builds the environment of a project.
 
     One that is built stays in the user's cache folder for the next time. Two processes that need
@@ -28,6 +28,7 @@ def locked_python(project: Path) -> tuple[Path, str]:
 
     Args:
         project: its `requirements.lock` and `python_env.yaml` count.
+        own_lock: that of the recipe's own repository, which has all that the project's has.
 
     Returns:
         The Python to run it with, and in words which environment that is.
@@ -35,7 +36,7 @@ def locked_python(project: Path) -> tuple[Path, str]:
     Raises:
         OSError: it cannot be built; one line says why.
     """
-    lock = project / "requirements.lock"
+    lock = own_lock or project / "requirements.lock"
     wanted = _python_version(project)
     versions = environment_versions(lock)
     differing = versions.keys() - {"requirements.lock", "python"}

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,6 +60,11 @@ class Provenance:
     no_git: str
     environment: Mapping[str, str]
     machine: Mapping[str, str]
+
+    def with_lock(self, project: Path, own_lock: Path | None) -> "Provenance":
+        """Returns the same with an environment that is held against another lock too."""
+        environment = environment_versions(project / "requirements.lock", own_lock)
+        return replace(self, environment=environment)
 
 
 def begin_provenance(project: Path) -> "Future[Provenance]":

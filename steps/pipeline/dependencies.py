@@ -43,13 +43,14 @@ _INTERVALS = ("modelling/models/conformal.py",)
 class StepDependencies:
     """Knows, for one recipe and one state of the code, what each step's result depends on."""
 
-    def __init__(self, project: Path, recipe: Recipe) -> None:
+    def __init__(self, project: Path, recipe: Recipe, own_lock: Path | None = None) -> None:
+        """Takes the lock of the recipe's own repository, if it has one."""
         self._project = project
         self._recipe = recipe
         lock = project / "requirements.lock"
-        pins = locked_requirements(lock.read_text(encoding="utf-8"))
-        self._locked = {requirement.name for requirement in pins}
-        self._environment = {RULES: str(RESULTS_VERSION), **environment_versions(lock)}
+        texts = [file.read_text(encoding="utf-8") for file in (lock, own_lock) if file]
+        self._locked = {pin.name for text in texts for pin in locked_requirements(text)}
+        self._environment = {RULES: str(RESULTS_VERSION), **environment_versions(lock, own_lock)}
 
     def of_prepare(self, data: str, data_sha256: str) -> Dependencies:
         """The table's content and where it was said to be; its columns' order is the recipe's."""

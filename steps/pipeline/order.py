@@ -37,7 +37,11 @@ from steps.runs.names import (
     VERDICT,
     VERDICT_REASON,
 )
-from steps.runs.provenance_write import record_provenance, record_workspace
+from steps.runs.provenance_write import (
+    record_own_lock,
+    record_provenance,
+    record_workspace,
+)
 from steps.runs.step import freeze_recipe
 from steps.sources.table_source import fetch_for_steps, source_sha256
 from tracking.artifacts_logger import log_config
@@ -51,7 +55,7 @@ class Progress:
     def __init__(self, request: Request, done: Mapping[str, Step]) -> None:
         self.request = request
         self.recipe = request.recipe
-        self.depends = StepDependencies(PROJECT, request.recipe)
+        self.depends = StepDependencies(PROJECT, request.recipe, request.workspace.lock)
         self.done = dict(done)
 
     def run_id(self, name: str) -> str:
@@ -308,7 +312,11 @@ def log_origin(request: Request, parameters: Mapping[str, Any], provenance: Prov
     log_config(recipe.model_dump(mode="json"), recipe.name, None)
     for name, text in recipe.code.items():
         mlflow.log_text(text, f"code/{name}")
+    own_lock = request.workspace.lock
+    provenance = provenance.with_lock(PROJECT, own_lock)
     record_provenance(PROJECT, provenance, recipe.split.seed, code_of_pipeline(PROJECT, recipe))
+    if own_lock:
+        record_own_lock(own_lock)
     if not request.workspace.is_project:
         record_workspace(request.workspace.folder, request.recipe_path)
 

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from common.values import parse_value
+from engine.cache.key import LOCK, check_own_lock, not_installed
 from engine.processes.forkserver import PROJECT
 from modelling.judging.metrics import check_gate, threshold_metric
 from modelling.own_code import check_own_code
@@ -12,6 +15,8 @@ from modelling.recipe import Recipe, load_recipe
 from steps.runs.provenance_write import record_request
 from steps.sources.table_source import check_source
 from steps.sources.workspace import Workspace, find_recipe
+
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
     """Reads the recipe and checks all that can be checked before any run is made."""
     recipe = find_recipe(recipe)
     settings = load_recipe(recipe, PROJECT).with_together(model)
+    if own_lock := Workspace(recipe).lock:
+        _check_lock(own_lock)
     check_own_code(settings)
     check_gate(settings)
     if settings.decision.metric:
@@ -71,6 +78,18 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
     check_source(settings.data.source if data == "auto" else data)
     source = Workspace(recipe).table(settings.data.source, data)
     return Request(recipe, settings, name, source, hyperparameters, until)
+
+
+def _check_lock(own_lock: Path) -> None:
+    """Checks the lock of the recipe's own repository, and tells what of it is not here."""
+    check_own_lock(PROJECT / LOCK, own_lock)
+    if missing := not_installed(own_lock):
+        names = ", ".join(missing[:_MOST_NAMED]) + (", …" if missing[_MOST_NAMED:] else "")
+        click.echo(
+            f"main: {own_lock} is not installed here, it lacks {names}: install it, and run with "
+            "--env-manager local",
+            err=True,
+        )
 
 
 def log_request(request: Request) -> None:

@@ -26,6 +26,8 @@ from steps.runs.artifacts import download
 from steps.runs.names import DATA_SHA256
 from steps.runs.provenance_write import (
     DIFF_FILE,
+    OWN_LOCK_FILE,
+    OWN_LOCK_SHA256,
     PROVENANCE_FILE,
     REQUEST_FILE,
     WORKSPACE_COMMIT,
@@ -103,6 +105,11 @@ class RecordedRun:
         except (ValueError, KeyError) as error:
             raise InputError(str(error)) from error
         return RecordedWorkspace(git, recipe, diff)
+
+    def own_lock(self) -> Path | None:
+        """Returns a local copy of the lock of the recipe's own repository; None without one."""
+        has_one = OWN_LOCK_SHA256 in self.run.data.tags
+        return download(self.run_id, OWN_LOCK_FILE) if has_one else None
 
     def step(self, name: str) -> Run | None:
         """Returns the run that stood for a step; None if the pipeline did not come to it."""

@@ -16,6 +16,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from common.secrets import without_credentials
+from engine.cache.key import LOCK, OWN_LOCK
 from engine.provenance.code_in_git import with_code
 from engine.provenance.project_state import GitState, Provenance, read_git, run_git, write_diff
 from tracking.mlflow_manager import log_artifact
@@ -26,7 +27,9 @@ REQUEST_FILE = "request.json"
 DIFF_FILE = "git_diff.txt"
 WORKSPACE_FILE = "workspace.json"
 WORKSPACE_DIFF_FILE = "workspace_diff.txt"
+OWN_LOCK_FILE = "workspace_requirements.lock"
 LOCK_SHA256 = "pipeline.lock_sha256"
+OWN_LOCK_SHA256 = "pipeline.workspace_lock_sha256"
 WORKSPACE_COMMIT = "pipeline.workspace_commit"
 GIT_DIRTY = "pipeline.git_dirty"
 OTHER_VERSIONS = "pipeline.other_versions"
@@ -76,11 +79,13 @@ def record_provenance(
     }
     mlflow.log_dict(content, PROVENANCE_FILE)
     tags = {
-        LOCK_SHA256: environment.pop("requirements.lock"),
+        LOCK_SHA256: environment.pop(LOCK),
         GIT_DIRTY: str(git.is_dirty).lower() if git else "unknown",
         SEED: seed,
         **provenance.machine,
     }
+    if own_lock := environment.pop(OWN_LOCK, ""):
+        tags[OWN_LOCK_SHA256] = own_lock
     others = {name: found for name, found in environment.items() if name != "python"}
     if others:
         tags[OTHER_VERSIONS] = ", ".join(f"{name} {found}" for name, found in others.items())
@@ -91,6 +96,11 @@ def record_provenance(
         if git.remote:
             tags[MLFLOW_GIT_REPO_URL] = git.remote
     mlflow.set_tags(tags)
+
+
+def record_own_lock(lock: Path) -> None:
+    """Keeps the lock of the recipe's own repository with the active run."""
+    mlflow.log_text(lock.read_text(encoding="utf-8"), OWN_LOCK_FILE)
 
 
 def record_workspace(folder: Path, recipe: str) -> None:

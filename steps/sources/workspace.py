@@ -28,6 +28,12 @@ class Workspace:
         """Whether it is this project, for whose recipes nothing is different."""
         return Path(PROJECT, self.recipe).resolve().is_relative_to(PROJECT)
 
+    @property
+    def lock(self) -> Path | None:
+        """The lock of a repository of its own; None if it has none."""
+        lock = self.folder / "requirements.lock"
+        return lock if lock.is_file() and not self.is_project else None
+
     def place_of_typed(self, source: str) -> str:
         """Returns where a table is whose path was typed: from there, else as `place_of` says."""
         if source.startswith("$"):

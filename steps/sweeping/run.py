@@ -191,7 +191,7 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
     folds = asked.plan.folds
     # Too few rows, say, are no trial's fault.
     validation = read_folds(only_parts(recipe, READS["trial"]), prepare.run_id, folds)
-    depends = StepDependencies(PROJECT, recipe)
+    depends = StepDependencies(PROJECT, recipe, asked.request.workspace.lock)
     on = depends.of_trials(folds, prepare.output_digest, asked.plan.space.models)
     plan = replace(asked.plan, trials_key=on.key, prepared=prepare.output_digest)
     plan = _begin_warm(plan, run, resumed)

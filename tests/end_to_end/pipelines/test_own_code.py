@@ -1,8 +1,10 @@
 """Recipes with own code: MLflow Recipes' two examples against plain scripts, and its changes."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
@@ -218,6 +220,7 @@ def off(predictions, targets):
     }
     content["metrics"]["functions"] = {"off": {"function": "own.off", "greater_is_better": False}}
     content["metrics"]["primary"] = "off"
+    del content["sweep"]
     recipe.write_text(yaml.safe_dump(content))
     store, empty = make_store(), tmp_path_factory.mktemp("empty")
     swept = store.step(
@@ -266,6 +269,8 @@ def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_pat
     trips.to_parquet(first / "data/trips.parquet")
     recipe = first / "recipes/taxi_fares.yaml"
     recipe.write_text(recipe.read_text().replace("data/taxi-trips.parquet", "data/trips.parquet"))
+    lock = (PROJECT / "requirements.lock").read_text() + f"pytest=={version('pytest')}\n"
+    (first / "requirements.lock").write_text(lock)
     git(first, "init", "-q")
     git(first, "add", ".")
     git(first, "-c", "user.name=a", "-c", "user.email=a@b.example", "commit", "-qm", "first")
@@ -279,6 +284,8 @@ def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_pat
     tags = outcome.parent.data.tags
     assert tags["pipeline.workspace_commit"] == commit
     assert tags["pipeline.workspace_dirty"] == "true"
+    assert tags["pipeline.workspace_lock_sha256"] == hashlib.sha256(lock.encode()).hexdigest()
+    assert artifact(outcome.parent, "workspace_requirements.lock").read_text() == lock
     diff = artifact(outcome.parent, "workspace_diff.txt").read_text()
     assert "not committed" in diff
     assert "of_the_store" not in diff
@@ -288,6 +295,7 @@ def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_pat
     # What it was is made again from there: the table is gone, the recipe is another.
     (first / "data/trips.parquet").unlink()
     recipe.write_text(recipe.read_text().replace("SGDRegressor", "HuberRegressor"))
+    (first / "requirements.lock").write_text("not what it was")
     git(first, "add", "-A")
     git(first, "commit", "-qm", "second")
     made = store.step("reproduce", f"run_id={outcome.parent.info.run_id}")

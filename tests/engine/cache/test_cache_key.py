@@ -1,10 +1,20 @@
 """The key of a step: what counts, what does not, and how a change is told."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from engine.cache.key import Dependencies, class_code, environment_versions, in_words
+from common.errors import InputError
+from engine.cache.key import (
+    OWN_LOCK,
+    Dependencies,
+    check_own_lock,
+    class_code,
+    environment_versions,
+    in_words,
+    not_installed,
+)
 
 PROJECT = Path(__file__).parents[3]
 
@@ -70,6 +80,36 @@ def test_environment_names_what_is_not_as_locked(tmp_path):
     )
     versions = environment_versions(lock)
     assert set(versions) == {"requirements.lock", "python", "numpy", "not-installed"}
+
+
+def test_a_lock_of_the_recipes_own_repository_counts_as_the_projects_does(tmp_path):
+    ours, own = tmp_path / "requirements.lock", tmp_path / "own.lock"
+    ours.write_text(f"numpy=={version('numpy')}\n")
+    own.write_text(f"numpy=={version('numpy')}\nclick==0.1\nnot-here==1\n")
+    found = environment_versions(ours, own)
+    alone = environment_versions(ours)
+    assert alone.items() < found.items()
+    assert found.keys() - alone.keys() == {OWN_LOCK, "click", "not-here"}
+    own.write_text(own.read_text() + "other==2 ; sys_platform == 'never'\n")
+    assert environment_versions(ours, own)[OWN_LOCK] != found[OWN_LOCK]
+    assert not_installed(own) == ["not-here"]
+
+
+def test_a_lock_of_the_recipes_own_repository_has_all_that_the_project_has(tmp_path):
+    ours, own = tmp_path / "requirements.lock", tmp_path / "own.lock"
+    ours.write_text(
+        "NumPy==1 \\\n    --hash=sha256:00\nwin==1 ; sys_platform == 'never'\nskops==3\n"
+    )
+    own.write_text("holidays==9\nnumpy==1 --hash=sha256:11\nskops==3\n")
+    check_own_lock(ours, own)
+    for text, has in (("numpy==2\nskops==3\n", "==2"), ("skops==3\n", "none")):
+        own.write_text(text)
+        with pytest.raises(InputError) as caught:
+            check_own_lock(ours, own)
+        assert str(caught.value) == (
+            f"{own}: numpy==1 is needed, and it has {has}; compile it with {ours} among its "
+            "sources, as docs/own_code.md says"
+        )
 
 
 def test_the_environment_of_the_tests_is_the_locked_one():

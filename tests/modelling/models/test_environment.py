@@ -29,7 +29,9 @@ def test_python_is_pinned_to_the_patch():
 
 
 def test_the_package_of_another_estimator_is_pinned_too():
-    assert pins_for("hypothesis.Estimator")[-1] == f"hypothesis=={version('hypothesis')}"
+    others = pins_for("hypothesis.Estimator")[8:]
+    needed = f"sortedcontainers=={version('sortedcontainers')}"
+    assert others == [f"hypothesis=={version('hypothesis')}", needed]
     assert len(pins_for("numpy.Estimator")) == len(set(pins_for("numpy.Estimator"))) == 8
 
 
@@ -40,3 +42,13 @@ def test_name_and_channels_are_the_templates(tmp_path):
     assert (environment["name"], environment["channels"]) == ("other", ["here"])
     assert "r-base" not in yaml.safe_dump(environment)
     assert model_environment(TEMPLATE, "sklearn.svm.SVR")["name"] == "cuvee"
+
+
+def test_what_own_code_imports_is_pinned_with_all_that_it_needs():
+    found = model_environment(TEMPLATE, "sklearn.svm.SVR", ["matplotlib", "mlflow"])
+    names = [pin.partition("==")[0] for pin in found["dependencies"][-1]["pip"]]
+    assert {"matplotlib", "contourpy", "cycler", "six"} <= set(names)
+    assert len(names) == len(set(names))
+    # MLflow's own needs are MLflow's to say, as they are for every model; what only an extra needs,
+    # nobody needs.
+    assert not {"flask", "sqlalchemy", "Flask", "SQLAlchemy", "meson"} & set(names)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from common.errors import InputError
 from engine.processes.forkserver import PROJECT
 from steps.pipeline.request import resolve
 from steps.sources.workspace import Workspace, find_recipe
@@ -69,3 +70,20 @@ def test_own_code_that_was_edited_meanwhile_is_noticed(tmp_path):
     assert request.edited_code() == ["own.py"]
     (tmp_path / "own.py").unlink()  # as beside a recorded recipe
     assert request.edited_code() == []
+
+
+def test_a_lock_of_the_recipes_repository_is_checked_before_any_run_is_made(tmp_path):
+    (tmp_path / ".git").mkdir()
+    recipe = tmp_path / "recipes/own.yaml"
+    recipe.parent.mkdir()
+    recipe.write_text((PROJECT / WINES).read_text())
+    assert Workspace(str(recipe)).lock is None
+    assert Workspace(WINES).lock is None  # the project's own is no other
+    lock = tmp_path / "requirements.lock"
+    ours = (PROJECT / "requirements.lock").read_text()
+    lock.write_text(ours + "holidays==0.1\n")
+    assert Workspace(str(recipe)).lock == lock
+    assert resolve(str(recipe), "auto", "auto", "train", {}).workspace.lock == lock
+    lock.write_text(ours.replace("\nmlflow==", "\nmlflow==0.", 1))
+    with pytest.raises(InputError, match=r"mlflow==.* is needed, and it has ==0\."):
+        resolve(str(recipe), "auto", "auto", "train", {})
