@@ -25,7 +25,7 @@ from modelling.models.nested import (
     owner_of,
     plain_parameters,
 )
-from modelling.models.preprocessing import Inputs, preprocessing
+from modelling.models.preprocessing import Inputs, check_transformers, preprocessing
 from modelling.models.threads import threads_for
 from modelling.own_code import Files
 from modelling.recipe import Model, Sampling
@@ -171,8 +171,12 @@ def fit_pipeline(
             message is its own.
     """
     resampling = sampling_pipeline(pipeline, sampling, seed, targets, weights)
-    with refusals_told(features):
-        resampling.fit(features, targets)
+    try:
+        with refusals_told(features):
+            resampling.fit(features, targets)
+    except InputError:
+        check_transformers(pipeline, features, targets)
+        raise
     return without_sampling(resampling)
 
 

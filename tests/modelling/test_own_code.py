@@ -11,7 +11,7 @@ import skops.io
 
 from common.errors import InputError
 from modelling.judging.metrics import check_gate, metrics_of
-from modelling.models.estimators import build_pipeline, check_hyperparameter
+from modelling.models.estimators import build_pipeline, check_hyperparameter, fit_pipeline
 from modelling.models.features import fit_features
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features, load_pipeline
@@ -346,6 +346,39 @@ def test_what_is_no_transformer_is_told_so(transformer, says, tmp_path, refusal)
     message = refusal(unfitted_pipeline, recipe, "ridge", {}, fit_inputs(recipe, ROWS))
     assert message.startswith("features.transformers.t: ")
     assert says in message
+
+
+@pytest.mark.parametrize(
+    ("gives", "says"),
+    [
+        ("X.iloc[:5]", "an array of shape (5, 1) for 40 rows"),
+        ("np.asarray(X)[:, 0]", "an array of shape (40,) for 40 rows"),
+        ("X.astype(str) + 'a'", "'0.0a'"),
+        ("None", "None"),
+        ("X * np.nan", "nan"),
+    ],
+)
+def test_what_a_transformer_gave_that_no_model_can_be_fitted_with_is_told(
+    gives, says, tmp_path, refusal
+):
+    code = f"""
+        import numpy as np
+        from sklearn.base import BaseEstimator, TransformerMixin
+
+        class T(TransformerMixin, BaseEstimator):
+            def fit(self, X, y=None):
+                return self
+            def transform(self, X):
+                return {gives}
+    """
+    parts = {"transformer": "own.T", "columns": ["a"]}
+    recipe = read(tmp_path, code, features={"transformers": {"t": parts}})
+    fitting = fit_inputs(recipe, ROWS)
+    pipeline = unfitted_pipeline(recipe, "ridge", {}, fitting)
+    assert refusal(fit_pipeline, pipeline, fitting.inputs, ROWS["b"]) == (
+        f"own.py, line 8: features.transformers.t gave {says}; it gives a row of numbers for each "
+        "row"
+    )
 
 
 def test_a_transformer_of_a_column_that_is_not_there_names_the_nearest(tmp_path, refusal):
