@@ -1,6 +1,9 @@
 """Figures and counts as a line of text has them."""
 
+import math
 import re
+
+_LARGE = 1000
 
 
 def places_of(metric: str) -> int:
@@ -9,16 +12,26 @@ def places_of(metric: str) -> int:
 
 
 def show_figure(figure: float, sign: str = "", metric: str = "") -> str:
-    """Writes a metric with its places, or as many digits of one that is small: 0.6300, 0.0003123.
+    """Writes a metric with its places, or as it is large or small: 0.6300, 52,606, 0.0003123.
 
     Args:
         figure: the metric, or a difference of two.
         sign: `+` to write that of a positive one too.
         metric: its name.
     """
+    if abs(figure) >= _LARGE:
+        return f"{figure:{sign},.0f}"
     places = places_of(metric)
     is_small = 0 < abs(figure) < 10 ** (1 - places)
     return f"{figure:{sign}.{places}{'g' if is_small else 'f'}}"
+
+
+def three_digits(figure: float) -> str:
+    """Writes a number with three digits, as in a sentence: 52,600 and 0.630."""
+    if not math.isfinite(figure):
+        return str(figure)
+    places = 2 - math.floor(math.log10(abs(figure) or 1))
+    return f"{round(figure, places):,.{max(0, places)}f}"
 
 
 def with_brief_numbers(words: str) -> str:

@@ -8,6 +8,7 @@ import click
 from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NAME
 
 from common.secrets import hide_secrets
 from common.tags import ERROR
@@ -60,6 +61,11 @@ def end_run_unless_ended(run_id: str, status: str, line: str) -> None:
     """
     client = MlflowClient()
     run = client.get_run(run_id)
+    recipe = run.data.params.get("recipe", "").strip("'\"")
+    if "pipeline.recipe" not in run.data.tags and recipe:
+        # It came to no name of its own, and has one that MLflow made up.
+        entry_point = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT, "run")
+        client.set_tag(run_id, MLFLOW_RUN_NAME, f"{entry_point} {Path(recipe).stem}")
     if ERROR not in run.data.tags:
         client.set_tag(run_id, ERROR, line[:_LONGEST_TAG])
     if run.info.status not in (status, "KILLED"):

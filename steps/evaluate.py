@@ -132,7 +132,7 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
                 MODEL_DIGEST: facts["model_digest"],
                 "pipeline.model": facts["model"],
                 PRIMARY_METRIC: settings.metrics.primary,
-                MLFLOW_RUN_NAME: f"evaluate {settings.name} {facts['model']}",
+                MLFLOW_RUN_NAME: f"evaluate {settings.name} {facts['model']}{_version(model_uri)}",
             }
         )
         classes = find_classes(settings, known)
@@ -190,11 +190,18 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         mlflow.set_tag(OUTPUT_DIGEST, hashlib.sha256(content.encode()).hexdigest())
 
 
+def _version(model_uri: str) -> str:
+    """Which version it is, of a registered model: the champion, beside which another stands."""
+    number = model_uri.rpartition("/")[2]
+    return f" version {number}" if number.isdigit() else ""
+
+
 def _slices(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:
     """The slices that the recipe names, and those where the model is worse than elsewhere."""
     tested = _evaluated_rows(evaluation, metrics)
     found = find_slices(tested, _errors(evaluation))
-    return pd.concat([measure_slices(tested, evaluation.recipe.slices), found], ignore_index=True)
+    named = measure_slices(tested, evaluation.recipe.slices)
+    return pd.concat([named, found[~found["slice"].isin(named["slice"])]], ignore_index=True)
 
 
 def _log_single_rows(evaluation: Evaluation, model: PyFuncModel) -> dict[str, float]:

@@ -391,8 +391,8 @@ def _version_tags(recipe: Recipe, candidate: Run) -> dict[str, str]:
         **({WORKSPACE_COMMIT: facts["workspace_commit"]} if "workspace_commit" in facts else {}),
         "pipeline.train_run_id": facts["train_run_id"],
         "pipeline.evaluate_run_id": candidate.info.run_id,
-        primary: show_figure(metrics[primary]),
-        BASELINE_PREFIX + primary: show_figure(metrics[BASELINE_PREFIX + primary]),
+        primary: show_figure(metrics[primary]).replace(",", ""),
+        BASELINE_PREFIX + primary: show_figure(metrics[BASELINE_PREFIX + primary]).replace(",", ""),
     }
 
 
@@ -429,7 +429,8 @@ def _description(
     facts = _facts(candidate)
     metrics = candidate.data.metrics
     figures = "\n".join(
-        f"| {name} | {metrics[name]:.4g} | {metrics[BASELINE_PREFIX + name]:.4g} |"
+        f"| {name} | {show_figure(metrics[name], metric=name)} "
+        f"| {show_figure(metrics[BASELINE_PREFIX + name], metric=name)} |"
         for name in metrics_of(recipe)
     )
     gate = "\n".join(f"- {escape(row)}" for row in rows if row.check != "finite")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common.words import counted
+from common.words import counted, three_digits
 from modelling.recipe import CheckCode
 
 SEVERE, NOTE = "severe", "note"
@@ -118,10 +118,11 @@ def _overfitting(facts: Facts) -> str | None:
         return None
     if not _is_learned_by_heart(facts):
         return ""
+    train, test = three_digits(facts.train), three_digits(facts.test)
     return (
-        f"{facts.metric} is {facts.train:.3g} on the training rows and {facts.test:.3g} on the "
-        "test rows: the model learned the rows by heart. A gradient boosting without any settings "
-        f"reaches {facts.plain.figure:.3g}"
+        f"{facts.metric} is {train} on the training rows and {test} on the test rows: the model "
+        "learned the rows by heart. A gradient boosting without any settings reaches "
+        f" {three_digits(facts.plain.figure)}"
     )
 
 
@@ -145,8 +146,9 @@ def _plain_model(facts: Facts) -> str | None:
     if not is_worth_saying or _is_learned_by_heart(facts):
         return ""
     return (
-        f"a gradient boosting without any settings reaches {facts.metric} {plain.figure:.3g} on "
-        f"the same test rows, where this model has {facts.test:.3g}: more than chance"
+        f"A gradient boosting without any settings reaches {facts.metric} "
+        f"{three_digits(plain.figure)} on the same test rows, where this model has "
+        f"{three_digits(facts.test)}: more than chance"
     )
 
 
@@ -158,7 +160,7 @@ def _slow(facts: Facts) -> str | None:
     if not is_slow or plain.is_worse:
         return ""
     return (
-        f"it takes {facts.seconds:.2g} s to predict 1,000 rows; a gradient boosting takes "
+        f"It takes {facts.seconds:.2g} s to predict 1,000 rows; a gradient boosting takes "
         f"{plain.seconds:.2g} s and is no worse"
     )
 
@@ -216,7 +218,7 @@ def _left_out_rows(facts: Facts) -> str | None:
     if facts.left_out is None:
         return None
     each = [f"{number:,} by {key}" for key, number in facts.left_out.items() if number]
-    return f"rows of the table that do not count: {', '.join(each)}" if each else ""
+    return f"Rows of the table that do not count: {', '.join(each)}" if each else ""
 
 
 def _duplicate_rows(facts: Facts) -> str | None:

@@ -66,6 +66,7 @@ STYLE: Any = {
 }
 mpl.rcParams.update(STYLE)
 _MOST_GROUPS = 12
+_ROWS_OF_GROUP = 10
 _LONGEST_LABEL = 32
 _LONGEST_TITLE = 40
 _NO_LETTER = "(no letter)"  # in place of a name of underscores
@@ -75,6 +76,8 @@ _LONGEST_INSIDE = 48
 _MOST_INSIDE = 5
 _LETTERS = 8.5  # of a title or a label, an inch
 _MOST_BARS = 30
+_LARGE = 10_000
+_MINUS = "\N{MINUS SIGN}"
 _MOST_DOTS = 1000
 _DOT = 18  # points, squared
 
@@ -142,6 +145,7 @@ def plot_predictions(
     )
     for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
         axis.set_major_locator(AutoLocator())  # in place of four even parts of the range
+    _separate_thousands(figure.axes[0])
     _label(figure, f"predicted {target}", f"actual {target}")
     return figure
 
@@ -157,8 +161,16 @@ def plot_residuals(
     errors = predictions[rows] - targets[rows]
     axes.scatter(predictions[rows], errors, size, color=_COLOUR, alpha=0.4)
     axes.axhline(0, color=_INK, linestyle="--", linewidth=1)
+    _separate_thousands(axes)
     _label(figure, f"predicted {target}", "error: predicted - actual")
     return figure
+
+
+def _separate_thousands(axes: Axes) -> None:
+    """Writes large numbers of an axis as a person does: 500,000."""
+    for axis in (axes.xaxis, axes.yaxis):
+        if max(map(abs, axis.get_view_interval())) >= _LARGE:
+            axis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", _MINUS))
 
 
 def _dots(number: int, weights: Values | None) -> tuple[npt.NDArray[np.intp], Any]:
@@ -192,7 +204,8 @@ def plot_error_by_target(
     errors = pd.Series(np.abs(predictions - targets))[counted > 0]
     values = pd.Series(targets)[counted > 0]
     many = values.nunique() > _MOST_GROUPS
-    groups = pd.qcut(values, _MOST_GROUPS, duplicates="drop") if many else values
+    number = max(3, min(_MOST_GROUPS, len(values) // _ROWS_OF_GROUP))
+    groups = pd.qcut(values, number, duplicates="drop") if many else values
     parts = {
         f"{_name_group(key)}\nn={len(part)}": part
         for key, part in errors.groupby(groups, observed=True)

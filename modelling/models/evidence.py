@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from common.words import three_digits
 from modelling.judging.answers import Answers, Classes, Values, read_answers
 from modelling.judging.checks import Facts, PlainModel
 from modelling.judging.intervals import few_rows
@@ -133,8 +134,8 @@ def _in_words(slices: pd.DataFrame) -> str:
     """The parts of the rows that it is worse for."""
     name = slices.columns[3]
     return "; ".join(
-        f"{row['slice']}: {name} {row[name]:.3g} of {row['rows']:,} rows, and "
-        f"{row[name] - row['difference']:.3g} of all"
+        f"{row['slice']}: {name} {three_digits(row[name])} of {row['rows']:,} rows, and "
+        f"{three_digits(row[name] - row['difference'])} of all"
         for row in slices[slices["worse"]].head(_MOST_SLICES).to_dict("records")
     )
 

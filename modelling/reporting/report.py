@@ -20,7 +20,7 @@ from modelling.reporting.graph import StepState, lay_out_graph
 
 _FOLDER = Path(__file__).parent / "templates"
 _LARGEST_TABLE_REPORTS = 1_500_000
-_SHOWN_ROWS = 60
+_SHOWN_ROWS = 30
 _LONGEST_NAME = 60
 _MINUS = "\N{MINUS SIGN}"
 _MOST_PLACES = 6
@@ -323,11 +323,8 @@ def breakable(name: object) -> Markup:
 
 
 def as_sentence(words: str) -> str:
-    """Begins words with a capital, unless the first is a name, and ends them with a full stop."""
-    first = words.partition(" ")[0]
-    is_name = "_" in first or any(letter.isdigit() for letter in first)
-    begun = words if is_name else words[:1].upper() + words[1:]
-    return begun if begun.endswith((".", "?", "!", "…")) else f"{begun}."
+    """Ends words with a full stop; how they begin is left, since that may be a name."""
+    return words if words.endswith((".", "?", "!", "…")) else f"{words}."
 
 
 def _bars_path(shares: Sequence[float], highest: float, width: float, height: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NAME
 
 from common.errors import InputError
 from common.tags import CACHE_KEY
@@ -47,6 +48,8 @@ from steps.sources.table_source import fetch_for_steps, source_sha256
 from tracking.artifacts_logger import log_config
 from tracking.mlflow_manager import log_metrics, log_params
 from tracking.output_manager import temporary_folder
+
+_LONGEST_NAME = 120
 
 
 class Progress:
@@ -275,7 +278,21 @@ def run_steps(chain: Chain, request: Request, prepare: Step) -> dict[str, str]:
         The tags of the verdict, if it came to one.
     """
     done = _run(chain, request, {"prepare": prepare})
-    return _verdict(done["register"]) if "register" in done else {}
+    verdict = _verdict(done["register"]) if "register" in done else {}
+    _name_run(request, done, verdict.get(VERDICT, ""))
+    return verdict
+
+
+def _name_run(request: Request, done: Mapping[str, Step], verdict: str) -> None:
+    """Lets the name of the run say what it was given and what came of it, as lists show no more."""
+    entry_point = mlflow.active_run().data.tags[MLFLOW_PROJECT_ENTRY_POINT]
+    given = [f"{name}={spell(value)}" for name, value in request.hyperparameters.items()]
+    name = " ".join([entry_point, request.recipe.name, request.model, *given])
+    primary = request.recipe.metrics.primary
+    figure = done["evaluate"].run.data.metrics.get(primary) if "evaluate" in done else None
+    shown = "" if figure is None else show_figure(figure, metric=primary)
+    came = " ".join(filter(None, (verdict, shown)))
+    mlflow.set_tag(MLFLOW_RUN_NAME, " · ".join(filter(None, (name[:_LONGEST_NAME], came))))
 
 
 def _run(chain: Chain, request: Request, done: Mapping[str, Step]) -> dict[str, Step]:

@@ -27,6 +27,7 @@ from steps.reporting.runs import PipelineRuns
 from steps.runs.names import BEST, MODEL_VERSION, VERDICT, VERDICT_REASON
 
 _LOG_LINES = 40
+_MINUS = "\N{MINUS SIGN}"
 _TONES = {"promoted": "good", "challenger": "note", "unchanged": "note", "rejected": "bad"}
 
 
@@ -180,9 +181,14 @@ def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
         facts.append(Fact(f"against {quality.naive}", *_against_naive(quality)))
     against = runs.steps["register"].data.metrics if "register" in runs.steps else {}
     if "difference_to_champion" in against:
-        low, high = (show_metric(against[f"difference_{end}"], primary) for end in ("low", "high"))
-        difference = show_metric(against["difference_to_champion"], primary)
-        facts.append(Fact("difference to the champion", difference, f"interval {low} to {high}"))
+        gap = against["difference_to_champion"]
+        ends = against["difference_low"], against["difference_high"]
+        difference, low, high = show_range(gap, *ends)
+        unit = quality.unit_of_figure if quality else ""
+        way = "better" if sign * gap > 0 else "worse" if gap else "the same"
+        shown = f"{difference.lstrip(_MINUS)}{unit} {way}" if gap else way
+        note = f"candidate less champion: {difference} ({low} to {high}){unit}" if low else ""
+        facts.append(Fact("than the champion", shown, note))
     elif "prepare" in runs.steps and "test_rows" in runs.steps["prepare"].data.metrics:
         rows = runs.steps["prepare"].data.metrics
         facts.append(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from common.words import counted, show_figure
+from common.words import counted, show_figure, three_digits, with_brief_numbers
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,9 @@ from common.words import counted, show_figure
     [
         (0.63, "0.6300"),
         (-0.0242, "-0.0242"),
-        (1234.5, "1234.5000"),
+        (999.5, "999.5000"),
+        (52606.0905, "52,606"),
+        (-1234.7, "-1,235"),
         (0.0, "0.0000"),
         (0.00031234, "0.0003123"),
         (-0.00093, "-0.00093"),
@@ -44,3 +46,16 @@ def test_one_is_no_plural():
         "2 rows",
         "1,258 rows",
     ]
+
+
+@pytest.mark.parametrize(
+    ("figure", "shown"),
+    [(52606.09, "52,600"), (0.63, "0.630"), (0.0, "0.00"), (-12.34, "-12.3"), (math.nan, "nan")],
+)
+def test_a_figure_in_a_sentence_has_three_digits(figure, shown):
+    assert three_digits(figure) == shown
+
+
+def test_ranges_have_four_digits():
+    assert with_brief_numbers("4.292460317 to 5") == "4.292 to 5"
+    assert with_brief_numbers("'a' or 12") == "'a' or 12"

@@ -151,7 +151,7 @@ def test_one_parent_and_its_four_children_are_finished(first):
 
 def test_runs_bear_names_that_say_what_they_are(first):
     assert [run.info.run_name for run in first.runs] == [
-        "main wine_quality elastic_net",
+        "main wine_quality elastic_net · promoted 0.6300",
         "prepare wine_quality",
         "train wine_quality elastic_net",
         "evaluate wine_quality elastic_net",

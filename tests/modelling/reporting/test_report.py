@@ -108,7 +108,7 @@ def test_two_hundred_columns_stay_small():
 
 
 def test_one_is_no_plural():
-    rows = sides(60)
+    rows = sides(30)
     profile = compare(rows, {"duplicates_across_split": 1})
     assert found(profile)["shared_rows"].startswith("1 test row stands among the training rows")
     model = ModelCard("ridge", "Ridge", (), (), (), ("alcohol",))
@@ -146,7 +146,7 @@ def test_sides_that_differ_and_rows_on_both_are_found():
     rows["test"]["c0"] += 5
     profile = compare(rows, {"duplicates_across_split": 3, "rows_left_out_where": 2})
     said = found(profile)
-    assert said["left_out_rows"] == "rows of the table that do not count: 2 by data.where"
+    assert said["left_out_rows"] == "Rows of the table that do not count: 2 by data.where"
     assert said["drift"].startswith("c0 (")
     assert said["shared_rows"].startswith("3 test rows stand among")
 
@@ -157,7 +157,7 @@ def test_what_is_found_is_shown_above_what_is_well_with_the_code_that_mutes_it()
         Finding("slow", "Slow, and no better for it", "note", ""),
     )
     page = render_report(replace(REPORT, findings=findings, cautions=("pH alone tells",)))
-    assert "<b>Careful:</b> PH alone tells." in page
+    assert "<b>Careful:</b> pH alone tells." in page
     assert page.index("A column gives the target away") < page.index("Nothing to say of")
     assert "checks: {mute: [leak]}" in page
 
