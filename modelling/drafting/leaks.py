@@ -18,6 +18,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import REGRESSION_METRICS
@@ -35,14 +36,15 @@ _FOLDS = 3
 _MOST_TOGETHER = 3
 _KIND = {"regression": "Regressor", "classification": "Classifier"}
 _LARGEST = float(np.finfo(np.float32).max)  # that a tree of scikit-learn takes
+_TREE = {"max_depth": 8, "min_samples_leaf": 2}
+_LITTLE = 0.9
 _LINE = Model(estimator="sklearn.linear_model.LinearRegression")
 
 Progress = Callable[[list[str]], Iterable[str]]
 
 
 def _tree(task: str) -> Model:
-    parameters = {"max_depth": 8, "min_samples_leaf": 2}
-    return Model(estimator=f"sklearn.tree.DecisionTree{_KIND[task]}", parameters=parameters)
+    return Model(estimator=f"sklearn.tree.DecisionTree{_KIND[task]}", parameters=_TREE)
 
 
 def _forest(task: str) -> Model:
@@ -97,16 +99,40 @@ def score_each(
 
     Returns:
         By column, over rows that the tree was not fitted on; of a regression that of a straight
-        line, if it is better.
+        line, if it is better. NaN of a column that says little even of rows that it was fitted on.
     """
     scores = {}
     for name in progress(list(frame.columns)):
+        if _at_most(frame[name], targets, task) < _LITTLE:
+            scores[name] = Score(float("nan"))
+            continue
         models = [_tree(task)]
         if task == "regression" and KINDS[kinds[name]].limit is float:
             models.append(_LINE)
         found = [_score(frame[[name]], kinds, targets, task, model) for model in models]
         scores[name] = max(found, key=lambda score: score.value)
     return scores
+
+
+def _at_most(column: pd.Series, targets: pd.Series, task: str) -> float:
+    """What a tree of one column, or a line, reaches on the very rows that it is fitted on."""
+    labels, classes = pd.factorize(targets, sort=True)
+    true = targets.to_numpy(dtype=float) if task == "regression" else np.eye(len(classes))[labels]
+    if column.dtype.kind == "M" or len(classes) < 2:
+        return float("inf")
+    if column.dtype.kind != "f":
+        groups = pd.DataFrame(true).groupby(pd.factorize(column)[0])
+        said = groups.transform("mean").to_numpy().reshape(true.shape)
+    else:
+        values = column.clip(-_LARGEST, _LARGEST).to_numpy()[:, np.newaxis]
+        tree = DecisionTreeRegressor(**_TREE, random_state=0)
+        said = tree.fit(values, true).predict(values)
+    if task != "regression":
+        told = zip(true.T, said.T, strict=True)
+        return max(float(roc_auc_score(is_class, share)) for is_class, share in told)
+    r2 = REGRESSION_METRICS["r2"](Answers(said), true)
+    line = column.corr(targets) if column.dtype.kind == "f" else 0.0
+    return max(r2, float(line) ** 2 if np.isfinite(line) else 0.0)
 
 
 def score_together(

@@ -163,7 +163,7 @@ def _number_forms(text: pd.Series) -> dict[str, pd.Series]:
         return {}
     plain = _plain_numbers(text)
     marked = text[text.str.contains(r"[.,]")] if plain else text
-    if plain and not (len(marked) and marked.str.fullmatch(_IN_GROUPS).all()):
+    if plain and not (len(marked) and _all_match(marked, _IN_GROUPS)):
         return plain
     if not all(map(_NUMBER_LIKE.fullmatch, text.head(_FIRST))):
         return {}
@@ -180,6 +180,11 @@ def _number_forms(text: pd.Series) -> dict[str, pd.Series]:
         for form, values in found.items()
         if np.isfinite(values).all()
     }
+
+
+def _all_match(text: pd.Series, pattern: str) -> bool:
+    """Whether a pattern is all of each text: of most columns, the first ones say that it is not."""
+    return all(bool(part.str.fullmatch(pattern).all()) for part in (text.head(_FIRST), text))
 
 
 def _plain_numbers(text: pd.Series) -> dict[str, pd.Series]:
@@ -239,7 +244,7 @@ def _are_days_in_digits(text: pd.Series) -> bool:
     """Whether text is days such as 20260131, and enough of them to be no numbers by chance."""
     return (
         len(text) >= _FEWEST_DAYS
-        and bool(text.str.fullmatch(_DAY_IN_DIGITS).all())
+        and _all_match(text, _DAY_IN_DIGITS)
         and _are_dates(text, "%Y%m%d")
     )
 
