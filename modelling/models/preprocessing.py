@@ -32,6 +32,7 @@ from common.errors import InputError, unknown_name
 from common.values import as_value
 from modelling.kinds import KINDS
 from modelling.models.find_estimator import check_parameter, find_transformer
+from modelling.models.nested import inner_models
 from modelling.own_code import Files, where
 from modelling.recipe import Features, Model, Transformer
 
@@ -412,7 +413,17 @@ def build_transformer(name: str, said: Transformer, seed: int, code: Files) -> B
 
 
 def known_categories(pipeline: Pipeline) -> dict[str, list[str]]:
-    """Returns the values of each category that a fitted Pipeline knows, by its column."""
+    """Returns the values of each category that a fitted Pipeline knows, by its column.
+
+    Of one that holds models with columns of their own, what all of them know.
+    """
+    if inner_models(pipeline[-1]):
+        of_each = [known_categories(each) for each in pipeline[-1].estimators_]
+        names = dict.fromkeys(name for known in of_each for name in known)
+        return {
+            name: [*dict.fromkeys(value for known in of_each for value in known.get(name, ()))]
+            for name in names
+        }
     columns = pipeline.named_steps.get("columns")
     known = {} if columns is None else columns.named_transformers_
     encoders = [known["few"]] if "few" in known else []

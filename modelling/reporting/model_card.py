@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from modelling.models.estimators import fitted_estimator
+from modelling.models.nested import inner_models
 from modelling.models.preprocessing import TEXT
 
 _OF_LOG_ODDS = ("LinearDiscriminantAnalysis", "LogisticRegression", "LogisticRegressionCV")
@@ -48,6 +49,12 @@ def describe_pipeline(pipeline: Pipeline, positive: Any = None) -> dict[str, Any
 
 def _weights(pipeline: Pipeline, positive: Any) -> dict[str, Any] | None:
     estimator = fitted_estimator(pipeline["estimator"])
+    if models := inner_models(estimator):
+        shares = estimator.get_params(deep=False).get("weights") or [1] * len(models)
+        pairs = [
+            (name, share / sum(shares)) for (name, _), share in zip(models, shares, strict=True)
+        ]
+        return {"title": "Models together", "unit": "share of the mean", "values": pairs}
     if hasattr(estimator, "coef_") and np.ndim(np.squeeze(estimator.coef_)) <= 1:
         values, what = _coefficients(estimator, positive)
         title, unit = "Coefficients", f"change of the {what} for {_step(pipeline)}"

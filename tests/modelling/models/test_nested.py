@@ -15,9 +15,10 @@ from modelling.models.estimators import (
     fit_pipeline,
 )
 from modelling.models.model_files import check_trusted, model_digest
-from modelling.models.preprocessing import Inputs
+from modelling.models.preprocessing import Inputs, known_categories
 from modelling.models.sklearn_wrapper import answer, load_pipeline
 from modelling.recipe import TOGETHER, Model, Recipe, Sampling
+from modelling.reporting.model_card import describe_pipeline
 
 ROWS = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=list("abc"))
 NUMBERS = np.exp(ROWS["a"])
@@ -209,3 +210,7 @@ def test_models_together_are_the_mean_of_each_alone(task, transform, sampling, w
     assert model_digest(paths[0], {}) == model_digest(paths[1], {})
     assert {type(one) for one in both["estimator"].estimators_} == {Pipeline}
     assert "line__alpha" in estimator_parameters(both) or "line__C" in estimator_parameters(both)
+    assert known_categories(both) == {"d": ["x", "y"]}
+    (title, unit, shares) = describe_pipeline(both)["weights"].values()
+    assert (title, unit) == ("Models together", "share of the mean")
+    assert dict(shares) == dict(zip(MEMBERS[task], (0.25, 0.75), strict=True))
