@@ -20,6 +20,8 @@ def side(table): return (table["a"] % 5 == 0).map({True: "Test", False: "trainin
 def plot(rows):
     from matplotlib.figure import Figure
     return Figure()
+def odd(rows):
+    return f"{(rows['prediction'] > 250).sum()} of {len(rows)} rows are above 250"
 """
 
 
@@ -44,6 +46,7 @@ def recipe(tmp_path):
         "models": {"ridge": {"estimator": "sklearn.linear_model.Ridge"}},
         "metrics": {"functions": {"off": {"function": "own.off", "greater_is_better": False}}},
         "plots": {"nothing": "own.plot"},
+        "checks": {"functions": {"high": "own.odd"}},
     }
     (tmp_path / "r.yaml").write_text(json.dumps(content))
     return tmp_path / "r.yaml"
@@ -55,11 +58,12 @@ def test_each_is_said_in_a_line(recipe):
     assert said.exit_code == 0, said.output
     assert list(lines) == [
         "data.loader", "own.kept", "own.check", "own.side",
-        "own.twice", "models.ridge", "metrics.off", "plots.nothing",
+        "own.twice", "models.ridge", "metrics.off", "plots.nothing", "checks.high",
     ]  # fmt: skip
     assert lines["data.loader"] == "300 rows: a, y"
     assert lines["own.kept"] == "leaves out 50 rows"
     assert lines["own.check"] == "no b"
+    assert lines["checks.high"].endswith("rows are above 250")
     assert lines["own.side"] == "200 training and 50 test rows"
     assert lines["own.twice"] == "0, 4, 10, … from 0 to 498"
 

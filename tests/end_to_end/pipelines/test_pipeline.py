@@ -327,7 +327,7 @@ def test_importance_is_of_the_raw_columns_and_alcohol_leads(first, read_artifact
 def test_gate_writes_every_comparison_down(first, read_artifact):
     gate = json.loads(read_artifact(first.step("register"), "gate.json").read_text())
     rows = pd.DataFrame(gate["data"], columns=gate["columns"])
-    assert rows["check"].value_counts().to_dict() == {"finite": 6, "baseline": 2}
+    assert rows["check"].value_counts().to_dict() == {"finite": 4, "baseline": 2}
     assert rows["passed"].all()
 
 
