@@ -27,7 +27,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_SOURCE_T
 from mlflow.utils.rest_utils import http_request
 from sqlalchemy import Engine, event, make_url
 
-from tracking.store_place import find_former_folder
+from tracking.store_place import check_files_reach_all, find_former_folder
 
 _LONGEST_PARAM = 6000
 _SECONDS_TO_ANSWER = 10
@@ -238,6 +238,9 @@ def start_run(
         entity_name: the recipe's name.
         model_name: one of its models; None for a step that is about no model.
         tags: set on the run; `mlflow.project.entryPoint` names the step.
+
+    Raises:
+        ConnectionError: its files would not be where its store is.
     """
     tags = tags or {}
     step = tags.get(MLFLOW_PROJECT_ENTRY_POINT)
@@ -245,6 +248,7 @@ def start_run(
     named = {"pipeline.recipe": entity_name, "pipeline.model": model_name, **tags}
     texts = {key: str(value) for key, value in named.items() if value is not None}
     with mlflow.start_run(run_name=name, tags=texts, log_system_metrics=True) as run:
+        check_files_reach_all(mlflow.get_tracking_uri(), run.info.artifact_uri)
         yield run
 
 

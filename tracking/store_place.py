@@ -3,11 +3,15 @@
 MLflow would go on in the old place: make it anew, or write into the store of which this is a copy.
 """
 
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psutil
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
@@ -46,6 +50,42 @@ def find_former_folder(database: Path) -> Path | None:
         if is_gone or has_moved or is_copy:
             return folder
     return None
+
+
+def check_files_reach_all(tracking_uri: str, artifact_uri: str) -> None:
+    """Refuses a run whose files would not be where its store is, so that nobody else has them.
+
+    Args:
+        tracking_uri: of the store.
+        artifact_uri: where the store has the files of the run.
+
+    Raises:
+        ConnectionError: the store is on another machine and the files would be on this one; or the
+            server is to keep them, and the store is reached without it.
+    """
+    address = urlsplit(tracking_uri)
+    is_server = address.scheme in ("http", "https")
+    if artifact_uri.startswith("mlflow-artifacts:") and not is_server:
+        raise ConnectionError(
+            f"the files of this experiment are kept by the server of {tracking_uri}: start it, and "
+            "name it by MLFLOW_TRACKING_URI=http://…; or take another experiment"
+        )
+    if is_server and is_local_uri(artifact_uri) and not _is_this_machine(address.hostname or ""):
+        raise ConnectionError(
+            f"the server {tracking_uri} has the files of this experiment in a folder of its own "
+            f"machine, {artifact_uri}: they would stay here, and nobody else could load the model. "
+            "Take another experiment (--experiment-name), of a server that keeps the files: "
+            "`scripts/launch_mlflow.sh --share` in a new folder"
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    own = {each.address for found in psutil.net_if_addrs().values() for each in found}
+    try:
+        addresses = {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return any(each in own or ip_address(each).is_loopback for each in addresses)
 
 
 def share_with_all(database: Path) -> list[str]:
