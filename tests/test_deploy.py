@@ -7,16 +7,19 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from threading import Thread
 
 import pytest
+import requests
 import yaml
 
 from tests.docs.pages import commands
 from tests.end_to_end.forked import run_forked
+from tests.team_server import answers, free_ports
 
 PROJECT = Path(__file__).parent.parent
 DEPLOY = PROJECT / "deploy"
@@ -249,3 +252,31 @@ def test_a_user_is_not_made_with_mlflow_alone(monkeypatch):
     monkeypatch.setitem(sys.modules, "flask_wtf", None)
     with pytest.raises(SystemExit, match=r"lacks packages of requirements-server\.lock"):
         runpy.run_path(str(PROJECT / "scripts" / "add_user.py"), run_name="__main__")
+
+
+@pytest.mark.slow
+def test_the_server_of_a_class_answers_by_its_address_and_keeps_all_files(tmp_path):
+    """Its command, as the container runs it, but for the place and the port."""
+    text = (DEPLOY / "compose.class.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"\$\{ALLOWED_HOSTS:-.*?\}", "prof.example", text)
+    (service,) = yaml.safe_load(text.replace("/srv/home", str(tmp_path)))["services"].values()
+    port = free_ports("127.0.0.1", 1)
+    words = [*service["entrypoint"], *service["command"]]
+    words[words.index("--port") + 1] = str(port)
+    uri = f"http://127.0.0.1:{port}"
+    experiment = f"{uri}/api/2.0/mlflow/experiments/get?experiment_id=0"
+
+    def ask(host):
+        return requests.get(experiment, headers={"Host": host}, timeout=10)
+
+    command = [sys.executable, "-m", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as server:
+        try:
+            while not answers(uri):
+                assert server.poll() is None
+                time.sleep(0.2)
+            place = ask("prof.example").json()["experiment"]["artifact_location"]
+            assert place.startswith("mlflow-artifacts:/")
+            assert ask("other.example").status_code == 403
+        finally:
+            server.terminate()
