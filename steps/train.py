@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 
 from common.file_digests import file_sha256
 from common.tags import OUTPUT_DIGEST
+from common.values import spell
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from modelling.judging.drift import (
     dated_columns,
@@ -169,6 +170,10 @@ def _log_parameters(recipe: Recipe, model: Model, pipeline: Pipeline) -> None:
     Its `verbose` is another than the estimator's; it would fail on a name that it finds.
     """
     ours = {"estimator": model.estimator, "scale": model.scale}
+    if recipe.sampling.method != "none":
+        ours |= {"sampling": recipe.sampling.method}
+    if recipe.sampling.method in ("over", "under"):
+        ours |= {"sampling_strategy": spell(recipe.sampling.sampling_strategy)}
     own = {**estimator_parameters(pipeline), **ours}
     theirs = {} if recipe.autologging is None else pipeline.get_params()
     log_params({name: value for name, value in own.items() if name not in theirs})

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import mlflow
@@ -11,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import MetricThreshold
 
+from scripts.course_code import code_after
 from tests.docs.pages import PROJECT, code_blocks
 from tests.end_to_end.store import clean_environment
 
@@ -84,6 +86,23 @@ def test_the_cheat_sheet_leaves_what_it_logs(client):
     assert files == {"config", "loss.png", "notes.txt", "plots", "scores.json"}
     assert runs["forest"].data.metrics["roc_auc"] > 0.9
     assert all(name.startswith("training_") for name in runs["autolog"].data.metrics)
+
+
+@pytest.mark.parametrize("page", ["docs/course.md", "docs/fr/cours.md"])
+def test_the_complete_code_after_each_block_is_that_of_the_page(page):
+    scripts = [code_after(block, PROJECT / page) for block in range(BLOCKS)]
+    for before, after in pairwise(scripts):
+        assert after.startswith(before)
+        compile(after, page, "exec")
+    headings = re.findall(r"^# \d+\. .*\n\n", scripts[-1], re.MULTILINE)
+    assert len(headings) >= 25
+    bare = re.sub(r"^# \d+\. .*\n", "", scripts[-1], flags=re.MULTILINE)
+    whole = "\n".join(code_blocks(page, "python"))
+    assert [line for line in bare.splitlines() if line] == [
+        line for line in whole.splitlines() if line
+    ]
+    with pytest.raises(ValueError, match="there is no block 30: 0 to 29"):
+        code_after(BLOCKS, PROJECT / page)
 
 
 @pytest.mark.parametrize("page", ["docs/course.md", "docs/fr/cours.md"])

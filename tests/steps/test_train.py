@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from modelling.models.estimators import build_pipeline
-from modelling.recipe import load_recipe
+from modelling.recipe import Sampling, load_recipe
 from steps.train import _log_parameters
 from tests.end_to_end.store import PROJECT
 from tracking.mlflow_manager import configure_autologging
@@ -20,6 +20,18 @@ def store(tmp_path, make_database):
     configure_autologging(None)
     mlflow.set_tracking_uri(None)
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+
+
+@pytest.mark.usefixtures("store")
+def test_what_is_done_about_rare_classes_is_a_parameter():
+    recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)
+    sampling = Sampling(method="over", sampling_strategy=0.8)
+    recipe = recipe.model_copy(update={"sampling": sampling})
+    model = recipe.models["ridge"]
+    with mlflow.start_run(experiment_id="0") as run:
+        _log_parameters(recipe, model, build_pipeline(model, {}, 0, recipe.task))
+    params = mlflow.get_run(run.info.run_id).data.params
+    assert (params["sampling"], params["sampling_strategy"]) == ("over", "0.8")
 
 
 @pytest.mark.usefixtures("store")
