@@ -173,6 +173,8 @@ def _check_server(uri: str) -> None:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             trust = "MLFLOW_TRACKING_SERVER_CERT_PATH names one to trust"
             problem = f"has a certificate that is not trusted here; {trust}"
+        elif "NameResolutionError" in str(error):
+            problem = f"is not found: no machine of the name {urlsplit(uri).hostname} is known here"
         raise ConnectionError(f"the tracking server {uri} {problem}") from error
     if answer.status_code == HTTPStatus.UNAUTHORIZED:
         user = credentials.username

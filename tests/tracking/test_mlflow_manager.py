@@ -51,6 +51,11 @@ def test_without_a_name_the_tracking_server_stays(store):
     assert init_mlflow() == store
 
 
+def test_a_server_whose_name_nobody_knows_is_told_so():
+    with pytest.raises(ConnectionError, match=r"no machine of the name no-such-host\.invalid"):
+        init_mlflow("http://no-such-host.invalid:5000")
+
+
 def test_the_environment_names_the_tracking_server(store, monkeypatch):
     mlflow.set_tracking_uri(None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
