@@ -1,17 +1,26 @@
-"""A night in each orchestrator, in an environment of its own: promoted, alert, promoted again."""
+"""Nights in each orchestrator, in an environment of its own: promoted, alert, promoted again.
 
+Dagster also has a rejected one, and Prefect one whose step is killed while the server is away.
+"""
+
+import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.end_to_end.git_daemon import copy_project
 from tests.end_to_end.store import clean_environment
 from tests.pipelines.conftest import PROJECT
+from tests.team_server import free_ports
 
 pytestmark = pytest.mark.exhaustive
 
@@ -47,8 +56,18 @@ with DagsterInstance.get() as instance:
     print("night:", done.success)
     checks = {each.check_name: each.passed for each in done.get_asset_check_evaluations()}
     print("checks:", *sorted(checks.items()))
+    done = run({"recipe": strict})
+    checks = {each.check_name: each.passed for each in done.get_asset_check_evaluations()}
+    print("rejected:", done.success, *sorted(checks.items()))
     print("failed:", run({"recipe": "nowhere.yaml"}).success)
 """
+_FAULT = """
+import Prefect_ML_Pipeline
+
+Prefect_ML_Pipeline.door = Prefect_ML_Pipeline.door.with_options(retry_delay_seconds=[40, 40])
+print("night:", Prefect_ML_Pipeline.night(return_state=True).name)
+"""
+STRICT = "recipes/strict.yaml"
 _NIGHT = [("main", "promoted"), ("score", None), ("monitor", None), ("main", "promoted")]
 
 
@@ -68,12 +87,15 @@ class Place:
             "scores": str(self.scores),
             "labelled": str(folder / "reversed.csv"),
         }
+        recipe = (PROJECT / "recipes/wine_quality.yaml").read_text(encoding="utf-8")
+        strict = recipe.replace("min_absolute_change: 0.1", "threshold: 0.01")
+        (self.project / "recipes/strict.yaml").write_text(strict, encoding="utf-8")
         (folder / "home").mkdir()
         (folder / "home" / "dagster.yaml").write_bytes(
             (self.project / "pipelines/dagster.yaml").read_bytes()
         )
         home = str(folder / "home")
-        self._environment = {
+        self.variables = {
             **clean_environment(),
             **dict.fromkeys(("AIRFLOW_HOME", "DAGSTER_HOME", "PREFECT_HOME"), home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.project / "pipelines"),
@@ -82,7 +104,7 @@ class Place:
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "1",
             "MLFLOW_TRACKING_URI": self.store,
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
             "PYTHONPATH": str(self.project / "pipelines"),
         }
         self.run("uv", "venv", "--python", sys.executable, str(folder / name))
@@ -91,11 +113,11 @@ class Place:
 
     def run(self, *command: str) -> str:
         """Runs a command with the orchestrator's programs on the PATH; returns what it said."""
-        path = os.pathsep.join([str(self._bin), self._environment["PATH"]])
+        path = os.pathsep.join([str(self._bin), self.variables["PATH"]])
         done = subprocess.run(
             command,
             cwd=self.project,
-            env={**self._environment, "PATH": path},
+            env={**self.variables, "PATH": path},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -105,8 +127,9 @@ class Place:
         return done.stdout
 
     def python(self, code: str) -> list[str]:
-        """Runs code that knows `form`."""
-        return self.run("python", "-c", f"form = {self.form!r}\n{code}").splitlines()
+        """Runs code that knows `form`, and a recipe that rejects every model: `strict`."""
+        known = f"form, strict = {self.form!r}, {STRICT!r}"
+        return self.run("python", "-c", f"{known}\n{code}").splitlines()
 
     def runs(self) -> list[tuple[str, str | None]]:
         """The entry points that ran, in their order, with their verdicts."""
@@ -118,9 +141,65 @@ class Place:
         tags = [run.data.tags for run in found if "mlflow.parentRunId" not in run.data.tags]
         return [(each["mlflow.project.entryPoint"], each.get("pipeline.verdict")) for each in tags]
 
+    def pipelines(self) -> list[Run]:
+        """The runs of main, the oldest first."""
+        client = MlflowClient(self.store)
+        where = "tags.`mlflow.project.entryPoint` = 'main'"
+        ids = [each.experiment_id for each in client.search_experiments()]
+        return list(client.search_runs(ids, where, order_by=["attributes.start_time"]))
+
     def champion(self) -> str:
         client = MlflowClient(self.store)
         return str(client.get_model_version_by_alias("wine_quality", "champion").version)
+
+
+class Server:
+    """A tracking server at a port of its own, which can go away and come back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_ports("127.0.0.1", 1)
+        self.uri = f"http://127.0.0.1:{self._port}"
+        self._client = MlflowClient(self.uri)
+
+    def __enter__(self) -> "Server":
+        self._start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        launch = [PROJECT / "scripts/launch_mlflow.sh", str(self._port)]
+        variables = {**clean_environment(), "MLFLOW_TRACKING_URI": f"sqlite:///{self._folder}/s.db"}
+        self._process = subprocess.Popen(
+            launch, cwd=self._folder, env=variables, stdout=subprocess.PIPE, text=True
+        )
+        assert any("Ctrl-C ends it" in line for line in self._process.stdout)
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def _running(self, entry_point: str) -> list[Run]:
+        where = f"tags.`mlflow.project.entryPoint` = '{entry_point}'"
+        ids = [each.experiment_id for each in self._client.search_experiments()]
+        return list(self._client.search_runs(ids, f"{where} and attributes.status = 'RUNNING'"))
+
+    def wait_for_step(self, entry_point: str, night: threading.Thread) -> None:
+        while not self._running(entry_point):
+            assert night.is_alive()
+            time.sleep(0.1)
+
+    def kill_main_and_go_away(self, seconds: float) -> str:
+        """Kills the pipeline's process as nobody can hinder; returns its run."""
+        (run,) = self._running("main")
+        self._process.terminate()
+        os.kill(int(run.data.tags["pipeline.pid"]), signal.SIGKILL)
+        self._process.wait()
+        time.sleep(seconds)
+        self._start()
+        return run.info.run_id
 
 
 def test_prefect(tmp_path):
@@ -141,6 +220,7 @@ def test_dagster(tmp_path):
     assert "tick: 1" in said
     assert {"quiet: True True", "night: True"} <= set(said)
     assert "checks: ('gate', True) ('still_good', False)" in said
+    assert "rejected: True ('gate', False)" in said
     assert "failed: False" in said
     quiet = [("main", "promoted"), ("main", "unchanged"), ("monitor", None), ("main", "unchanged")]
     assert place.runs()[:4] == quiet
@@ -154,8 +234,29 @@ def test_airflow(tmp_path):
     place = Place(tmp_path, "airflow")
     place.run("airflow", "db", "migrate")
     assert "No data found" in place.run("airflow", "dags", "list-import-errors")
-    conf = str(place.form).replace("'", '"')
+    conf = json.dumps(place.form)
     said = place.run("airflow", "dags", "test", "cuvee", "2026-11-30", "--conf", conf)
     assert "state=success" in said
     assert place.runs() == _NIGHT
     assert (place.champion(), place.scores.exists()) == ("2", True)
+
+
+def test_a_step_is_killed_and_the_server_away_for_a_while(tmp_path):
+    """The orchestrator tries again, and what was done is reused."""
+    place = Place(tmp_path, "prefect")
+    with Server(tmp_path) as server:
+        place.store = place.variables["MLFLOW_TRACKING_URI"] = server.uri
+        told: list[str] = []
+        night = threading.Thread(target=lambda: told.extend(place.python(_FAULT)))
+        night.start()
+        server.wait_for_step("train", night)
+        killed = server.kill_main_and_go_away(seconds=30)
+        night.join()
+        assert "night: Promoted" in told, told
+        first, second = place.pipelines()
+        assert first.info.run_id == killed
+        assert (first.info.status, second.info.status) == ("KILLED", "FINISHED")
+        tags = second.data.tags
+        assert tags["pipeline.step.prepare.status"] == "reused"
+        assert tags["pipeline.step.train.status"] == "ran"
+        assert place.runs() == [("main", None), ("main", "promoted")]
