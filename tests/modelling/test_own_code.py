@@ -10,6 +10,7 @@ import pytest
 import skops.io
 
 from common.errors import InputError
+from modelling.judging.answers import Answers
 from modelling.judging.metrics import check_gate, metrics_of
 from modelling.models.estimators import build_pipeline, check_hyperparameter, fit_pipeline
 from modelling.models.features import fit_features
@@ -20,6 +21,7 @@ from modelling.own_code import (
     check_own_code,
     code_digests,
     failures_named,
+    find_named,
     own_module,
     own_name,
     own_packages,
@@ -532,3 +534,72 @@ def test_a_failing_fit_of_own_code_says_where_and_other_failures_pass(tmp_path):
         mean.fit([[1.0]], [1.0])
     with pytest.raises(KeyError), failures_named(recipe.code):
         raise KeyError("another's")
+
+
+METRIC = """
+def far(predictions, targets):
+    return float((predictions - targets).abs().mean())
+"""
+ROOT = """
+from sklearn.base import BaseEstimator, TransformerMixin
+class Root(TransformerMixin, BaseEstimator):
+    def fit(self, rows, targets=None):
+        return self
+    def transform(self, rows):
+        return rows**0.5
+"""
+LOADER = """
+import pandas as pd
+def load(path):
+    return pd.read_json(path)
+"""
+# By the words of docs/own_code.md, what is new in the recipe (below what it has), and in the file.
+SHORTEST = {
+    "a metric": (
+        [
+            "code: own.py",
+            "metrics:",
+            "  functions: {far: {function: own.far, greater_is_better: false}}",
+        ],
+        [],
+        METRIC,
+    ),
+    "a transformer": (
+        [
+            "code: own.py",
+            "features:",
+            "  transformers: {root: {transformer: own.Root, columns: [a]}}",
+        ],
+        [],
+        ROOT,
+    ),
+    "LightGBM": ([], ["  trees: {estimator: lightgbm.LGBMRegressor}"], ""),
+    "a loader": (["code: own.py", "data: {path: t.json, target: y, loader: own.load}"], [], LOADER),
+}
+
+
+@pytest.mark.parametrize("what", SHORTEST)
+def test_own_code_takes_as_many_lines_as_the_page_says(what, tmp_path):
+    lines, models, code = SHORTEST[what]
+    recipe = ["name: short", "task: regression"]
+    if what != "a loader":
+        recipe.append("data: {path: t.csv, target: y}")
+    recipe += [*lines, "models:", *(models or ["  ridge: {estimator: sklearn.linear_model.Ridge}"])]
+    (tmp_path / "own.py").write_text(code)
+    (tmp_path / "r.yaml").write_text("\n".join(recipe))
+    read_recipe = load_recipe(tmp_path / "r.yaml")
+    check_own_code(read_recipe)
+    fitting = fit_inputs(read_recipe, ROWS)
+    (model,) = read_recipe.models
+    pipeline = unfitted_pipeline(read_recipe, model, {}, fitting)
+    predicted = fit_pipeline(pipeline, fitting.inputs, ROWS["b"]).predict(fitting.inputs)
+    assert len(predicted) == len(ROWS)
+    if what == "a metric":
+        answers = Answers(pd.Series(predicted))
+        assert metrics_of(read_recipe)["far"](answers, ROWS["b"]) >= 0
+    if what == "a loader":
+        ROWS.to_json(tmp_path / "t.json")
+        assert find_named("own.load", read_recipe.code)(tmp_path / "t.json").shape == ROWS.shape
+    count = (len(lines) + len(models), len(code.strip().splitlines()))
+    page = Path(__file__).parents[2].joinpath("docs/own_code.md").read_text()
+    assert f"| {what} | {count[0]} | {count[1]} |" in page
