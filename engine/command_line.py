@@ -74,7 +74,8 @@ class TypedCommand:
 
         Words stand in the shell's quotes where they need them, and URLs without their passwords.
         """
-        kept = {name: self.given[name] for name in _KEPT if name in self.given} | changed
+        known = {name: self.given.get(name, _NOTHING) for name in _KEPT}
+        kept = {name: value for name, value in known.items() if value != _NOTHING} | changed
         kept = {name: without_credentials(value) for name, value in kept.items()}
         start = [*map(without_credentials, self.start)]
         if self.is_script and entry_point == "main":
@@ -93,7 +94,8 @@ def typed_command() -> TypedCommand:
     What is neither that nor main.py is told as the pages have it.
     """
     with suppress(OSError, psutil.Error):
-        if "MLFLOW_RUN_ID" in os.environ:
+        # As it was at first, as above.
+        if "MLFLOW_RUN_ID" in psutil.Process().environ():
             _, words = mlflow_run_above()
             return _read_mlflow_run(words[words.index("run") + 1 :])
     if Path(sys.argv[0]).name != "main.py":
@@ -119,6 +121,7 @@ def _read_mlflow_run(words: list[str]) -> TypedCommand:
 
 
 _KEPT = ("recipe", "data")
+_NOTHING = "auto"
 _PARAMETER = ("-P", "--param-list")
 _ENTRY_POINT = ("-e", "--entry-point")
 

@@ -276,6 +276,8 @@ def _parts(
 ) -> tuple[np.ndarray, float] | None:
     """The (n, count) parts of a sum, and what it starts from."""
     estimator, reference = pipeline[-1], fitted.get("reference")
+    if hasattr(estimator, "voting") and len(estimator.estimators_) == 1:
+        (estimator,) = estimator.estimators_  # whose classes the vote numbers, and no more
     module = type(estimator).__module__
     given = _transform(pipeline, inputs)
     if module.startswith("lightgbm."):

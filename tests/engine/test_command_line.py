@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 
 from engine import command_line
@@ -72,6 +73,8 @@ GIT_URL = ["/env/bin/python", "-m", "mlflow", "run", "https://me:pw@example.org/
         (
             [
                 *GIT_URL,
+                "-P",
+                "data=auto",
                 "-v",
                 "v1.2",
                 "--env-manager",
@@ -96,7 +99,9 @@ GIT_URL = ["/env/bin/python", "-m", "mlflow", "run", "https://me:pw@example.org/
 def test_a_hint_repeats_what_was_typed_before_mlflow_went_into_the_project(
     typed, again, sweep, monkeypatch
 ):
-    monkeypatch.setenv("MLFLOW_RUN_ID", "1")
+    # MLflow takes it out of os.environ when the run is opened.
+    monkeypatch.setattr(psutil.Process, "environ", lambda _: {"MLFLOW_RUN_ID": "1"})
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     monkeypatch.setattr(command_line, "mlflow_run_above", lambda: (0.0, typed))
     command = typed_command()
     assert command.again(model="ridge") == again
@@ -104,7 +109,7 @@ def test_a_hint_repeats_what_was_typed_before_mlflow_went_into_the_project(
 
 
 def test_a_hint_of_main_py_is_one_of_main_py_from_where_one_stands(monkeypatch):
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    monkeypatch.setattr(psutil.Process, "environ", lambda _: {})
     given = ["../cuvee/main.py", "--recipe", "r.yaml", "--model", "x", "--data", "t.csv"]
     monkeypatch.setattr(sys, "argv", given)
     command = typed_command()

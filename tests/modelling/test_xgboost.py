@@ -11,7 +11,9 @@ PROGRAM = """
 import numpy as np, pandas as pd
 from modelling.models.early_stopping import find_rounds
 from modelling.models.estimators import build_pipeline, estimator_parameters, fit_pipeline
+from modelling.models.row_details import explain_exactly
 from modelling.models.sklearn_wrapper import TRUSTED_TYPES
+from modelling.models.training import fit_inputs
 from modelling.recipe import Recipe
 from modelling.reporting.model_card import describe_pipeline
 import skops.io
@@ -48,6 +50,8 @@ for estimator, targets, task in CASES:
         assert (first.predict(rows) == targets).mean() > 0.7
         # What numbers the classes around it has none of its own to show.
         assert len(describe_pipeline(first)["weights"]["values"]) == 2
+        kinds, sure = fit_inputs(recipe, rows).features, first.predict_proba(rows)[:5, 1]
+        assert explain_exactly(first, rows.head(5), kinds, sure, 1)
 """
 
 
