@@ -18,7 +18,6 @@ from modelling.judging.intervals import FEW_ROWS, compute_intervals
 from modelling.judging.metrics import HIGH, LOW, Metric
 from modelling.judging.resampling import no_warnings
 from modelling.kinds import kind_of_values
-from modelling.models.sklearn_wrapper import evaluate
 
 Mask = npt.NDArray[np.bool_]
 Bounds = Mapping[str, tuple[float, float]]
@@ -181,6 +180,9 @@ def _holds(text: str, rows: pd.DataFrame) -> Mask:
     except ValueError as error:
         raise InputError(f"slices: {error}") from error
     cells = {name: column.to_numpy() for name, column in used.items()}
+    # Here, since skops, which it needs, takes a while to import, and a report needs none.
+    from modelling.models.sklearn_wrapper import evaluate
+
     return np.asarray(evaluate(tree, cells, len(rows)) == 1, dtype=bool)
 
 
