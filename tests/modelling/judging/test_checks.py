@@ -35,6 +35,14 @@ def said(facts):
         ({"plain": replace(SAME, figure=0.5, is_better=True)}, ["plain_model"]),
         ({"plain": replace(SAME, figure=0.599, is_better=True)}, []),
         ({"plain": replace(SAME, figure=0.5, is_better=True), "train": 0.1}, ["overfitting"]),
+        (
+            {
+                "plain": replace(SAME, figure=0.5, is_better=True),
+                "train": 0.1,
+                "apart": {"a": 0.4},  # which may be why
+            },
+            ["plain_model", "drift"],
+        ),
         ({"train": 0.1}, []),  # as a forest, which is good nevertheless
         ({"edges": ["alpha = 1 is near the highest value"]}, ["search_edge"]),
         ({"shared_rows": 2}, ["shared_rows"]),
