@@ -50,12 +50,12 @@ def usual_models(rows: int, task: str) -> dict[str, Model]:
     kind = "Regressor" if task == "regression" else "Classifier"
     models = dict([_line(task), _lightgbm(kind, rows)])
     if rows >= _SMALL:
-        # Where there is much to learn, these are better by a tenth; where there is not, worse.
-        models["lightgbm_long"] = _boosted(kind, 1000, _FEW_LEAVES, 10)
         rate = 0.05 if rows <= _MIDDLE else 0.1
         models["hist_gradient_boosting"] = _model(
             f"sklearn.ensemble.HistGradientBoosting{kind}", max_iter=200, learning_rate=rate
         )
+        # Where there is much to learn, these are better by a tenth; where there is not, worse.
+        models["lightgbm_long"] = _boosted(kind, 1000, _FEW_LEAVES, 10)
     if rows <= _MIDDLE:
         models["gradient_boosting"] = _model(
             f"sklearn.ensemble.GradientBoosting{kind}",
