@@ -221,8 +221,10 @@ def _log_single_rows(evaluation: Evaluation, model: PyFuncModel) -> dict[str, fl
     if positive is not None and evaluation.answers.probabilities is not None:
         said = evaluation.answers.probabilities
         log_table(calibration_table(said, evaluation.targets, weights), "calibration_table")
-    inputs = apply_features(rows, wrapper.features)
-    held = hold_intervals(wrapper, inputs, evaluation.table, evaluation.targets, classes)
+    held = None
+    if wrapper.features.get("intervals"):
+        inputs = apply_features(rows, wrapper.features)
+        held = hold_intervals(wrapper, inputs, evaluation.table, evaluation.targets, classes)
     if held is None:
         return {}
     parts = dict(part for text in recipe.slices for part in parts_of(text, rows))

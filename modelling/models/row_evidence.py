@@ -66,8 +66,9 @@ def _choose(answers: pd.DataFrame, errors: Values, positive: Any) -> list[tuple[
         values = answers[f"{PROBABILITY_PREFIX}{positive}"].to_numpy()
     else:
         values = said.max(axis=1).to_numpy() if said.shape[1] else answers[PREDICTION].to_numpy()
-    order = [place for place in np.argsort(values, kind="stable") if place not in set(worst)]
-    for which, share in _QUANTILES.items() if order else ():
+    order = np.argsort(values, kind="stable")
+    order = order[~np.isin(order, worst)]
+    for which, share in _QUANTILES.items() if len(order) else ():
         place = int(order[round(share * (len(order) - 1))])
         if place not in [known for known, _ in chosen]:
             chosen.append((place, which))

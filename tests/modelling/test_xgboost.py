@@ -11,10 +11,11 @@ PROGRAM = """
 import numpy as np, pandas as pd
 from modelling.models.early_stopping import find_rounds
 from modelling.models.estimators import build_pipeline, estimator_parameters, fit_pipeline
+from modelling.models.features import column_kinds, fit_features
+from modelling.models.preprocessing import describe_inputs
 from modelling.models.row_details import explain_exactly
-from modelling.models.sklearn_wrapper import TRUSTED_TYPES
-from modelling.models.training import fit_inputs
-from modelling.recipe import Recipe
+from modelling.models.sklearn_wrapper import TRUSTED_TYPES, apply_features
+from modelling.recipe import Features, Recipe
 from modelling.reporting.model_card import describe_pipeline
 import skops.io
 
@@ -50,8 +51,21 @@ for estimator, targets, task in CASES:
         assert (first.predict(rows) == targets).mean() > 0.7
         # What numbers the classes around it has none of its own to show.
         assert len(describe_pipeline(first)["weights"]["values"]) == 2
-        kinds, sure = fit_inputs(recipe, rows).features, first.predict_proba(rows)[:5, 1]
-        assert explain_exactly(first, rows.head(5), kinds, sure, 1)
+    # It says itself what each column contributes, with a gap and a category among them.
+    frame = pd.DataFrame({"a": rows.iloc[:, 0], "b": rows.iloc[:, 1].where(rows.iloc[:, 1] < 1)})
+    frame["c"] = pd.Series(np.where(rows.iloc[:, 0] > 0.5, "x", "y")).astype("str")
+    features = fit_features(frame, Features(), column_kinds(frame, {}), True)
+    inputs = apply_features(frame, features)
+    pipeline = build_pipeline(recipe.models["m"], {}, 0, task, describe_inputs(inputs, features))
+    fit_pipeline(pipeline, inputs, targets)
+    if task == "classification":
+        values = pipeline.predict_proba(inputs)[:, 1]
+    else:
+        values = pipeline.predict(inputs)
+    told = explain_exactly(pipeline, inputs, features, values, 1)
+    assert told.columns == ("a", "b", "c")
+    assert np.allclose(told.base + told.contributions.sum(axis=1), values, rtol=1e-9, atol=1e-9)
+    assert (np.abs(told.contributions).max(axis=0)[:2] > 0.01).all()
 """
 
 

@@ -246,6 +246,41 @@ def test_a_served_model_says_what_is_wrong_with_a_request(server, body, words):
     assert words in answer.json()["message"]
 
 
+def test_score_and_a_served_model_give_the_same_reasons(store, score, server, customers):
+    rows = customers.head(20)
+    rows.to_csv(store.folder / "why.csv", index=False)
+    outcome = score(CHURN, store.folder / "why.csv", "why.parquet", "explain=3")
+    assert outcome.code == 0, outcome.terminal
+    scores = pd.read_parquet(store.folder / "why.parquet")
+    told = [f"{what}_{number}" for number in (1, 2, 3) for what in ("reason", "contribution")]
+    assert list(scores)[-len(told) - 4 :] == ["base", *told, "others", "model_version", "scored_at"]
+    named = scores.filter(regex=r"^contribution_\d$").sum(axis=1)
+    total = scores["base"] + named + scores["others"]
+    np.testing.assert_allclose(total, scores["probability_1"], atol=1e-9)
+    columns = [reason.split(" ")[0] for reason in scores["reason_1"]]
+    assert set(columns) <= set(customers)
+
+    body = _split(rows.drop(columns=["customer_id", "churned"]))
+    answer = _ask(server, body | {"params": {"method": "explain", "reasons": 3}})
+    assert answer.status_code == 200, answer.text
+    served = pd.DataFrame(answer.json()["predictions"])
+    _same(served, scores[[*served]])
+    whole = pd.DataFrame(
+        _ask(server, body | {"params": {"method": "explain"}}).json()["predictions"]
+    )
+    assert np.allclose(whole["value"], scores["probability_1"], atol=0)
+    names = {name for name in whole if name.startswith("contribution_")}
+    assert names == {f"contribution_{name}" for name in customers} - {
+        "contribution_customer_id",
+        "contribution_churned",
+    }
+    refused = _ask(server, body | {"params": {"method": "interval"}})
+    assert refused.status_code == 400
+    assert "its recipe has no key `intervals`" in refused.json()["message"]
+    refused = score(CHURN, store.folder / "why.csv", "not.parquet", "explain=all")
+    assert "explain: 'all' is no number of reasons, such as 3" in refused.terminal
+
+
 def test_a_served_model_names_the_allowed_methods(server, customers):
     rows = customers.drop(columns=["customer_id", "churned"]).head(1)
     answer = _ask(server, _split(rows) | {"params": {"method": "probability"}})
