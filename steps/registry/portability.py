@@ -9,7 +9,9 @@ from tempfile import TemporaryDirectory
 from common.errors import InputError
 from engine.cache.code_digests import imported_packages, is_installed
 from engine.processes.forkserver import PROJECT
+from modelling.models import row_details
 
+_DETAILS = Path(str(row_details.__file__)).name
 _LOAD = """
 import sys
 folder, project = sys.argv[1:]
@@ -58,8 +60,8 @@ def check_travels(folder: Path) -> None:
 
 
 def _may_need_more(folder: Path) -> bool:
-    packages = [
-        package for file in folder.glob("*.py") for package in imported_packages(folder, file.stem)
-    ]
-    others = [*folder.rglob("*.pkl"), *folder.glob("artifacts/**/*.py")]
+    ours = [*folder.glob("*.py"), *folder.glob(f"artifacts/{_DETAILS}")]
+    packages = [name for file in ours for name in imported_packages(file.parent, file.stem)]
+    code = [*folder.rglob("*.pkl"), *folder.glob("artifacts/**/*.py")]
+    others = [file for file in code if file not in ours]
     return bool(others) or not all(map(is_installed, packages))
