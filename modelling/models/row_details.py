@@ -32,7 +32,8 @@ _FEWEST_PAIRS = 10
 _ANSWERS_A_ROW = 4_000  # where there are many columns, fewer walks
 _CELLS_AT_ONCE = 2_000_000
 _SEED = 0
-_CLOSE = 1e-4  # XGBoost counts in 32 bits
+_CLOSE = 1e-5  # XGBoost counts in 32 bits
+_STILL = 1e-3
 _LONGEST_VALUE = 40
 _OWN_TRANSFORMER = "own "  # as the wrapper has it
 
@@ -239,17 +240,22 @@ def explain_exactly(
     is_probability = is_classifier(pipeline)
     sign = np.broadcast_to(sign, len(values))
     parts, base = sign[:, None] * found[0], sign * found[1]
-    total = base + parts.sum(axis=1)
-    if not np.allclose(expit(total) if is_probability else total, values, rtol=_CLOSE):
+    total, size = base + parts.sum(axis=1), np.abs(base) + np.abs(parts).sum(axis=1)
+    said = expit(total) if is_probability else total
+    if (np.abs(said - values) > _CLOSE * size + 1e-9).any():
         return None  # it makes something else of the sum, as a loss with a link does
     start = expit(base) if is_probability else base
-    moved = np.where(total == base, 1.0, total - base)
-    scale = np.where(total == base, 0.0, (values - start) / moved)
+    is_still = np.abs(total - base) < _STILL * size  # where a proportion would be one of errors
+    slope = start * (1 - start) if is_probability else np.ones(len(values))
+    scale = np.where(is_still, slope, (values - start) / np.where(is_still, 1.0, total - base))
     scaled = parts * scale[:, None]
     contributions = np.zeros((len(values), len(columns)))
     for place, name in enumerate(columns):
         own = [number for number, source in enumerate(sources) if source == name]
         contributions[:, place] = scaled[:, own].sum(axis=1)
+    # What rounding left is told with the strongest.
+    strongest = np.arange(len(values)), np.argmax(np.abs(contributions), axis=1)
+    contributions[strongest] += values - start - contributions.sum(axis=1)
     errors = np.zeros_like(contributions)
     return Explanation(tuple(columns), values, start, contributions, errors)
 
