@@ -1,12 +1,14 @@
 """Boosted estimators, round by round: which can be stopped, and how each package is asked to."""
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
+from sklearn.utils.class_weight import compute_sample_weight
 
 from common.errors import InputError
 
@@ -36,15 +38,17 @@ class _Package:
 def _find_of_lightgbm(estimator: Any, fitted: Rows, others: Rows, patience: int) -> int:
     from lightgbm import early_stopping
 
-    estimator.fit(
-        fitted.inputs,
-        fitted.targets,
-        sample_weight=fitted.weights,
-        eval_X=others.inputs,
-        eval_y=others.targets,
-        eval_sample_weight=[others.weights],
-        callbacks=[early_stopping(patience, verbose=False)],
-    )
+    with warnings.catch_warnings():
+        # It says that eval_set is to be eval_X and eval_y, which do not take labels that are text.
+        warnings.simplefilter("ignore")
+        estimator.fit(
+            fitted.inputs,
+            fitted.targets,
+            sample_weight=fitted.weights,
+            eval_set=[(others.inputs, others.targets)],
+            eval_sample_weight=[others.weights],
+            callbacks=[early_stopping(patience, verbose=False)],
+        )
     return int(estimator.best_iteration_ or 0)
 
 
@@ -61,6 +65,13 @@ def _find_of_xgboost(estimator: Any, fitted: Rows, others: Rows, patience: int) 
 
 
 def _find_of_scikit_learn(estimator: Any, fitted: Rows, others: Rows, patience: int) -> int:
+    of_classes = estimator.get_params().get("class_weight")
+    if isinstance(of_classes, dict):  # by label, and scikit-learn looks its codes up in it
+        estimator.set_params(class_weight=None)
+        fitted, others = (
+            replace(rows, weights=rows.weights * compute_sample_weight(of_classes, rows.targets))
+            for rows in (fitted, others)
+        )
     estimator.set_params(early_stopping=True, n_iter_no_change=patience).fit(
         fitted.inputs,
         fitted.targets,

@@ -101,6 +101,19 @@ def test_hist_gradient_boosting_stops_by_those_rows_and_is_then_fitted_on_all(ro
     assert fitted.train_score_.size == 0  # nothing is held out any more
 
 
+@pytest.mark.parametrize("estimator", ["lightgbm.LGBM", "sklearn.ensemble.HistGradientBoosting"])
+def test_labels_may_be_text_with_weights_of_their_own(estimator, rows, boosted):
+    raw, _ = rows
+    noise = np.random.default_rng(2).normal(size=400)
+    labels = pd.Series(np.where(raw["a"] + noise > 0.5, "yes", "no"))
+    rounds = "max_iter" if "Hist" in estimator else "n_estimators"
+    parameters = {rounds: 200, "class_weight": {"no": 1, "yes": 3}}
+    recipe = boosted(f"{estimator}Classifier", parameters, task="classification")
+    found = find_rounds(recipe, "m", {}, raw, labels, None, {})
+    assert 1 <= found.best < 200
+    assert found.parameters[rounds] == found.best
+
+
 def test_the_latest_rows_are_held_out_whole_groups_or_as_much_of_each_class(rows):
     raw, targets = rows
     times = pd.Series(np.random.default_rng(1).permutation(400) / 2)
