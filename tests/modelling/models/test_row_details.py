@@ -138,6 +138,16 @@ def test_a_linear_model_is_explained_exactly_against_the_mean_of_its_training_ro
     assert moves["colour"].abs().max() > 0.1
 
 
+def test_contributions_that_cancel_out_are_told_as_they_are(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(200, 2)), columns=["a", "b"])
+    linear = "sklearn.linear_model.LinearRegression"
+    model = make_model(tmp_path, linear, {}, frame, 3 * frame["a"] + 2 * frame["b"])
+    row = frame.mean().to_frame().T.assign(a=lambda x: x["a"] + 2, b=lambda x: x["b"] - 3)
+    told = explain(model, row)
+    np.testing.assert_allclose(contributions(told, ["a", "b"]).iloc[0], [6, -6], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("task", "positive"), [("regression", None), ("classification", 1), ("classification", 0)]
 )
