@@ -94,8 +94,7 @@ def _find_groups(rest: pd.DataFrame, frame: pd.DataFrame, target: str, found: Fi
             if is_number
             else (groups.nunique() > 1).mean()
         )
-        is_text = isinstance(rest[name].dtype, pd.StringDtype)
-        if spread < _SAME_IN_A_GROUP and (is_text or not _follows(groups, is_number)):
+        if spread < _SAME_IN_A_GROUP and not _follows(groups, is_number):
             found.suspects[name] = (
                 f"{counted(count, 'value')} in {counted(rows, 'row')}, and the rows of one have "
                 "one target: an identifier of what has several rows"
@@ -118,7 +117,7 @@ def _may_identify(column: pd.Series) -> bool:
 
 
 def _follows(groups: Any, is_number: bool) -> bool:
-    """Whether targets follow the numbers that they are grouped by, which then are a quantity.
+    """Whether targets follow the order of what they are grouped by: a quantity, or grades.
 
     Von Neumann's ratio: neighbours of an order that tells nothing differ as any two do.
     """

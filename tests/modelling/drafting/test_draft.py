@@ -508,7 +508,8 @@ NASTY = [
 ]
 
 
-def test_numbers_that_repeat_are_groups_unless_the_target_follows_them():
+@pytest.mark.parametrize("spell", [int, "C{:02d}".format])
+def test_what_repeats_is_a_group_unless_the_target_follows_its_order(spell):
     customers = np.repeat(np.arange(60), 5)
     random = np.random.default_rng(3)
     of_customer = {"label": random.choice(["in", "out"], 60), "number": random.normal(size=60)}
@@ -517,7 +518,7 @@ def test_numbers_that_repeat_are_groups_unless_the_target_follows_them():
         for targets, method in ((of_customer, "group"), (of_quantity, "other")):
             table = pd.DataFrame(
                 {
-                    "customer": customers,
+                    "customer": [spell(customer) for customer in customers],
                     "x": random.normal(size=300).round(3),
                     "y": targets[kind][customers],
                 }
