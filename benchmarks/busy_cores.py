@@ -23,7 +23,7 @@ import psutil
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
-from modelling.models.threads import threads_for
+from modelling.estimators.threads import threads_for
 
 _SHAPE = (100_000, 12)
 _TREES = 40

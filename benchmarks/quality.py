@@ -36,10 +36,10 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from modelling.drafting.draft import choose_best, draft_recipe
+from modelling.estimators.estimators import fit_pipeline
 from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.judging.metrics import metrics_of
 from modelling.kinds import ROW_KEY
-from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer, apply_features, read_column
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.recipe import TOGETHER, Recipe

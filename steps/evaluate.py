@@ -30,6 +30,10 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
+from modelling.inspecting.fairness import measure_fairness
+from modelling.inspecting.importance import compute_importance
+from modelling.inspecting.reliability import COVERAGE, calibration_table, measure_coverage
+from modelling.inspecting.slices import EvaluatedRows, find_slices, measure_slices, parts_of
 from modelling.judging import plots
 from modelling.judging.answers import (
     PREDICTION,
@@ -42,8 +46,6 @@ from modelling.judging.answers import (
     read_answers,
 )
 from modelling.judging.checks import SEVERE, Finding, run_checks
-from modelling.judging.fairness import measure_fairness
-from modelling.judging.importance import compute_importance
 from modelling.judging.intervals import compute_intervals
 from modelling.judging.metrics import (
     BASELINE_PREFIX,
@@ -55,9 +57,7 @@ from modelling.judging.metrics import (
     compute_metrics,
     metrics_of,
 )
-from modelling.judging.reliability import COVERAGE, calibration_table, measure_coverage
 from modelling.judging.resampling import adds_up
-from modelling.judging.slices import EvaluatedRows, find_slices, measure_slices, parts_of
 from modelling.kinds import ROW_KEY
 from modelling.models.evidence import ModelOnTest, TrainingRows, collect_facts
 from modelling.models.row_evidence import AnsweredRows, explain_some, hold_intervals

@@ -20,6 +20,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from common.errors import InputError, unknown_name
 from engine.failures import FindingError
+from modelling.inspecting.drift import profiled_answers
+from modelling.inspecting.monitoring import KeptPromise, check_classes, hold_against, promise_for
+from modelling.inspecting.reliability import COVERAGE, measure_coverage
 from modelling.judging.answers import (
     Answers,
     Classes,
@@ -28,11 +31,8 @@ from modelling.judging.answers import (
     find_classes,
     read_answers,
 )
-from modelling.judging.drift import profiled_answers
 from modelling.judging.metrics import HIGH, LOW, Metric, compute_metrics, metrics_of
-from modelling.judging.monitoring import KeptPromise, check_classes, hold_against, promise_for
 from modelling.judging.plots import plot_resampled
-from modelling.judging.reliability import COVERAGE, measure_coverage
 from modelling.models.row_evidence import hold_intervals
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs

@@ -30,9 +30,9 @@ from common.errors import InputError, unknown_name
 from engine.command_line import typed_path
 from engine.step_log import open_terminal
 from modelling.drafting.column_look import is_free_text
+from modelling.estimators.preprocessing import known_categories
+from modelling.inspecting.drift import DriftCounts, profiled_answers
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
-from modelling.judging.drift import DriftCounts, profiled_answers
-from modelling.models.preprocessing import known_categories
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs
 from modelling.tables.stream import Batch, TableStream, as_frame, is_numeric_category, open_stream

@@ -23,7 +23,11 @@ from common.file_digests import file_sha256
 from common.tags import OUTPUT_DIGEST
 from common.values import spell
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
-from modelling.judging.drift import (
+from modelling.estimators.estimators import estimator_parameters
+from modelling.estimators.nested import packages_in
+from modelling.fitting.early_stopping import Rounds, find_rounds
+from modelling.fitting.fit_model import FittedModel, fit_model
+from modelling.inspecting.drift import (
     dated_columns,
     growing_columns,
     profile_rows,
@@ -33,12 +37,8 @@ from modelling.judging.drift import (
 )
 from modelling.kinds import KINDS, ROW_KEY
 from modelling.models import row_details, sklearn_wrapper
-from modelling.models.early_stopping import Rounds, find_rounds
 from modelling.models.environment import model_environment
-from modelling.models.estimators import estimator_parameters
-from modelling.models.fit_model import FittedModel, fit_model
 from modelling.models.model_files import check_trusted, model_digest
-from modelling.models.nested import packages_in
 from modelling.models.sklearn_wrapper import answer, apply_features, code_files
 from modelling.models.training import (
     check_predictions,

@@ -20,6 +20,7 @@ from common.words import counted
 from engine.entry_point import run_command
 from engine.failures import one_line
 from engine.processes.forkserver import PROJECT
+from modelling.estimators.estimators import fit_pipeline
 from modelling.judging.answers import (
     Answers,
     Values,
@@ -28,7 +29,6 @@ from modelling.judging.answers import (
     read_answers,
 )
 from modelling.judging.metrics import Metric, check_gate, metrics_of
-from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.own_code import call, check_own_code, find_named

@@ -20,12 +20,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
+from modelling.estimators.estimators import build_pipeline
+from modelling.estimators.preprocessing import describe_inputs
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import REGRESSION_METRICS
 from modelling.kinds import KINDS
-from modelling.models.estimators import build_pipeline
 from modelling.models.features import fit_features
-from modelling.models.preprocessing import describe_inputs
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features, Model
 

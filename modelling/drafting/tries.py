@@ -13,9 +13,9 @@ import pandas as pd
 from common.errors import InputError
 from common.words import counted, show_figure
 from modelling.drafting.leaks import Progress
+from modelling.estimators.preprocessing import is_skewed
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import Metric, metrics_of
-from modelling.models.preprocessing import is_skewed
 from modelling.recipe import TOGETHER, Model, Recipe, Target, Threshold
 from modelling.search.cross_validation import CrossValidation
 from modelling.search.together import Folds, choose_together, members_of

@@ -1,1 +1,1 @@
-"""What a model is worth: answers, metrics, the gate, comparisons, drift, plots."""
+"""What a model is worth: answers, metrics, checks, the gate, comparisons, plots."""

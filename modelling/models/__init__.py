@@ -1,1 +1,1 @@
-"""Estimators, features, training, and the wrapper that is logged."""
+"""Features, training, and what is logged with a model."""

@@ -11,6 +11,8 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from common.words import three_digits
+from modelling.estimators.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.preprocessing import describe_inputs
 from modelling.judging.answers import Answers, Classes, Values, read_answers
 from modelling.judging.checks import Facts, PlainModel
 from modelling.judging.intervals import few_rows
@@ -22,8 +24,6 @@ from modelling.judging.resampling import (
     resample_groups,
     rows_to_draw,
 )
-from modelling.models.estimators import build_pipeline, fit_pipeline
-from modelling.models.preprocessing import describe_inputs
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import predictable_inputs
 from modelling.recipe import Model, Promotion

@@ -377,7 +377,7 @@ def _follow_parts(columns: ColumnTransformer) -> list[str] | None:
     return found
 
 
-# How sure it is: an interval, or a set of classes, as modelling/models/conformal.py has fitted it.
+# How sure it is: an interval, or a set of classes, as modelling/fitting/conformal.py has fitted it.
 
 _A_GAP = -1e30  # below all numbers, in 32 bits too
 

@@ -10,9 +10,9 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from common.errors import InputError
-from modelling.models.estimators import build_pipeline
+from modelling.estimators.estimators import build_pipeline
+from modelling.estimators.preprocessing import describe_inputs
 from modelling.models.features import column_kinds, fit_features
-from modelling.models.preprocessing import describe_inputs
 from modelling.models.sklearn_wrapper import OwnCodeError, apply_features, find_problems
 from modelling.own_code import failures_named, files_read, names_own_code
 from modelling.recipe import Recipe

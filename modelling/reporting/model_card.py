@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from modelling.models.estimators import fitted_estimator
-from modelling.models.nested import inner_models
-from modelling.models.preprocessing import TEXT
+from modelling.estimators.estimators import fitted_estimator
+from modelling.estimators.nested import inner_models
+from modelling.estimators.preprocessing import TEXT
 
 _OF_LOG_ODDS = ("LinearDiscriminantAnalysis", "LogisticRegression", "LogisticRegressionCV")
 # By what is done with the inputs, the step that a coefficient is of.

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from modelling.estimators.estimators import fit_pipeline
+from modelling.fitting.early_stopping import Rounds, find_rounds, is_stopped
 from modelling.judging.answers import (
     PREDICTION,
     Answers,
@@ -18,8 +20,6 @@ from modelling.judging.answers import (
 )
 from modelling.judging.metrics import Metric, metrics_of, threshold_metric
 from modelling.judging.thresholds import best_threshold
-from modelling.models.early_stopping import Rounds, find_rounds, is_stopped
-from modelling.models.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Recipe

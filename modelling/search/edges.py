@@ -6,7 +6,7 @@ from typing import Any
 
 from common.errors import InputError
 from common.values import spell
-from modelling.models.estimators import check_hyperparameter
+from modelling.estimators.estimators import check_hyperparameter
 from modelling.recipe import Recipe
 from modelling.search.space import Integers, Point, Range, Reals, Space, is_number
 

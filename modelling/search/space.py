@@ -15,8 +15,8 @@ from typing import Any
 
 from common.errors import InputError, unknown_name
 from common.values import as_value, parse_value
-from modelling.models.estimators import build_pipeline, check_hyperparameter
-from modelling.models.nested import named_estimator
+from modelling.estimators.estimators import build_pipeline, check_hyperparameter
+from modelling.estimators.nested import named_estimator
 from modelling.recipe import Recipe
 from modelling.search.families import rank_of_cost, usual_space
 

@@ -17,9 +17,9 @@ import pyarrow as arrow
 import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
-from modelling.tables.changes import unchanged
-from modelling.tables.csv_files import composed, open_text
-from modelling.tables.endings import JSON_LINES, TABLES, WORKBOOKS
+from modelling.files.changes import unchanged
+from modelling.files.csv_files import composed, open_text
+from modelling.files.endings import JSON_LINES, TABLES, WORKBOOKS
 from modelling.tables.stream import TableStream, open_stream
 from modelling.tables.table import DECIMAL_COMMA, check_names, not_there
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as parquet
 
+from modelling.inspecting.drift import DriftCounts, profile_rows
 from modelling.judging.checks import Facts, run_checks
-from modelling.judging.drift import DriftCounts, profile_rows
 from modelling.kinds import KINDS, ROW_KEY, kind_of_values
 
 Rows = Mapping[str, pd.DataFrame]

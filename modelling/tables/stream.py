@@ -20,10 +20,10 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
 from common.errors import InputError
+from modelling.files.changes import unchanged
+from modelling.files.csv_files import CsvForm, as_written, composed, read_header, sniff_csv
+from modelling.files.endings import PARQUET
 from modelling.kinds import KINDS, number_as_text
-from modelling.tables.changes import unchanged
-from modelling.tables.csv_files import CsvForm, as_written, composed, read_header, sniff_csv
-from modelling.tables.endings import PARQUET
 from modelling.tables.table import (
     DECIMAL_COMMA,
     check_names,

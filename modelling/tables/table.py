@@ -20,14 +20,8 @@ import pyarrow.parquet as arrow_parquet
 from pandera.errors import SchemaErrors
 
 from common.errors import InputError, unknown_name
-from modelling.formulas import check_kinds, columns_in, parse_condition
-from modelling.judging.answers import find_class
-from modelling.kinds import KINDS, ColumnType
-from modelling.models.sklearn_wrapper import LARGEST_EXACT, evaluate, is_missing, read_column
-from modelling.own_code import ask_rows
-from modelling.recipe import ColumnCheck, Recipe, limit_text
-from modelling.tables.changes import unchanged
-from modelling.tables.csv_files import (
+from modelling.files.changes import unchanged
+from modelling.files.csv_files import (
     CsvForm,
     as_written,
     composed,
@@ -35,6 +29,12 @@ from modelling.tables.csv_files import (
     sniff_csv,
     with_numbers,
 )
+from modelling.formulas import check_kinds, columns_in, parse_condition
+from modelling.judging.answers import find_class
+from modelling.kinds import KINDS, ColumnType
+from modelling.models.sklearn_wrapper import LARGEST_EXACT, evaluate, is_missing, read_column
+from modelling.own_code import ask_rows
+from modelling.recipe import ColumnCheck, Recipe, limit_text
 from modelling.tables.split import is_side, sample_by_content, with_weights
 
 DECIMAL_COMMA = "decimal_comma"

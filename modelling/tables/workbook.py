@@ -17,9 +17,9 @@ from python_calamine import (
 )
 
 from common.errors import InputError, unknown_name
+from modelling.files.changes import unchanged
+from modelling.files.csv_files import composed, told_apart
 from modelling.models.sklearn_wrapper import GAPS
-from modelling.tables.changes import unchanged
-from modelling.tables.csv_files import composed, told_apart
 from modelling.tables.table import check_names
 
 _LARGEST_WHOLE = 2**53

@@ -34,10 +34,10 @@ _CARRIERS = ("common", "engine", "tracking", "modelling/reporting", "steps")
 _TUNING = (
     "modelling/judging/metrics.py",
     "modelling/judging/thresholds.py",
-    "modelling/models/decision.py",
+    "modelling/fitting/decision.py",
 )
-_CALIBRATING = ("modelling/models/calibration.py",)
-_INTERVALS = ("modelling/models/conformal.py",)
+_CALIBRATING = ("modelling/fitting/calibration.py",)
+_INTERVALS = ("modelling/fitting/conformal.py",)
 
 
 class StepDependencies:

@@ -71,7 +71,7 @@ def resolve(recipe: str, model: str, data: str, until: str, given: dict[str, str
     hyperparameters = {key: parse_value(text) for key, text in given.items()}
     if hyperparameters or settings.code:
         # Only then, since scikit-learn takes half a second to import.
-        from modelling.models.estimators import build_pipeline
+        from modelling.estimators.estimators import build_pipeline
 
         seed = settings.split.seed
         build_pipeline(chosen, hyperparameters, seed, settings.task, None, settings.code)

@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from common.words import counted
+from modelling.inspecting.monitoring import KeptPromise
+from modelling.inspecting.reliability import COVERAGE, is_broken
 from modelling.judging.metrics import HIGH, LOW, metrics_of
-from modelling.judging.monitoring import KeptPromise
-from modelling.judging.reliability import COVERAGE, is_broken
 from modelling.reporting.answer import Quality, say_promise, show_range
 from modelling.reporting.report import Fact
 from steps.pipeline.answer import count_positives

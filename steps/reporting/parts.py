@@ -19,10 +19,10 @@ from mlflow.utils.mlflow_tags import (
 from common.tags import PLATFORM, PYTHON
 from common.values import spell
 from common.words import counted, with_brief_numbers
+from modelling.inspecting.fairness import largest_gaps
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.checks import Finding, first_of_each
 from modelling.judging.comparison import IDENTICAL
-from modelling.judging.fairness import largest_gaps
 from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, OUTCOMES, TRAINING_PREFIX
 from modelling.kinds import KINDS, ROW_KEY

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from common.words import counted
-from modelling.judging.reliability import ALL_ROWS, COVERAGE
+from modelling.inspecting.reliability import ALL_ROWS, COVERAGE
 from modelling.kinds import ROW_KEY
 from modelling.reporting.report import Section, Table, show_brief
 from steps.reporting.parts import name_by_number

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from modelling.judging.drift import DriftCounts, dated_columns
+from modelling.inspecting.drift import DriftCounts, dated_columns
 from modelling.judging.plots import plot_drift, plot_shares
 from steps.runs.trained_model import TrainedModel
 from tracking.artifacts_logger import log_plot, log_table

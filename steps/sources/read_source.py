@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import InputError
+from modelling.files.csv_files import composed
 from modelling.own_code import call, find_named, where
 from modelling.recipe import Recipe
-from modelling.tables.csv_files import composed
 from modelling.tables.table import check_names, not_there, read_table
 
 

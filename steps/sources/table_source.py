@@ -15,8 +15,8 @@ from mlflow.exceptions import MlflowException
 from common.errors import InputError
 from common.file_digests import text_sha256
 from common.secrets import holds_secret, without_credentials
+from modelling.files.endings import JSON_LINES, PARQUET, WORKBOOKS
 from modelling.recipe import Data
-from modelling.tables.endings import JSON_LINES, PARQUET, WORKBOOKS
 
 _FETCHED = "CUVEE_TABLE"
 _OF_MLFLOW = "/mlflow-artifacts/"

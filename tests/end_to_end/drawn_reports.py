@@ -9,10 +9,10 @@ from io import BytesIO
 import numpy as np
 import pandas as pd
 
+from modelling.estimators.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.preprocessing import Inputs
 from modelling.judging.plots import plot_predictions, worst_predictions
 from modelling.kinds import ROW_KEY
-from modelling.models.estimators import build_pipeline, fit_pipeline
-from modelling.models.preprocessing import Inputs
 from modelling.recipe import Model
 from modelling.reporting.graph import StepState
 from modelling.reporting.model_card import describe_pipeline

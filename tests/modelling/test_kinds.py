@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modelling.estimators.preprocessing import Inputs
 from modelling.kinds import KINDS, ColumnType, kind_of_values
-from modelling.models.preprocessing import Inputs
 from modelling.models.sklearn_wrapper import read_column
 
 

@@ -10,9 +10,9 @@ import pytest
 import skops.io
 
 from common.errors import InputError
+from modelling.estimators.estimators import build_pipeline, check_hyperparameter, fit_pipeline
 from modelling.judging.answers import Answers
 from modelling.judging.metrics import check_gate, metrics_of
-from modelling.models.estimators import build_pipeline, check_hyperparameter, fit_pipeline
 from modelling.models.features import fit_features
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features, load_pipeline

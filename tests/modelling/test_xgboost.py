@@ -9,10 +9,10 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 PROGRAM = """
 import numpy as np, pandas as pd
-from modelling.models.early_stopping import find_rounds
-from modelling.models.estimators import build_pipeline, estimator_parameters, fit_pipeline
+from modelling.fitting.early_stopping import find_rounds
+from modelling.estimators.estimators import build_pipeline, estimator_parameters, fit_pipeline
 from modelling.models.features import column_kinds, fit_features
-from modelling.models.preprocessing import describe_inputs
+from modelling.estimators.preprocessing import describe_inputs
 from modelling.models.row_details import explain_exactly
 from modelling.models.sklearn_wrapper import TRUSTED_TYPES, apply_features
 from modelling.recipe import Features, Recipe

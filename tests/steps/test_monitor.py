@@ -11,8 +11,8 @@ import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from common.errors import InputError
+from modelling.inspecting.monitoring import KeptPromise
 from modelling.judging.answers import Answers
-from modelling.judging.monitoring import KeptPromise
 from modelling.recipe import load_recipe
 from steps import monitor
 from steps.monitor import Measurement, _measure, _tell

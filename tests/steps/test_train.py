@@ -6,7 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from modelling.models.estimators import build_pipeline
+from modelling.estimators.estimators import build_pipeline
 from modelling.recipe import Sampling, load_recipe
 from steps.train import _log_parameters
 from tests.end_to_end.store import PROJECT

@@ -7,6 +7,8 @@ import sklearn.metrics
 from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from modelling.estimators.estimators import Inputs, build_pipeline, fit_pipeline
+from modelling.fitting.decision import fit_with_threshold
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.intervals import compute_intervals
 from modelling.judging.metrics import (
@@ -23,8 +25,6 @@ from modelling.judging.plots import (
     plot_residuals,
     worst_predictions,
 )
-from modelling.models.decision import fit_with_threshold
-from modelling.models.estimators import Inputs, build_pipeline, fit_pipeline
 from modelling.recipe import Model, Sampling, Split
 from modelling.search.cross_validation import CrossValidation
 from modelling.tables.split import split_table

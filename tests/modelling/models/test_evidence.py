@@ -5,17 +5,17 @@ import pandas as pd
 import pytest
 from sklearn.dummy import DummyRegressor
 
+from modelling.estimators.estimators import fit_pipeline
+from modelling.inspecting.importance import compute_importance
+from modelling.inspecting.slices import EvaluatedRows, find_slices
 from modelling.judging.answers import PREDICTION, read_answers
 from modelling.judging.checks import run_checks
-from modelling.judging.importance import compute_importance
 from modelling.judging.metrics import (
     BASELINE_PREFIX,
     TRAINING_PREFIX,
     compute_metrics,
     metrics_of,
 )
-from modelling.judging.slices import EvaluatedRows, find_slices
-from modelling.models.estimators import fit_pipeline
 from modelling.models.evidence import ModelOnTest, TrainingRows, collect_facts
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline

@@ -16,10 +16,10 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from modelling.models.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.preprocessing import describe_inputs
 from modelling.models.features import column_kinds, fit_features
 from modelling.models.model_files import check_trusted, model_digest
-from modelling.models.preprocessing import describe_inputs
 from modelling.models.sklearn_wrapper import apply_features, load_pipeline
 from modelling.recipe import Features, Model
 
@@ -36,7 +36,7 @@ FIT_ALL = f"""
 import json, sys
 from pathlib import Path
 import pandas as pd, skops.io
-from modelling.models.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.estimators import build_pipeline, fit_pipeline
 from modelling.models.features import fit_features
 from modelling.models.model_files import model_digest
 from modelling.recipe import load_recipe

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 
+from modelling.estimators.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.preprocessing import describe_inputs
 from modelling.models import row_details
-from modelling.models.estimators import build_pipeline, fit_pipeline
 from modelling.models.features import column_kinds, fit_features
-from modelling.models.preprocessing import describe_inputs
 from modelling.models.sklearn_wrapper import SklearnWrapper, apply_features
 from modelling.recipe import Features, Model
 

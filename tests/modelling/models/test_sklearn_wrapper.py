@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from modelling.estimators.estimators import build_pipeline, fit_pipeline
 from modelling.models import sklearn_wrapper
-from modelling.models.estimators import build_pipeline, fit_pipeline
 from modelling.models.features import fit_features
 from modelling.models.sklearn_wrapper import apply_features, load_pipeline
 from modelling.recipe import Features

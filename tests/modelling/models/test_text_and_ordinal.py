@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import skops.io
 
-from modelling.models.estimators import fit_pipeline
+from modelling.estimators.estimators import fit_pipeline
 from modelling.models.model_files import check_trusted
 from modelling.models.sklearn_wrapper import (
     TRUSTED_TYPES,

@@ -8,8 +8,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
-from modelling.models.estimators import build_pipeline, fit_pipeline
-from modelling.models.preprocessing import Inputs
+from modelling.estimators.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.preprocessing import Inputs
 from modelling.recipe import Model
 from modelling.reporting.model_card import describe_pipeline
 

@@ -58,11 +58,11 @@ EDITED = {
     "modelling/judging/plots.py": ["evaluate"],
     "modelling/judging/resampling.py": ["evaluate", "register"],
     "modelling/judging/thresholds.py": ["tuned", "trial"],
-    "modelling/models/calibration.py": [],  # where a recipe calibrates
-    "modelling/models/conformal.py": [],  # where it asks for intervals
-    "modelling/models/decision.py": ["tuned"],
+    "modelling/fitting/calibration.py": [],  # where a recipe calibrates
+    "modelling/fitting/conformal.py": [],  # where it asks for intervals
+    "modelling/fitting/decision.py": ["tuned"],
     "modelling/models/row_details.py": ["train", "tuned"],
-    "modelling/models/estimators.py": ["train", "tuned", "trial", "evaluate"],
+    "modelling/estimators/estimators.py": ["train", "tuned", "trial", "evaluate"],
     "modelling/reporting/report.py": [],
     "modelling/search/cross_validation.py": ["trial"],
     "modelling/tables/table.py": ["prepare"],

@@ -15,7 +15,7 @@ import xlsxwriter
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from modelling.models.estimators import fit_pipeline
+from modelling.estimators.estimators import fit_pipeline
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.recipe import Recipe

@@ -8,14 +8,14 @@ import pytest
 import skops.io
 from sklearn.pipeline import Pipeline
 
-from modelling.models.estimators import (
+from modelling.estimators.estimators import (
     build_pipeline,
     check_hyperparameter,
     estimator_parameters,
     fit_pipeline,
 )
+from modelling.estimators.preprocessing import Inputs, known_categories
 from modelling.models.model_files import check_trusted, model_digest
-from modelling.models.preprocessing import Inputs, known_categories
 from modelling.models.sklearn_wrapper import answer, load_pipeline
 from modelling.recipe import TOGETHER, Model, Recipe, Sampling
 from modelling.reporting.model_card import describe_pipeline

@@ -10,9 +10,9 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from modelling.judging import importance
+from modelling.inspecting import importance
+from modelling.inspecting.importance import compute_importance
 from modelling.judging.answers import Answers
-from modelling.judging.importance import compute_importance
 from modelling.judging.metrics import MULTICLASS_METRICS, REGRESSION_METRICS
 
 RNG = np.random.default_rng(0)
@@ -115,7 +115,7 @@ def test_of_very_many_columns_those_that_matter_are_found_in_a_bounded_number_of
 def test_a_slow_model_is_asked_less_often(monkeypatch):
     features = pd.DataFrame(RNG.normal(size=(40, 12))).rename(columns=str)
     clock = iter([0.0, 1.0])  # a second for a prediction
-    monkeypatch.setattr("modelling.judging.importance.time.process_time", lambda: next(clock))
+    monkeypatch.setattr("modelling.inspecting.importance.time.process_time", lambda: next(clock))
     asked = []
 
     def answer(rows):

@@ -17,9 +17,9 @@ from sklearn.pipeline import Pipeline
 
 from common.errors import InputError
 from common.values import as_value
-from modelling.models.boosting import Rows, count_rounds, rounds_as_parameters, rounds_of
-from modelling.models.estimators import refusals_told, sampling_pipeline, targets_within
-from modelling.models.nested import named_estimator
+from modelling.estimators.boosting import Rows, count_rounds, rounds_as_parameters, rounds_of
+from modelling.estimators.estimators import refusals_told, sampling_pipeline, targets_within
+from modelling.estimators.nested import named_estimator
 from modelling.models.training import fit_inputs, predictable_inputs, unfitted_pipeline
 from modelling.recipe import Model, Recipe
 from modelling.tables.folds import hold_out

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from common.errors import InputError, unknown_name
 from common.values import as_value
-from modelling.models.find_estimator import (
+from modelling.estimators.find_estimator import (
     check_parameter,
     find_inner,
     package_of,

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modelling.inspecting.monitoring import check_classes, hold_against, promise_for
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import BINARY_METRICS, CUSTOM_METRICS, REGRESSION_METRICS
-from modelling.judging.monitoring import check_classes, hold_against, promise_for
 from modelling.recipe import Promotion
 from modelling.tables.targets import read_targets
 

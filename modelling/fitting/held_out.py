@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from modelling.models.estimators import fit_pipeline
+from modelling.estimators.estimators import fit_pipeline
 from modelling.recipe import Sampling
 from modelling.tables.folds import Rows
 

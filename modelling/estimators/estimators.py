@@ -15,9 +15,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from common.errors import InputError
-from modelling.models.boosting import check_stopping
-from modelling.models.find_estimator import check_task, find_estimator, package_of
-from modelling.models.nested import (
+from modelling.estimators.boosting import check_stopping
+from modelling.estimators.find_estimator import check_task, find_estimator, package_of
+from modelling.estimators.nested import (
     NUMBERED,
     inner_models,
     make_estimator,
@@ -25,8 +25,8 @@ from modelling.models.nested import (
     owner_of,
     plain_parameters,
 )
-from modelling.models.preprocessing import Inputs, check_transformers, preprocessing
-from modelling.models.threads import threads_for
+from modelling.estimators.preprocessing import Inputs, check_transformers, preprocessing
+from modelling.estimators.threads import threads_for
 from modelling.own_code import Files
 from modelling.recipe import Model, Sampling
 

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
-from modelling.models.held_out import HeldOut, predict_held_out
+from modelling.fitting.held_out import HeldOut, predict_held_out
 from modelling.recipe import Sampling
 from modelling.tables.folds import Rows
 

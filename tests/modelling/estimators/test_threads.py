@@ -9,8 +9,8 @@ import pytest
 import sklearn.ensemble  # noqa: F401 - loads OpenMP
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from modelling.models import threads
-from modelling.models.threads import free_cores, threads_for
+from modelling.estimators import threads
+from modelling.estimators.threads import free_cores, threads_for
 
 SMALL = pd.DataFrame(np.zeros((1000, 10)))
 LARGE = pd.DataFrame(np.zeros((100_000, 10)))

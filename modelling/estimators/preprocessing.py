@@ -30,9 +30,9 @@ from sklearn.utils import get_tags
 
 from common.errors import InputError, unknown_name
 from common.values import as_value
+from modelling.estimators.find_estimator import check_parameter, find_transformer
+from modelling.estimators.nested import inner_models
 from modelling.kinds import KINDS
-from modelling.models.find_estimator import check_parameter, find_transformer
-from modelling.models.nested import inner_models
 from modelling.own_code import Files, where
 from modelling.recipe import Features, Model, Transformer
 

@@ -6,7 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from modelling.judging.reliability import calibration_table, measure_coverage, share_with_interval
+from modelling.inspecting.reliability import (
+    calibration_table,
+    measure_coverage,
+    share_with_interval,
+)
 
 
 @given(rows=st.integers(1, 500), share=st.floats(0, 1))

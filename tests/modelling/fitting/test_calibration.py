@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import skops.io
 
-from modelling.models.fit_model import fit_model
+from modelling.fitting.fit_model import fit_model
 from modelling.models.model_files import check_trusted
 from modelling.models.sklearn_wrapper import answer, load_pipeline
 from modelling.models.training import fit_inputs, unfitted_pipeline
@@ -91,7 +91,7 @@ def test_the_threshold_is_tuned_after_it(recipe_with):
 
 
 def test_the_folds_keep_to_the_split(recipe_with, monkeypatch):
-    from modelling.models import calibration
+    from modelling.fitting import calibration
 
     frame, targets = make_rows(3, 600)
     asked = []

@@ -8,10 +8,10 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 
+from modelling.estimators.estimators import refusals_told, sampling_pipeline, without_sampling
+from modelling.fitting.held_out import FOLDS
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import Metric
-from modelling.models.estimators import refusals_told, sampling_pipeline, without_sampling
-from modelling.models.held_out import FOLDS
 from modelling.recipe import Sampling
 from modelling.tables.folds import Rows
 

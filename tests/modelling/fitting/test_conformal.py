@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelling.models.conformal import fit_intervals, fit_sets
-from modelling.models.fit_model import fit_model
+from modelling.fitting.conformal import fit_intervals, fit_sets
+from modelling.fitting.fit_model import fit_model
 from modelling.models.row_details import class_sets, difficulty, interval
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline
@@ -114,7 +114,7 @@ def test_too_few_rows_for_a_coverage_are_told(refusal):
 def test_the_difficulty_is_that_of_the_tree_of_scikit_learn(seed, gaps):
     from sklearn.tree import DecisionTreeRegressor
 
-    from modelling.models import conformal
+    from modelling.fitting import conformal
     from modelling.models.row_details import number_inputs
 
     rng = np.random.default_rng(seed)

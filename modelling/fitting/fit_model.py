@@ -10,11 +10,11 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from modelling.estimators.estimators import fit_pipeline
+from modelling.fitting.held_out import FOLDS, HeldOut, predict_held_out
 from modelling.judging.answers import Classes, find_classes
 from modelling.judging.metrics import threshold_metric
 from modelling.judging.thresholds import best_threshold
-from modelling.models.estimators import fit_pipeline
-from modelling.models.held_out import FOLDS, HeldOut, predict_held_out
 from modelling.recipe import Recipe
 from modelling.tables.folds import Rows, split_folds
 
@@ -98,7 +98,7 @@ def fit_model(
 
 
 def _with_threshold(known: _Rows, pipeline: Pipeline, classes: Classes) -> tuple[Pipeline, float]:
-    from modelling.models.decision import fit_with_threshold
+    from modelling.fitting.decision import fit_with_threshold
 
     recipe = known.recipe
     return fit_with_threshold(
@@ -115,7 +115,7 @@ def _with_threshold(known: _Rows, pipeline: Pipeline, classes: Classes) -> tuple
 
 
 def _calibrated(known: _Rows, fitted: Pipeline) -> tuple[Pipeline, HeldOut]:
-    from modelling.models.calibration import calibrate
+    from modelling.fitting.calibration import calibrate
 
     recipe = known.recipe
     return calibrate(
@@ -138,7 +138,7 @@ def _best_threshold(known: _Rows, classes: Classes, held_out: HeldOut) -> float:
 
 
 def _intervals(known: _Rows, coverage: float, held_out: HeldOut | None) -> dict[str, Any]:
-    from modelling.models.conformal import fit_intervals, fit_sets
+    from modelling.fitting.conformal import fit_intervals, fit_sets
 
     recipe, classes = known.recipe, known.classes
     if held_out is None:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import skops.io
 
-from modelling.models.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.estimators import build_pipeline, fit_pipeline
+from modelling.estimators.preprocessing import known_categories
 from modelling.models.model_files import check_trusted, model_digest
-from modelling.models.preprocessing import known_categories
 from modelling.models.sklearn_wrapper import TRUSTED_TYPES, answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.recipe import Model, Recipe

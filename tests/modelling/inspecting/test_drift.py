@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.judging.drift import (
+from modelling.inspecting.drift import (
     DriftCounts,
     count_values,
     growing_columns,

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from modelling.inspecting.slices import EvaluatedRows, parts_of
 from modelling.judging.answers import Values
 from modelling.judging.intervals import FEW_ROWS
-from modelling.judging.slices import EvaluatedRows, parts_of
 
 RATES = ("selection_rate", "true_positive_rate")
 

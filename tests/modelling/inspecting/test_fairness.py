@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modelling.inspecting.fairness import largest_gaps, measure_fairness
+from modelling.inspecting.slices import EvaluatedRows
 from modelling.judging.answers import Answers
-from modelling.judging.fairness import largest_gaps, measure_fairness
 from modelling.judging.metrics import BINARY_METRICS
-from modelling.judging.slices import EvaluatedRows
 
 
 def evaluated(town, said, true, weights=None):

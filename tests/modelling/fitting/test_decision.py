@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modelling.estimators.estimators import build_pipeline
+from modelling.estimators.preprocessing import Inputs
+from modelling.fitting.decision import fit_with_threshold
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.metrics import BINARY_METRICS, Metric, business_score
-from modelling.models.decision import fit_with_threshold
-from modelling.models.estimators import build_pipeline
-from modelling.models.preprocessing import Inputs
 from modelling.recipe import BusinessScore, Model, Sampling
 
 RNG = np.random.default_rng(0)

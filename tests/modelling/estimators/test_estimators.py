@@ -8,15 +8,15 @@ import pytest
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from modelling.models import threads
-from modelling.models.estimators import (
+from modelling.estimators import threads
+from modelling.estimators.estimators import (
     build_pipeline,
     check_hyperparameter,
     estimator_parameters,
     fit_pipeline,
 )
+from modelling.estimators.preprocessing import Inputs, describe_inputs, known_categories
 from modelling.models.features import column_kinds, fit_features
-from modelling.models.preprocessing import Inputs, describe_inputs, known_categories
 from modelling.models.sklearn_wrapper import apply_features
 from modelling.recipe import Features, Model, Sampling
 

@@ -7,9 +7,9 @@ from lightgbm import LGBMRegressor, early_stopping
 from pydantic import ValidationError
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from modelling.models import early_stopping as module
-from modelling.models.early_stopping import find_rounds
-from modelling.models.estimators import fit_pipeline
+from modelling.estimators.estimators import fit_pipeline
+from modelling.fitting import early_stopping as module
+from modelling.fitting.early_stopping import find_rounds
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.recipe import Model
 from modelling.search import cross_validation

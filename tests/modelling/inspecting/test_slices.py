@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from common.errors import InputError
+from modelling.inspecting.slices import EvaluatedRows, find_slices, measure_slices
 from modelling.judging.answers import Answers
 from modelling.judging.metrics import BINARY_METRICS, REGRESSION_METRICS
-from modelling.judging.slices import EvaluatedRows, find_slices, measure_slices
 
 ROWS = 2000
 

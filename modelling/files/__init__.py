@@ -1,0 +1,1 @@
+"""How a table's file is written, and whether it changes while it is read."""

@@ -1,0 +1,1 @@
+"""A model looked at closely: for whom, by what, and on rows of later."""
