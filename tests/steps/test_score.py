@@ -27,6 +27,7 @@ def tags(monkeypatch):
     """The tags that are set, while nothing else is logged."""
     found = {}
     monkeypatch.setattr(mlflow, "set_tags", found.update)
+    monkeypatch.setattr(mlflow, "set_tag", found.__setitem__)
     monkeypatch.setattr(
         mlflow, "active_run", lambda: SimpleNamespace(info=SimpleNamespace(run_id="0123"))
     )

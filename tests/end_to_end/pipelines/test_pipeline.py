@@ -439,7 +439,9 @@ def test_rejection_has_its_reason_and_exit_code_0(rejected):
     assert f"verdict  rejected: {tags['pipeline.verdict_reason']}\n" in said
     (advice,) = (line for line in said.splitlines() if line.startswith("to try   "))
     assert "-P model=ridge" in advice
-    assert advice.removeprefix("to try   ") in html.unescape(tags["mlflow.note.content"])
+    words, command = advice.removeprefix("to try   ").split(" python ", 1)
+    assert command.split(" mlflow ")[0].endswith("main.py --model ridge")
+    assert words in html.unescape(tags["mlflow.note.content"])
 
 
 def test_rejection_registers_nothing(rejected):

@@ -114,7 +114,7 @@ def test_a_column_of_chance_is_useless(recipe_with):
 def test_a_tree_that_learned_the_rows_by_heart_is_overfitted(recipe_with):
     said = found(recipe_with, make_table(1)[0], TREE)
     assert list(said) == ["overfitting"]
-    assert "rmse is 0 on the training rows" in said["overfitting"]
+    assert "rmse is 0.00 on the training rows" in said["overfitting"]
 
 
 def test_a_forest_that_is_good_is_not_overfitted(recipe_with):
