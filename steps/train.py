@@ -6,6 +6,7 @@ with `folds`, only the score on so many folds of the training rows, as a trial o
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +236,8 @@ def _write_model(
     sample.to_parquet(sample_path, index=False)
     answers.to_parquet(answers_path, index=False)
     digest = model_digest(pipeline_path, features)
-    details = Path(row_details.__file__)
+    details = temporary_path("row_details.py")  # MLflow does not find a path with a % in it
+    shutil.copyfile(row_details.__file__, details)
     loaded = (pipeline_path, features_path, details, *(code_files(own) if own else ()))
     logged = log_code_model(
         Path(sklearn_wrapper.__file__),

@@ -20,14 +20,18 @@ def pytest_configure(config):
     config.pluginmanager.register(Growth())
 
 
+# What takes longest begins first, so that no worker is left with it alone; then stores of their own
+# are made by each, so that none waits for the other's.
+_FIRST = ("test_team_server.py", "test_result.py", "test_classification.py", "test_sweep.py")
+
+
 def pytest_collection_modifyitems(config, items):
     """Leaves out what is marked `exhaustive`, unless it is asked for by name."""
     if "exhaustive" not in config.getoption("-m"):
         left_out = [item for item in items if item.get_closest_marker("exhaustive")]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
-    # What takes longest begins first, so that no worker is left with it alone.
-    items.sort(key=lambda item: "test_team_server" not in item.nodeid)
+    items.sort(key=lambda item: (*_FIRST, item.path.name).index(item.path.name))
 
 
 @pytest.fixture(scope="session")

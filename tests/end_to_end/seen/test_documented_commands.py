@@ -48,6 +48,8 @@ _ELSEWHERE = {
     "-e reproduce": "tests/end_to_end/in_use/test_reproduce.py",
     "check_mlflow_status.py --moved": "tests/end_to_end/registry/test_moved_store.py",
     "$WINES_": "tests/steps/sources/test_table_source.py",
+    "uv pip compile requirements.in": "tests/end_to_end/pipelines/test_own_code.py",
+    "uv pip install -r requirements.lock": "tests/end_to_end/pipelines/test_own_code.py",
 }
 # What needs PostgreSQL, a store of S3, nginx and users, a Dask cluster, or an orchestrator.
 _PAGES_ELSEWHERE = {
