@@ -64,7 +64,7 @@ def test_rows_as_before_are_no_alert(kept, store):
     assert figures["rmse_low"] < figures["rmse"] < figures["rmse_high"] < figures["rmse_limit"]
     assert figures["measured_rows"] == figures["rows"] == 500
     report = artifact(run, "report.html").read_text()
-    assert "its test promised 0.63 points; measured on 500 rows" in report
+    assert "its test promised 0.63\u00a0points; measured on 500 rows" in report
     assert "Still good?" in report
     assert "The rows are like those of the training." in report
 

@@ -34,6 +34,7 @@ _ENVIRONMENTS = {
 # What would take long, or would not be seen to fail.
 _OTHERWISE = {
     r"\btrials=\d+": "trials=2",
+    r"-e draft_recipe .*$": r"\g<0> -P seconds=3",
     r"recipe=recipes/customer_churn.yaml$": r"\g<0> -P model=logistic_regression",
     r"-e sweep$": "-e sweep -P alpha=0.01,0.1",
     r"-e sweep -P '\S+'$": r"\g<0> -P trials=2",
