@@ -17,7 +17,10 @@ from common.secrets import without_credentials
 # Any option that an entry point does not declare is a hyperparameter of the estimator.
 TAKES_HYPERPARAMETERS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
-
+_KEPT = ("recipe", "data")
+_NOTHING = "auto"
+_PARAMETER = ("-P", "--param-list")
+_ENTRY_POINT = ("-e", "--entry-point")
 _MOST_PARENTS = 3
 
 
@@ -119,11 +122,6 @@ def _read_mlflow_run(words: list[str]) -> TypedCommand:
             start.append(word)
     return TypedCommand(tuple(start), given)
 
-
-_KEPT = ("recipe", "data")
-_NOTHING = "auto"
-_PARAMETER = ("-P", "--param-list")
-_ENTRY_POINT = ("-e", "--entry-point")
 
 _LIKE_A_SLIP = 0.85  # n_jobs and jobs, which are two things, are less alike
 

@@ -32,7 +32,7 @@ from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from modelling.inspecting.fairness import measure_fairness
 from modelling.inspecting.importance import compute_importance
-from modelling.inspecting.reliability import COVERAGE, calibration_table, measure_coverage
+from modelling.inspecting.reliability import calibration_table, coverage_figures, measure_coverage
 from modelling.inspecting.slices import EvaluatedRows, find_slices, measure_slices, parts_of
 from modelling.judging import plots
 from modelling.judging.answers import (
@@ -50,8 +50,6 @@ from modelling.judging.intervals import compute_intervals
 from modelling.judging.metrics import (
     BASELINE_PREFIX,
     CUSTOM_METRICS,
-    HIGH,
-    LOW,
     TRAINING_PREFIX,
     Metric,
     compute_metrics,
@@ -232,10 +230,8 @@ def _log_single_rows(evaluation: Evaluation, model: PyFuncModel) -> dict[str, fl
         parts[recipe.about.name_class(recipe.data.target, label)] = true.to_numpy() == label
     coverage = measure_coverage(held.holds, held.sizes, held.promised, parts, weights)
     log_table(coverage, "coverage")
-    named = {"coverage": COVERAGE, "low": COVERAGE + LOW, "high": COVERAGE + HIGH}
-    named["size"] = "interval_width" if classes is None else "set_size"
-    figures = {name: float(coverage[column].iloc[0]) for column, name in named.items()}
-    return {**figures, f"promised_{COVERAGE}": held.promised}
+    size = "interval_width" if classes is None else "set_size"
+    return {**coverage_figures(coverage, held.promised), size: float(coverage["size"].iloc[0])}
 
 
 def _fairness(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:

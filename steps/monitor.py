@@ -22,7 +22,7 @@ from common.errors import InputError, unknown_name
 from engine.failures import FindingError
 from modelling.inspecting.drift import profiled_answers
 from modelling.inspecting.monitoring import KeptPromise, check_classes, hold_against, promise_for
-from modelling.inspecting.reliability import COVERAGE, measure_coverage
+from modelling.inspecting.reliability import coverage_figures, measure_coverage
 from modelling.judging.answers import (
     Answers,
     Classes,
@@ -31,7 +31,7 @@ from modelling.judging.answers import (
     find_classes,
     read_answers,
 )
-from modelling.judging.metrics import HIGH, LOW, Metric, compute_metrics, metrics_of
+from modelling.judging.metrics import Metric, compute_metrics, metrics_of
 from modelling.judging.plots import plot_resampled
 from modelling.models.row_evidence import hold_intervals
 from modelling.recipe import Recipe
@@ -313,9 +313,7 @@ def _log(
     )
     if measured.coverage is not None:
         found = measured.coverage.iloc[0]
-        named = {"coverage": COVERAGE, "low": COVERAGE + LOW, "high": COVERAGE + HIGH}
-        named["promised"] = f"promised_{COVERAGE}"
-        log_metrics({name: float(found[column]) for column, name in named.items()})
+        log_metrics(coverage_figures(measured.coverage, found["promised"]))
     table = pd.DataFrame({"metric": list(now), "now": list(now.values())})
     log_table(table.assign(promised=table["metric"].map(before)), "monitor")
     marks = {"now": kept.now, "promised": kept.promised, "limit": kept.limit}

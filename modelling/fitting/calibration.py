@@ -4,7 +4,6 @@ Platt: Probabilistic outputs for support vector machines, 1999 (sigmoid); Zadroz
 Transforming classifier scores into accurate multiclass probability estimates, 2002 (isotonic).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
-from modelling.fitting.held_out import HeldOut, predict_held_out
-from modelling.recipe import Sampling
-from modelling.tables.folds import Rows
+from modelling.fitting.held_out import HeldOut
 
 
 class _Scores(ClassifierMixin, BaseEstimator):
@@ -34,43 +31,28 @@ class _Scores(ClassifierMixin, BaseEstimator):
 
 
 def calibrate(
-    pipeline: Pipeline,
     fitted: Pipeline,
     method: str,
-    inputs: pd.DataFrame,
+    held_out: HeldOut,
     targets: pd.Series,
-    folds: Sequence[tuple[Rows, Rows]],
-    sampling: Sampling,
-    seed: int,
     weights: pd.Series | None = None,
 ) -> tuple[Pipeline, HeldOut]:
     """Calibrates a fitted Pipeline by what Pipelines of the other folds say of each fold.
 
-    The folds respect what the recipe says of the split; scikit-learn's CalibratedClassifierCV is
-    given what they say, and fits a curve to it.
+    scikit-learn's CalibratedClassifierCV fits a curve to it.
 
     Args:
-        pipeline: the same, unfitted.
         fitted: on all rows.
         method: sigmoid or isotonic.
-        inputs: (n, columns) the training rows, as `apply_features` gives them.
-        targets: (n,) labels.
-        folds: the places of the rows to fit and of those to predict.
-        sampling: what to do about classes of different sizes, in each fold by itself.
-        seed: of the sampling.
+        held_out: what `scores_of` names, of rows that were held out.
+        targets: (n,) labels of all rows.
         weights: by the index of the targets, how much each row counts, if not the same.
 
     Returns:
-        The calibrated Pipeline, and the (m, classes) calibrated probabilities of held-out rows.
-
-    Raises:
-        InputError: scikit-learn refuses the data.
+        The calibrated Pipeline, and the (m, classes) calibrated probabilities of these rows.
     """
     estimator = fitted["estimator"]
-    asked = "decision_function" if hasattr(estimator, "decision_function") else "predict_proba"
-    rows, scores = predict_held_out(
-        pipeline, asked, inputs, targets, folds, sampling, seed, weights
-    )
+    rows, scores = held_out
     if len(fitted.classes_) == 2:
         scores = scores.reshape(len(rows), -1)[:, [-1]]
     count = None if weights is None else weights.loc[targets.index[rows]].to_numpy()
@@ -80,3 +62,9 @@ def calibrate(
     calibrated.set_params(estimator=clone(estimator))
     calibrated.calibrated_classifiers_[0].estimator = estimator
     return Pipeline([*fitted.steps[:-1], ("estimator", calibrated)]), (rows, probabilities)
+
+
+def scores_of(fitted: Pipeline) -> str:
+    """Returns the method of a classifier whose answers are calibrated."""
+    has_scores = hasattr(fitted["estimator"], "decision_function")
+    return "decision_function" if has_scores else "predict_proba"

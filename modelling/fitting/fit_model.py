@@ -50,6 +50,19 @@ class _Rows:
         weights = self.weights
         return targets, None if weights is None else weights.loc[targets.index].to_numpy(float)
 
+    def held_out(self, method: str) -> HeldOut:
+        """What a method gives for each fold, of Pipelines that were fitted on the others."""
+        return predict_held_out(
+            self.pipeline,
+            method,
+            self.inputs,
+            self.targets,
+            self.folds,
+            self.recipe.sampling,
+            self.recipe.split.seed,
+            self.weights,
+        )
+
 
 def fit_model(
     recipe: Recipe,
@@ -115,20 +128,11 @@ def _with_threshold(known: _Rows, pipeline: Pipeline, classes: Classes) -> tuple
 
 
 def _calibrated(known: _Rows, fitted: Pipeline) -> tuple[Pipeline, HeldOut]:
-    from modelling.fitting.calibration import calibrate
+    from modelling.fitting.calibration import calibrate, scores_of
 
-    recipe = known.recipe
-    return calibrate(
-        known.pipeline,
-        fitted,
-        recipe.decision.calibrate,
-        known.inputs,
-        known.targets,
-        known.folds,
-        recipe.sampling,
-        recipe.split.seed,
-        known.weights,
-    )
+    held_out = known.held_out(scores_of(fitted))
+    method = known.recipe.decision.calibrate
+    return calibrate(fitted, method, held_out, known.targets, known.weights)
 
 
 def _best_threshold(known: _Rows, classes: Classes, held_out: HeldOut) -> float:
@@ -142,17 +146,7 @@ def _intervals(known: _Rows, coverage: float, held_out: HeldOut | None) -> dict[
 
     recipe, classes = known.recipe, known.classes
     if held_out is None:
-        asked = "predict" if classes is None else "predict_proba"
-        held_out = predict_held_out(
-            known.pipeline,
-            asked,
-            known.inputs,
-            known.targets,
-            known.folds,
-            recipe.sampling,
-            recipe.split.seed,
-            known.weights,
-        )
+        held_out = known.held_out("predict" if classes is None else "predict_proba")
     rows, said = held_out
     targets, weights = known.of(rows)
     if classes is not None:

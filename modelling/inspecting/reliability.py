@@ -7,12 +7,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from modelling.judging.answers import Values
+from modelling.judging.metrics import HIGH, LOW
 
 Mask = npt.NDArray[np.bool_]
 
 ALL_ROWS = "all"
 COVERAGE = "interval_coverage"
 """The metric: the share of rows whose interval, or set of classes, holds what is true."""
+PROMISED_COVERAGE = f"promised_{COVERAGE}"
 
 _Z = 1.959964  # of 95 %
 _TOLERANCE = 0.02
@@ -73,6 +75,14 @@ def measure_coverage(
         found.append((name, int(mask.sum()), share, low, high, float(size), broken))
     names = ["rows_of", "rows", "coverage", "low", "high", "size", "broken"]
     return pd.DataFrame(found, columns=names)
+
+
+def coverage_figures(coverage: pd.DataFrame, promised: float) -> dict[str, float]:
+    """Returns what `measure_coverage` found of all rows, as metrics, beside what is promised."""
+    of_all = coverage.iloc[0]
+    named = {"coverage": COVERAGE, "low": COVERAGE + LOW, "high": COVERAGE + HIGH}
+    figures = {name: float(of_all[column]) for column, name in named.items()}
+    return {**figures, PROMISED_COVERAGE: promised}
 
 
 def calibration_table(

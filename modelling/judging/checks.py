@@ -62,7 +62,6 @@ class Facts:
     few_rows: str | None = None
     bad_slice: str | None = None
     target: str = ""
-    test_rows: int | None = None
     shared_rows: int | None = None
     rows: int | None = None
     duplicate_rows: int | None = None

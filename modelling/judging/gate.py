@@ -18,7 +18,7 @@ from common.words import show_figure
 from modelling.judging.answers import Answers, Values
 from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import BASELINE_PREFIX, Metric
-from modelling.judging.resampling import Rows, adds_up, resample, resample_groups, rows_to_draw
+from modelling.judging.resampling import difference_interval
 from modelling.recipe import Promotion, Threshold
 
 _LAST_DIGITS = 1e-12
@@ -175,22 +175,13 @@ def compare_with_champion(
     Returns:
         A row that passed if the candidate is better in the sense of the rule.
     """
-
-    def difference(rows: Rows) -> float:
-        theirs = score(champion.of_rows(rows), targets[rows])
-        ours = score(candidate.of_rows(rows), targets[rows])
-        return (ours - theirs) * (len(targets) / len(rows) if is_sum else 1)
-
     figures = score(candidate, targets), score(champion, targets)
     sign = 1 if score.greater_is_better else -1
     gap = low = high = figures[0] - figures[1]
     if not candidate.equals(champion):
-        is_sum = any(adds_up(score, given, targets) for given in (candidate, champion))
-        if groups is not None:
-            low, high, _ = resample_groups(difference, groups, promotion, seed)
-        else:
-            drawn = rows_to_draw(targets, is_classes=candidate.probabilities is not None)
-            low, high, _ = resample(difference, len(targets), promotion, seed, drawn)
+        low, high = difference_interval(
+            score, targets, candidate, champion, promotion, seed, groups
+        )
     # Sums in another order differ in their last digits, and nobody is better by those.
     digits = _LAST_DIGITS * max(map(abs, figures))
     gap, low, high = (0.0 if abs(end) <= digits else end for end in (gap, low, high))

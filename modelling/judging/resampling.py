@@ -49,6 +49,42 @@ def no_warnings() -> Iterator[None]:
         yield
 
 
+def difference_interval(
+    score: Metric,
+    targets: Values,
+    one: Answers,
+    other: Answers,
+    promotion: Promotion,
+    seed: int,
+    groups: npt.NDArray[Any] | None = None,
+) -> tuple[float, float]:
+    """Computes the interval of the difference of two models on the same rows: a paired bootstrap.
+
+    Args:
+        score: the metric; one that is a sum over the rows is told of as many as there are.
+        targets: (n,) true values.
+        one: the answers of the one for these rows.
+        other: those of the other, whose figure is subtracted.
+        promotion: the confidence and the number of resamples.
+        seed: of the resampling.
+        groups: (n,) whose rows are drawn together.
+
+    Returns:
+        Its ends; NaN if nothing is known.
+    """
+    is_sum = any(adds_up(score, given, targets) for given in (one, other))
+
+    def difference(rows: Rows) -> float:
+        theirs = score(other.of_rows(rows), targets[rows])
+        ours = score(one.of_rows(rows), targets[rows])
+        return (ours - theirs) * (len(targets) / len(rows) if is_sum else 1)
+
+    if groups is not None:
+        return resample_groups(difference, groups, promotion, seed)[:2]
+    drawn = rows_to_draw(targets, is_classes=one.probabilities is not None)
+    return resample(difference, len(targets), promotion, seed, drawn)[:2]
+
+
 def resample_groups(
     statistic: Callable[[Rows], float], groups: npt.NDArray[Any], promotion: Promotion, seed: int
 ) -> tuple[float, float, Values]:

@@ -17,13 +17,7 @@ from modelling.judging.answers import Answers, Classes, Values, read_answers
 from modelling.judging.checks import Facts, PlainModel
 from modelling.judging.intervals import few_rows
 from modelling.judging.metrics import BASELINE_PREFIX, TRAINING_PREFIX, Metric
-from modelling.judging.resampling import (
-    Rows,
-    adds_up,
-    resample,
-    resample_groups,
-    rows_to_draw,
-)
+from modelling.judging.resampling import adds_up, difference_interval
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import predictable_inputs
 from modelling.recipe import Model, Promotion
@@ -126,7 +120,6 @@ def collect_facts(
         few_rows=few_rows(tested.targets, tested.classes),
         bad_slice=_in_words(slices),
         target=target,
-        test_rows=len(tested.rows),
     )
 
 
@@ -149,28 +142,14 @@ def _hold_against_plain(
     weights = tested.answers.weights
     counts = None if weights is None else pd.Series(weights)
     theirs = read_answers(answer(plain, inputs, tested.features), tested.classes, counts)
-    better = _difference(tested, theirs, metric, seed)
+    ends = difference_interval(
+        metric, tested.targets, theirs, tested.answers, _RULE, seed, tested.groups
+    )
+    low, high = sorted(ends) if metric.greater_is_better else sorted(-end for end in ends)
     asked = inputs.iloc[np.resize(np.arange(len(inputs)), _ROWS_TIMED)]
     seconds = [_seconds(each, asked, tested.features) for each in (plain, tested.pipeline)]
     figure = metric(theirs, tested.targets)
-    return PlainModel(figure, better[0] > 0, better[1] < 0, seconds[0]), seconds[1]
-
-
-def _difference(
-    tested: ModelOnTest, theirs: Answers, metric: Metric, seed: int
-) -> tuple[float, float]:
-    """The interval of how much better others' answers are, of a paired bootstrap."""
-    sign = 1 if metric.greater_is_better else -1
-    targets = tested.targets
-
-    def difference(rows: Rows) -> float:
-        ours = metric(tested.answers.of_rows(rows), targets[rows])
-        return sign * (metric(theirs.of_rows(rows), targets[rows]) - ours)
-
-    if tested.groups is not None:
-        return resample_groups(difference, tested.groups, _RULE, seed)[:2]
-    drawn = rows_to_draw(targets, is_classes=theirs.probabilities is not None)
-    return resample(difference, len(targets), _RULE, seed, drawn)[:2]
+    return PlainModel(figure, low > 0, high < 0, seconds[0]), seconds[1]
 
 
 def _fit_plain(tested: ModelOnTest, known: TrainingRows, seed: int) -> Pipeline:

@@ -73,7 +73,6 @@ def compare_sides(
         explained=explained or None,
         apart={name: index for name, (index, is_apart) in stability.items() if is_apart},
         target=target,
-        test_rows=totals["test"],
         shared_rows=int(counts.get("duplicates_across_split", 0)),
         rows=sum(totals.values()),
         duplicate_rows=int(counts.get("duplicate_rows", 0)),

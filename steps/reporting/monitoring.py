@@ -6,7 +6,7 @@ import numpy as np
 
 from common.words import counted
 from modelling.inspecting.monitoring import KeptPromise
-from modelling.inspecting.reliability import COVERAGE, is_broken
+from modelling.inspecting.reliability import COVERAGE, PROMISED_COVERAGE, is_broken
 from modelling.judging.metrics import HIGH, LOW, metrics_of
 from modelling.reporting.answer import Quality, say_promise, show_range
 from modelling.reporting.report import Fact
@@ -103,7 +103,7 @@ def read_advice_of_monitor(runs: PipelineRuns) -> tuple[str, ...]:
 def _is_less_sure(runs: PipelineRuns) -> bool:
     """Whether intervals, if there are any, hold what is true less often than they should."""
     metrics = runs.run.data.metrics
-    names = (f"promised_{COVERAGE}", COVERAGE, COVERAGE + HIGH)
+    names = (PROMISED_COVERAGE, COVERAGE, COVERAGE + HIGH)
     return set(names) <= metrics.keys() and is_broken(*(metrics[name] for name in names))
 
 

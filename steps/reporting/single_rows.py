@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from common.words import counted
-from modelling.inspecting.reliability import ALL_ROWS, COVERAGE
+from modelling.inspecting.reliability import ALL_ROWS, PROMISED_COVERAGE
 from modelling.kinds import ROW_KEY
 from modelling.reporting.report import Section, Table, show_brief
 from steps.reporting.parts import name_by_number
@@ -70,7 +70,7 @@ def _why(runs: PipelineRuns) -> Section | None:
 def _how_sure(runs: PipelineRuns) -> Section | None:
     """Whether intervals, or sets of classes, hold what is true as often as promised."""
     table, figures = _read(runs, "coverage"), runs.metrics("evaluate")
-    promised = figures.get(f"promised_{COVERAGE}")
+    promised = figures.get(PROMISED_COVERAGE)
     if table is None or promised is None or runs.recipe is None:
         return None
     is_class = runs.recipe.task == "classification"

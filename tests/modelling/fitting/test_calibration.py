@@ -91,17 +91,17 @@ def test_the_threshold_is_tuned_after_it(recipe_with):
 
 
 def test_the_folds_keep_to_the_split(recipe_with, monkeypatch):
-    from modelling.fitting import calibration
+    from modelling.fitting import fit_model as module
 
     frame, targets = make_rows(3, 600)
     asked = []
-    real = calibration.predict_held_out
+    real = module.predict_held_out
 
     def held_out(pipeline, method, inputs, targets, folds, *more):
         asked.extend(folds)
         return real(pipeline, method, inputs, targets, folds, *more)
 
-    monkeypatch.setattr(calibration, "predict_held_out", held_out)
+    monkeypatch.setattr(module, "predict_held_out", held_out)
     groups = pd.Series(np.arange(600) // 20)
     decision = {"calibrate": "sigmoid"}
     fit(recipe_with, frame, targets, LINEAR, {"groups": groups}, decision=decision)
