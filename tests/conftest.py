@@ -1,11 +1,13 @@
 """What tests in all folders share."""
 
+import gc
 import shutil
 import signal
 import sqlite3
 from contextlib import closing
 
 import pytest
+import skops.io  # noqa: F401 - before MLflow: it looks for functions in all modules there are
 from mlflow import MlflowClient
 
 from tests.growth import Growth
@@ -16,8 +18,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config):
-    """Has each run of the tests say what made it long."""
+    """Has each run of the tests say what made it long; what it imports is kept."""
     config.pluginmanager.register(Growth())
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Looks for rubbish from now on, but not among what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 # What takes longest begins first, so that no worker is left with it alone; then stores of their own

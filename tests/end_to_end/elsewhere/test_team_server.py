@@ -428,7 +428,7 @@ def test_what_comes_after_the_pipeline_goes_through_the_server_too(
     for words in (
         ["-m", "steps.score", *recipe, "--input", wines, "--output", str(scores)],
         ["-m", "steps.draft_recipe", "--data", wines, "--target", "quality",
-         "--output", str(drafted)],
+         "--output", str(drafted), "--seconds", "0"],
         ["-m", "steps.rollback", *recipe],
         ["-m", "steps.monitor", *recipe, "--data", wines],
         [str(PROJECT / "scripts" / "check_mlflow_status.py"), "--reap"],

@@ -36,7 +36,7 @@ def draft(store, output, data, target="target", seconds=0):
 def draft_and_train(store, folder, path, target):
     """Drafts a recipe and trains its default model; returns the metrics."""
     recipe = folder / f"{path.stem}.yaml"
-    drafted = draft(store, recipe, path, target, seconds=30)
+    drafted = draft(store, recipe, path, target, seconds=5)
     assert drafted.code == 0, drafted.terminal
     return train(store, recipe)
 

@@ -36,6 +36,7 @@ _OTHERWISE = {
     r"\btrials=\d+": "trials=2",
     r"-e draft_recipe .*$": r"\g<0> -P seconds=3",
     r"recipe=recipes/customer_churn.yaml$": r"\g<0> -P model=logistic_regression",
+    r"-e refresh -P recipe=recipes/customer_churn.yaml .*$": r"\g<0> -P model=logistic_regression",
     r"-e sweep$": "-e sweep -P alpha=0.01,0.1",
     r"-e sweep -P '\S+'$": r"\g<0> -P trials=2",
     r"-e rollback -P version=1": "-e rollback -P version=2",  # 1 is the champion by then
