@@ -32,6 +32,8 @@ from modelling.recipe import Features, Model
 SCORE = {"regression": "r2", "classification": "roc_auc"}
 
 _MOST_ROWS = 10_000
+_MOST_CELLS = 3_000_000  # a column is scored by as many rows as are enough, of many columns fewer
+_FEWEST_OF_MANY = 2_000
 _FOLDS = 3
 _MOST_TOGETHER = 3
 _KIND = {"regression": "Regressor", "classification": "Classifier"}
@@ -52,21 +54,21 @@ def _forest(task: str) -> Model:
     return Model(estimator=f"sklearn.ensemble.ExtraTrees{_KIND[task]}", parameters=parameters)
 
 
-def sample_rows(targets: pd.Series, task: str) -> pd.Index:
+def sample_rows(targets: pd.Series, task: str, columns: int) -> pd.Index:
     """Returns the rows that are enough to judge columns by, of each class at least three.
 
     Args:
         targets: (n,) numbers or labels; a class with fewer rows is left out.
         task: regression or classification.
+        columns: how many are to be judged.
     """
+    most = max(_FEWEST_OF_MANY, min(_MOST_ROWS, _MOST_CELLS // columns))
     if task == "classification":
         targets = targets[targets.map(targets.value_counts()) >= _FOLDS]
-    if len(targets) <= _MOST_ROWS:
+    if len(targets) <= most:
         return targets.index
     labels = targets if task == "classification" else None
-    rows, _ = train_test_split(
-        targets.index, train_size=_MOST_ROWS, random_state=0, stratify=labels
-    )
+    rows, _ = train_test_split(targets.index, train_size=most, random_state=0, stratify=labels)
     if labels is not None:
         rare = labels.map(labels[rows].value_counts()).fillna(0) < _FOLDS
         rows = rows.union(labels[rare].groupby(labels[rare]).head(_FOLDS).index)
@@ -117,16 +119,19 @@ def score_each(
 def _at_most(column: pd.Series, targets: pd.Series, task: str) -> float:
     """What a tree of one column, or a line, reaches on the very rows that it is fitted on."""
     labels, classes = pd.factorize(targets, sort=True)
-    true = targets.to_numpy(dtype=float) if task == "regression" else np.eye(len(classes))[labels]
     if column.dtype.kind == "M" or len(classes) < 2:
         return float("inf")
+    if task == "regression":
+        true = targets.to_numpy(dtype=float)
+    else:
+        true = np.eye(len(classes))[labels][:, int(len(classes) == 2) :]  # one of two tells both
     if column.dtype.kind != "f":
         groups = pd.DataFrame(true).groupby(pd.factorize(column)[0])
         said = groups.transform("mean").to_numpy().reshape(true.shape)
     else:
         values = column.clip(-_LARGEST, _LARGEST).to_numpy()[:, np.newaxis]
         tree = DecisionTreeRegressor(**_TREE, random_state=0)
-        said = tree.fit(values, true).predict(values)
+        said = tree.fit(values, true).predict(values).reshape(true.shape)
     if task != "regression":
         told = zip(true.T, said.T, strict=True)
         return max(float(roc_auc_score(is_class, share)) for is_class, share in told)

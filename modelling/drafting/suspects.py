@@ -64,7 +64,7 @@ def find_suspects(
     task, target, checks = recipe.task, recipe.data.target, recipe.data.columns
     found = Findings({name: looks[name].suspect for name in checks if looks[name].suspect})
     unique = frame.drop_duplicates()
-    sample = unique.loc[sample_rows(unique[target], task)]
+    sample = unique.loc[sample_rows(unique[target], task, len(checks))]
     rest = sample[[name for name in checks if name not in found.suspects]]
     _find_groups(rest, frame, target, found)
     rest = rest.drop(columns=[name for name in rest if name in found.suspects])

@@ -137,9 +137,15 @@ def try_models(
     untried: list[str] = []
     failed: dict[str, str] = {}
     candidates = _candidates(recipe, sample)
+    validations: dict[str, CrossValidation] = {}
     for one, _ in zip(candidates, progress([*map(str, candidates)]), strict=True):
         try:
-            done = _try(one, recipe, sample, groups, deadline)
+            if one.transform not in validations:  # its folds are prepared for the first model
+                changed = {"target": Target.model_validate({"transform": one.transform})}
+                validations[one.transform] = _validation(
+                    recipe.model_copy(update=changed), sample, groups
+                )
+            done = _try(one, recipe, validations[one.transform], deadline)
         except (InputError, ValueError, ArithmeticError) as error:
             failed[str(one)] = " ".join(str(error).split())[:_LONGEST_REASON]
             continue
@@ -198,16 +204,11 @@ def _candidates(recipe: Recipe, rows: pd.DataFrame) -> list[Try]:
     return [*plain, *(replace(one, transform=_LOG) for one in plain if one.model != _NAIVE)]
 
 
-def _try(
-    one: Try, recipe: Recipe, rows: pd.DataFrame, groups: pd.Series | None, deadline: float
-) -> Try | None:
+def _try(one: Try, recipe: Recipe, validation: CrossValidation, deadline: float) -> Try | None:
     """One with its scores on all folds; None if there is not the time."""
-    transformed = Target.model_validate({"transform": one.transform})
-    recipe = recipe.model_copy(update={"target": transformed})
     started = time.monotonic()
     if started > deadline:
         return None
-    validation = _validation(recipe, rows, groups)
     predicted: list[Values] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rare categories: it is a rough look

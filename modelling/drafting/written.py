@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from modelling.kinds import ColumnType
-from modelling.models.sklearn_wrapper import FALSE, LARGEST_EXACT, TRUE, is_missing, read_column
+from modelling.models.sklearn_wrapper import FALSE, LARGEST_EXACT, TRUE, read_column
 from modelling.tables.table import has_decimal_comma
 
 _BODIES = (
@@ -136,22 +136,23 @@ def almost(values: pd.Series, most: float) -> tuple[str, pd.Series]:
     Returns:
         number, date or nothing; and the cells that are wrong.
     """
+    counts = values.value_counts(sort=False)
     for kind, pattern in (("number", _NUMBER_LIKE), ("date", _DATE_LIKE)):
-        wrong = ~values.str.fullmatch(pattern.pattern)
-        if wrong.any() and wrong.mean() <= most:
-            found = find_written(values[~wrong], NO_HABITS)
+        is_like = np.array([bool(pattern.fullmatch(value)) for value in counts.index])
+        if 0 < counts[~is_like].sum() <= most * len(values):
+            found = find_written(counts.index[is_like].to_series(), NO_HABITS)
             if found.kind == kind:
-                return kind, values[wrong]
+                return kind, values[values.isin(counts.index[~is_like])]
     return "", values.iloc[:0]
 
 
 def _distinct(column: pd.Series) -> pd.Series:
-    text = column[~is_missing(column)].drop_duplicates() if column.dtype != object else column
+    text = column if column.dtype == object else column.drop_duplicates()
     return read_column(text, "category").dropna().drop_duplicates()
 
 
 def _has_mark(text: pd.Series) -> bool:
-    return bool(text.str.contains(r"[.,'\u2019\s]").any())
+    return bool(re.search(r"[.,'\u2019\s]", "".join(text)))
 
 
 # Numbers
@@ -227,10 +228,12 @@ def _choose_number(text: pd.Series, forms: Mapping[str, pd.Series], habits: Habi
 
 
 def _date_forms(text: pd.Series) -> list[str]:
-    """The formats in which all of the text is dates."""
+    """The formats in which all of the text is dates; where ISO 8601 is one, that alone."""
     if text.empty or not all(map(_DATE_LIKE.fullmatch, text.head(_FIRST))):
         return []
     few = text.head(_FIRST)
+    if _are_dates(few, "") and _are_dates(text, ""):
+        return [""]
     signs = set(text.iloc[0])
     forms = [
         form

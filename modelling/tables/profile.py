@@ -1,7 +1,7 @@
 """The training and the test rows side by side: how alike they are, and what is suspicious."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from modelling.kinds import KINDS, ROW_KEY, kind_of_values
 Rows = Mapping[str, pd.DataFrame]
 """The same columns of both sides, `train` and `test`."""
 
+_Targets = list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+
 _MOST_ROWS = 20_000
+_MOST_LOOKED_INTO = 100
 _BARS = 20
 _MOST_VALUES = 8
 _LONGEST_VALUE = 40
@@ -95,7 +98,8 @@ def explain_target(rows: Rows, names: Iterable[str], target: str) -> dict[str, f
         names: of the columns.
         target: the target's name.
     """
-    shares = {name: _explained(rows, name, target) for name in names}
+    targets = _as_numbers(rows["train"][target], rows["test"][target])
+    shares = {name: _explained(rows, name, targets) for name in names}
     return {name: share for name, share in shares.items() if share is not None}
 
 
@@ -104,10 +108,22 @@ def differing_columns(rows: Rows) -> dict[str, float]:
     return {name: index for name, (index, is_apart) in _stability(rows).items() if is_apart}
 
 
-def table_report(frame: pd.DataFrame, title: str) -> str:
-    """Returns skrub's report of some rows: a page of its own, to look into a table with."""
+def table_report(frame: pd.DataFrame, title: str, columns: Sequence[Mapping[str, Any]]) -> str:
+    """Returns skrub's report of some rows: a page of its own, to look into a table with.
+
+    Args:
+        frame: n rows.
+        title: what they are.
+        columns: as `compare_sides` gives them. Of many, the target is shown, and those that explain
+            most of it.
+    """
     from skrub import TableReport  # it takes a second to import
 
+    if len(columns) > _MOST_LOOKED_INTO:
+        ranked = sorted(columns, key=lambda one: (not one["is_target"], -(one["explains"] or 0)))
+        names = {one["name"] for one in ranked[:_MOST_LOOKED_INTO]}
+        title = f"{title}: {len(names)} of {len(columns):,} columns, which explain most"
+        frame = frame[[name for name in frame if name in names]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return TableReport(frame, title=title, verbose=0).html()
@@ -145,37 +161,40 @@ def _countable(column: pd.Series) -> pd.Series:
     return column.astype(float) if pd.api.types.is_numeric_dtype(column) else column.astype("str")
 
 
-def _explained(rows: Rows, name: str, target: str) -> float | None:
+def _explained(rows: Rows, name: str, targets: _Targets) -> float | None:
     """The share of the target's variance, on the test rows, that one column alone explains.
 
     The target is predicted by its mean over the training rows in the same bin of the column; of
     a class, the one that is explained best counts.
     """
-    train, test = (_bins(rows["train"][name], rows[side][name]) for side in ("train", "test"))
+    train, test = _bins(rows["train"][name], rows["test"][name])
+    counts = np.bincount(train, minlength=int(test.max(initial=0)) + 1)
     shares = []
-    for known, true in _as_numbers(rows["train"][target], rows["test"][target]):
+    for known, true in targets:
         spread = float(np.var(true))
         if spread == 0 or len(true) < _FEW_ROWS:
             continue
-        means = pd.Series(known).groupby(train).mean()
-        predicted = pd.Series(test).map(means).fillna(known.mean()).to_numpy(dtype=float)
-        shares.append(1 - float(np.mean((true - predicted) ** 2)) / spread)
+        sums = np.bincount(train, known, minlength=len(counts))
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), known.mean())
+        shares.append(1 - float(np.mean((true - means[test]) ** 2)) / spread)
     return max(0.0, *shares) if shares else None
 
 
-def _bins(known: pd.Series, values: pd.Series) -> npt.NDArray[Any]:
-    known, values = _countable(known), _countable(values)
-    if not pd.api.types.is_numeric_dtype(known):
-        return values.fillna("").to_numpy(dtype=object)
-    if known.nunique() <= 2 * _BARS:
-        return values.fillna(np.inf).to_numpy()
-    edges = np.unique(np.nanquantile(known, np.linspace(0, 1, 2 * _BARS + 1)[1:-1]))
-    return np.where(values.isna(), -1, np.searchsorted(edges, values.to_numpy()))
+def _bins(known: pd.Series, values: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The numbers of the bins of both sides' values: of a text or one of few numbers, its own."""
+    both = pd.concat([_countable(known), _countable(values)], ignore_index=True)
+    if pd.api.types.is_numeric_dtype(both):
+        numbers = both.to_numpy()
+        finite = np.sort(numbers[: len(known)][~np.isnan(numbers[: len(known)])])
+        if np.count_nonzero(np.diff(finite)) >= 2 * _BARS:
+            edges = np.unique(np.quantile(finite, np.linspace(0, 1, 2 * _BARS + 1)[1:-1]))
+            places = np.where(np.isnan(numbers), 0, 1 + np.searchsorted(edges, numbers))
+            return places[: len(known)], places[len(known) :]
+    codes = pd.factorize(both)[0] + 1
+    return codes[: len(known)], codes[len(known) :]
 
 
-def _as_numbers(
-    known: pd.Series, true: pd.Series
-) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+def _as_numbers(known: pd.Series, true: pd.Series) -> _Targets:
     """The target of both sides; of few values or labels, whether it is each of them."""
     if pd.api.types.is_float_dtype(known):
         return [(known.to_numpy(dtype=float), true.to_numpy(dtype=float))]

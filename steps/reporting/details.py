@@ -38,9 +38,10 @@ def _write_data(run: Run) -> None:
     target = RunFiles.of(run).config()["data"]["target"]
     # skrub makes one when it is imported: in the user's home, if it is not told where.
     os.environ.setdefault("SKB_DATA_DIRECTORY", str(temporary_folder("skrub")))
-    _log(run_id, "data.json", json.dumps(compare_sides(rows, totals, target, run.data.metrics)))
+    profile = compare_sides(rows, totals, target, run.data.metrics)
+    _log(run_id, "data.json", json.dumps(profile))
     for side, frame in rows.items():
-        page = table_report(frame.drop(columns=ROW_KEY), f"{side} rows")
+        page = table_report(frame.drop(columns=ROW_KEY), f"{side} rows", profile["columns"])
         _log(run_id, f"{side}.html", page)
 
 

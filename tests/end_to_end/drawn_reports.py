@@ -88,7 +88,7 @@ def report_of(table: pd.DataFrame, name: str) -> Report:
         data=DataPage(
             compare_sides(rows, {side: len(frame) for side, frame in rows.items()}, target, {}),
             None,
-            {side: table_report(rows[side][[*features[-3:], target]], side) for side in rows},
+            {side: table_report(rows[side][[*features[-3:], target]], side, ()) for side in rows},
         ),
         model=_card(line, list(features)),
         sections=(Section("drift", "Drift", table=Table(tuple(worst), (tuple(worst),))),),

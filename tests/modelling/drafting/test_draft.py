@@ -11,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
+from modelling.drafting import written
 from modelling.drafting.column_look import look_at_column
 from modelling.drafting.draft import draft_recipe, recipe_name, render_draft
 from modelling.drafting.written import find_habits
@@ -265,6 +266,20 @@ def test_of_text_that_is_no_feature_the_draft_does_not_say_how_to_use_it():
     assert text.startswith("# yaml-language-server: $schema=recipe.schema.json\n# ")
     assert "to use it:" not in text
     assert "move it to the columns below" not in text
+
+
+def test_plain_dates_are_read_in_no_other_format(monkeypatch):
+    days = pd.Series(pd.date_range("2024-01-01", periods=100).strftime("%Y-%m-%d"), dtype="str")
+    read = []
+    plainly = written.read_column
+
+    def read_column(column, kind, form=""):
+        read.append((kind, form))
+        return plainly(column, kind, form)
+
+    monkeypatch.setattr(written, "read_column", read_column)
+    assert written.find_written(days, written.NO_HABITS) == written.Written("date")
+    assert {form for kind, form in read if kind == "date"} == {""}
 
 
 def test_the_number_of_a_shop_is_a_category():

@@ -40,3 +40,9 @@ def test_a_column_that_says_much_is_never_passed_over(name, monkeypatch):
     assert max(whole[column].value for column in passed) < 0.9
     for column in found.keys() - passed:
         assert found[column] == whole[column]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(10, 10_000), (1000, 3000), (5000, 2000)])
+def test_of_many_columns_fewer_rows_are_looked_at(columns, rows):
+    targets = pd.Series(np.resize(["yes", "no", "no"], 12_000))
+    assert len(leaks.sample_rows(targets, "classification", columns)) == rows

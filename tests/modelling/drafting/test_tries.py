@@ -17,6 +17,7 @@ from modelling.judging.metrics import REGRESSION_METRICS
 from modelling.kinds import ROW_KEY
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.recipe import TOGETHER, Model, Recipe, Threshold, load_recipe
+from modelling.search import cross_validation
 from modelling.tables.split import split_table
 
 ROWS = 300
@@ -177,3 +178,15 @@ def test_the_default_may_be_the_mean_of_several_and_can_be_trained(models, tmp_p
     assert load_recipe(path) == recipe
     fitting = fit_inputs(recipe, TABLE)
     assert len(unfitted_pipeline(recipe, TOGETHER, {}, fitting)["estimator"].estimators) == 2
+
+
+def test_the_folds_are_prepared_once_for_all_models(monkeypatch):
+    prepared = []
+
+    def fit(recipe, raw):
+        prepared.append(len(raw))
+        return fit_inputs(recipe, raw)
+
+    monkeypatch.setattr(cross_validation, "fit_inputs", fit)
+    choose(TABLE["a"] + NOISE)
+    assert len(prepared) == 3

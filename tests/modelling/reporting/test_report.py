@@ -39,7 +39,7 @@ from modelling.reporting.report import (
     show_number,
     show_seconds,
 )
-from modelling.tables.profile import compare_sides
+from modelling.tables.profile import compare_sides, table_report
 from steps.pipeline.order import ORDER
 
 EVIL = '<img src=x onerror="alert(1)"> & <script>alert(2)</script>'
@@ -267,3 +267,28 @@ def test_a_distribution_is_drawn_in_its_cell_and_figures_stand_at_the_right():
     page = render_report(replace(REPORT, worst=table))
     assert page.count('class="mini"') == 1
     assert '<td class="num">12.5%</td><td>words</td>' in page
+
+
+def test_of_many_columns_those_that_explain_most_can_be_looked_into(monkeypatch):
+    shown = []
+
+    class Page:
+        def __init__(self, frame, title, **_):
+            shown.append((list(frame), title))
+
+        def html(self):
+            return ""
+
+    monkeypatch.setattr("skrub.TableReport", Page)
+    names = [f"x{number}" for number in range(120)]
+    frame = pd.DataFrame(0, index=range(2), columns=[*names, "y"])
+    columns = [{"name": "y", "explains": None, "is_target": True}] + [
+        {"name": name, "explains": number / 120 if number > 5 else None, "is_target": False}
+        for number, name in enumerate(names)
+    ]
+    table_report(frame, "train rows", columns)
+    table_report(frame[["x0", "y"]], "test rows", columns[:2])
+    assert shown == [
+        ([*names[21:], "y"], "train rows: 100 of 121 columns, which explain most"),
+        (["x0", "y"], "test rows"),
+    ]

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import pyarrow as arrow
 import pytest
+from sqlalchemy import create_engine
 
 from common.errors import InputError
 from modelling.tables.table import read_table
@@ -17,6 +18,10 @@ from steps.scoring.database import DatabaseTable, open_table
 from steps.sources.table_source import fetch_table
 from tests.team_server import TOOLS, free_ports
 
+_LOST = """select g, case when g = 60000 then pg_terminate_backend(pg_backend_pid()) end as lost
+from generate_series(1, 200000) g"""
+_OTHERS_LOST = """select pg_terminate_backend(pid) from pg_stat_activity
+where usename = current_user and pid <> pg_backend_pid()"""
 SCORES = arrow.record_batch(
     {
         "id": arrow.array([1, 2], arrow.int64()),
@@ -133,6 +138,21 @@ def test_postgresql_is_read_and_written(postgres, tmp_path, monkeypatch):
         ),
         ("select 1 / 0 as y", "division by zero"),
         ("select * from nowhere", 'relation "nowhere" does not exist'),
+        ("select 1 as x; delete from scores", "read-only transaction"),
+        (_LOST, r"after [\d,]+ rows: the database says: server closed the connection"),
     ]:
-        with pytest.raises(InputError, match=says):
-            fetch_table(f"$SHOP {query}", tmp_path)
+        made = tmp_path / "refused"
+        with pytest.raises(InputError, match=says) as caught:
+            fetch_table(f"$SHOP {query}", made)
+        assert "\n" not in str(caught.value)
+        assert not list(made.iterdir())
+
+    def lose_connection():
+        yield SCORES
+        with create_engine(postgres.replace(":", "+psycopg2:", 1)).connect() as other:
+            other.exec_driver_sql(_OTHERS_LOST)
+        yield SCORES
+
+    with pytest.raises(InputError, match="the database says: server closed the connection"):
+        write("$SHOP replace scores", lose_connection())
+    assert len(read_table(fetch_table("$SHOP select * from scores", tmp_path))) == 4
