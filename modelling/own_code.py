@@ -24,6 +24,7 @@ from common.secrets import why_secret
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from modelling.recipe import Recipe
 
@@ -186,6 +187,13 @@ def where(function: Callable[..., Any]) -> str:
     return place_of(function)
 
 
+def in_words(given: Any) -> str:
+    """Says in a few words what own code gave."""
+    from modelling.models import sklearn_wrapper
+
+    return sklearn_wrapper.in_words(given)
+
+
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls a function of own code.
 
@@ -227,7 +235,7 @@ def ask_rows(
     problem = other_rows(given, table.index)
     if not problem:
         values = pd.Series(given)
-        problem = next((f"{value!r:.60}" for value in values if not is_one(value)), "")
+        problem = next((in_words(value) for value in values if not is_one(value)), "")
     if problem:
         raise InputError(f"{where(function)}{path} gave {problem}; it gives {gives} for each row")
     if not values.equals(pd.Series(again)):
@@ -236,6 +244,38 @@ def ask_rows(
             "nothing, and what is random in it needs a seed"
         )
     return values
+
+
+def ask_check(path: str, code: Files, table: "pd.DataFrame") -> str:
+    """Asks a check of own code what it says of a table; empty if nothing.
+
+    Raises:
+        InputError: it raises, or gives something else than a sentence or nothing.
+    """
+    function = find_named(path, code)
+    said = call(function, table.copy())
+    if said is not None and not isinstance(said, str):
+        raise InputError(
+            f"{where(function)}{path} gave {in_words(said)}; a check gives nothing, or a sentence"
+        )
+    return " ".join((said or "").split())
+
+
+def ask_plot(path: str, code: Files, rows: "pd.DataFrame") -> "Figure":
+    """Asks a function of own code for a picture of rows.
+
+    Raises:
+        InputError: it raises, or gives none.
+    """
+    from matplotlib.figure import Figure
+
+    function = find_named(path, code)
+    figure = call(function, rows.copy())
+    if not isinstance(figure, Figure):
+        raise InputError(
+            f"{where(function)}{path} gave {in_words(figure)}; a plot gives a matplotlib Figure"
+        )
+    return figure
 
 
 @contextmanager

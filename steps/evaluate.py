@@ -28,7 +28,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import UndefinedMetricWarning
 
-from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from modelling.inspecting.fairness import measure_fairness
 from modelling.inspecting.importance import compute_importance
@@ -60,7 +59,7 @@ from modelling.kinds import ROW_KEY
 from modelling.models.evidence import ModelOnTest, TrainingRows, collect_facts
 from modelling.models.row_evidence import AnsweredRows, explain_some, hold_intervals
 from modelling.models.sklearn_wrapper import answer, apply_features
-from modelling.own_code import call, find_named, where
+from modelling.own_code import ask_check, ask_plot
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.profile import read_sample
@@ -285,14 +284,9 @@ def _own_checks(evaluation: Evaluation) -> list[Finding]:
     """What the recipe's own checks say."""
     code, findings = evaluation.recipe.code, []
     for name, path in evaluation.recipe.checks.functions.items():
-        function = find_named(path, code)
-        said = call(function, _rows_with_answers(evaluation))
-        if said is not None and not isinstance(said, str):
-            raise InputError(
-                f"{where(function)}{path} gave {said!r}; a check gives nothing, or a sentence"[:300]
-            )
+        said = ask_check(path, code, _rows_with_answers(evaluation))
         title = name.replace("_", " ").capitalize()
-        findings.append(Finding(name, title, SEVERE, " ".join((said or "").split())))
+        findings.append(Finding(name, title, SEVERE, said))
     return findings
 
 
@@ -408,8 +402,6 @@ Artifacts = Callable[..., dict[str, Any]]
 def _save(figures: Mapping[str, Figure], folder: str) -> dict[str, Any]:
     saved: dict[str, Any] = {}
     for name, figure in figures.items():
-        if not isinstance(figure, Figure):
-            raise InputError(f"the plot {name} gave {figure!r}; a plot gives a matplotlib Figure")
         path = Path(folder) / f"{name}.png"
         figure.savefig(path, dpi=120)
         saved[name] = str(path)
@@ -442,9 +434,7 @@ def _artifacts(evaluation: Evaluation) -> Artifacts:
 def _own_plots(evaluation: Evaluation) -> dict[str, Figure]:
     code = evaluation.recipe.code
     named = evaluation.recipe.plots.items()
-    return {
-        name: call(find_named(path, code), _rows_with_answers(evaluation)) for name, path in named
-    }
+    return {name: ask_plot(path, code, _rows_with_answers(evaluation)) for name, path in named}
 
 
 def _rows_with_answers(evaluation: Evaluation) -> pd.DataFrame:

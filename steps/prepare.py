@@ -17,7 +17,7 @@ from common.tags import OUTPUT_DIGEST
 from common.words import counted
 from modelling.kinds import KINDS, ROW_KEY
 from modelling.models.sklearn_wrapper import read_column
-from modelling.own_code import call, find_named, where
+from modelling.own_code import ask_check
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import split_table, time_in_days
@@ -166,14 +166,8 @@ def _read_given(
 
 
 def _check_by_own(path: str, frame: pd.DataFrame, recipe: Recipe, source: str) -> None:
-    function = find_named(path, recipe.code)
-    said = call(function, frame.copy())
-    if said is not None and not isinstance(said, str):
-        raise InputError(
-            f"{where(function)}{path} gave {said!r}; a check gives nothing, or a sentence"[:300]
-        )
-    if said:
-        raise InputError(f"table {source}: {' '.join(said.split())} ({path})")
+    if said := ask_check(path, recipe.code, frame):
+        raise InputError(f"table {source}: {said} ({path})")
 
 
 def _log_parquet(frame: pd.DataFrame, name: str) -> None:

@@ -26,6 +26,7 @@ from common.values import spell
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from modelling.estimators.estimators import estimator_parameters
 from modelling.estimators.nested import packages_in
+from modelling.estimators.own_parts import check_predictions
 from modelling.fitting.early_stopping import Rounds, find_rounds
 from modelling.fitting.fit_model import FittedModel, fit_model
 from modelling.inspecting.drift import (
@@ -41,12 +42,7 @@ from modelling.models import row_details, sklearn_wrapper
 from modelling.models.environment import model_environment
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features, code_files
-from modelling.models.training import (
-    check_predictions,
-    fit_inputs,
-    predictable_inputs,
-    unfitted_pipeline,
-)
+from modelling.models.training import fit_inputs, predictable_inputs, unfitted_pipeline
 from modelling.own_code import failures_named, own_file, own_name, own_packages
 from modelling.recipe import Model, Recipe
 from steps.reporting.report import report_step

@@ -7,9 +7,9 @@ Makes no run, and writes nothing but the file of `--result`. Ends with 1 if some
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import click
 import numpy as np
@@ -21,6 +21,7 @@ from engine.entry_point import run_command
 from engine.failures import one_line
 from engine.processes.forkserver import PROJECT
 from modelling.estimators.estimators import fit_pipeline
+from modelling.estimators.own_parts import check_predictions
 from modelling.judging.answers import (
     Answers,
     Values,
@@ -31,7 +32,7 @@ from modelling.judging.answers import (
 from modelling.judging.metrics import Metric, check_gate, metrics_of
 from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import fit_inputs, unfitted_pipeline
-from modelling.own_code import call, check_own_code, find_named
+from modelling.own_code import Files, ask_check, ask_plot, check_own_code, failures_named
 from modelling.recipe import Recipe, load_recipe
 from modelling.tables.split import split_table
 from modelling.tables.table import CheckedTable, ask_sides, check_table
@@ -53,6 +54,7 @@ Tries = Iterator[tuple[str, Callable[[], str]]]
 @click.option("--data", default="auto")
 def try_code(recipe: str, data: str) -> None:
     """Tries a recipe's own code on rows of its table, or of the one that `data` names."""
+    told: list[str | None] = []
     try:
         recipe = find_recipe(recipe)
         settings = load_recipe(recipe, PROJECT)
@@ -61,10 +63,12 @@ def try_code(recipe: str, data: str) -> None:
         source = Workspace(recipe).table(settings.data.source, data)
         table = _read(settings, source)
         checked = check_table(table, settings, source)
-        told = [_tell(*each) for each in _tries_of_rows(settings, table, checked)]
-        told += [_tell(*each) for each in _tries(settings, checked.frame)]
+        for each in chain(
+            _tries_of_rows(settings, table, checked), _tries(settings, checked.frame)
+        ):
+            told.append(_tell(*each))
     except InputError as error:
-        told = [_tell(Path(recipe).name, partial(str, error), is_wrong=True)]
+        told.append(_tell(Path(recipe).name, partial(str, error), is_wrong=True))
     wrong = [line for line in told if line]
     if wrong:
         raise ValueError(f"{counted(len(wrong), 'thing')} wrong: {'; '.join(wrong)}")
@@ -93,8 +97,7 @@ def _tries_of_rows(recipe: Recipe, table: pd.DataFrame, checked: CheckedTable) -
         left_out = checked.rows_left_out.get("filter", 0)
         yield recipe.data.filter, lambda: f"leaves out {counted(left_out, 'row')}"
     for path in recipe.data.checks:
-        check = find_named(path, recipe.code)
-        yield path, partial(_said, check, checked.frame, "accepts the table")
+        yield path, partial(_said, path, recipe.code, checked.frame, "accepts the table")
     if recipe.split.function:
         yield recipe.split.function, partial(_split, recipe, table, checked.frame)
 
@@ -114,7 +117,7 @@ def _tries(recipe: Recipe, table: pd.DataFrame) -> Tries:
         yield path, partial(_feature, recipe, raw, name)
     for name in recipe.models:
         yield f"models.{name}", partial(_model, recipe, rows, name)
-    answered = _answer(recipe, rows, recipe.choose_model("auto")[0])
+    answered = _answer_of_chosen(recipe, rows)
     classes = find_classes(recipe, rows[recipe.data.target])
     true, answers = (
         encode_targets(rows[recipe.data.target], classes),
@@ -124,23 +127,32 @@ def _tries(recipe: Recipe, table: pd.DataFrame) -> Tries:
     for name in recipe.metrics.functions:
         yield f"metrics.{name}", partial(_figure, metrics[name], answers, true)
     for name, path in recipe.plots.items():
-        plot = find_named(path, recipe.code)
-        yield f"plots.{name}", partial(_drawn, plot, rows.join(answered))
+        yield f"plots.{name}", partial(_drawn, path, recipe.code, rows.join(answered))
     for name, path in recipe.checks.functions.items():
-        check = find_named(path, recipe.code)
-        yield f"checks.{name}", partial(_said, check, rows.join(answered), "finds nothing odd")
+        told = partial(_said, path, recipe.code, rows.join(answered), "finds nothing odd")
+        yield f"checks.{name}", told
 
 
-def _said(check: Callable[..., Any], table: pd.DataFrame, nothing: str) -> str:
-    return str(call(check, table.copy()) or nothing)
+def _answer_of_chosen(recipe: Recipe, rows: pd.DataFrame) -> pd.DataFrame:
+    chosen, _ = recipe.choose_model("auto")
+    try:
+        return _answer(recipe, rows, chosen)
+    except Exception as error:
+        raise InputError(
+            f"metrics, plots and checks are not tried: models.{chosen} gives no answers"
+        ) from error
+
+
+def _said(path: str, code: Files, table: pd.DataFrame, nothing: str) -> str:
+    return ask_check(path, code, table) or nothing
 
 
 def _figure(metric: Metric, answers: Answers, targets: Values) -> str:
     return f"{metric(answers, targets):.6g}"
 
 
-def _drawn(plot: Callable[..., Any], rows: pd.DataFrame) -> str:
-    return str(call(plot, rows))
+def _drawn(path: str, code: Files, rows: pd.DataFrame) -> str:
+    return str(ask_plot(path, code, rows))
 
 
 def _feature(recipe: Recipe, raw: pd.DataFrame, name: str) -> str:
@@ -161,7 +173,9 @@ def _answer(recipe: Recipe, rows: pd.DataFrame, name: str) -> pd.DataFrame:
     targets = rows[recipe.data.target]
     fitting = fit_inputs(recipe, rows.drop(columns=recipe.data.target))
     pipeline = unfitted_pipeline(recipe, name, {}, fitting)
-    fitted = fit_pipeline(pipeline, fitting.inputs, targets, None, recipe.split.seed)
+    with failures_named(recipe.code):
+        fitted = fit_pipeline(pipeline, fitting.inputs, targets, None, recipe.split.seed)
+    check_predictions(recipe, name, fitted, fitting.inputs)
     return answer(fitted, fitting.inputs, {"decision": None})
 
 

@@ -25,7 +25,8 @@ from modelling.estimators.nested import (
     owner_of,
     plain_parameters,
 )
-from modelling.estimators.preprocessing import Inputs, check_transformers, preprocessing
+from modelling.estimators.own_parts import check_is_known_as_fitted, check_transformers
+from modelling.estimators.preprocessing import Inputs, preprocessing
 from modelling.estimators.threads import threads_for
 from modelling.own_code import Files
 from modelling.recipe import Model, Sampling
@@ -174,9 +175,10 @@ def fit_pipeline(
     try:
         with refusals_told(features):
             resampling.fit(features, targets)
-    except InputError:
+    except Exception:
         check_transformers(pipeline, features, targets)
         raise
+    check_is_known_as_fitted(resampling)
     return without_sampling(resampling)
 
 

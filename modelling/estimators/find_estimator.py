@@ -165,6 +165,8 @@ def _own_estimator(path: str, task: str, code: Files) -> type[BaseEstimator]:
         raise InputError(
             f"{path} is for no {task}: derive it from sklearn.base.{mixin}, before BaseEstimator"
         )
+    if task == "classification" and not hasattr(kind, "predict_proba"):
+        raise InputError(f"{path} has no predict_proba: a classifier gives probabilities")
     return kind
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse
 from scipy.stats import skew
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -33,7 +32,7 @@ from common.values import as_value
 from modelling.estimators.find_estimator import check_parameter, find_transformer
 from modelling.estimators.nested import inner_models
 from modelling.kinds import KINDS
-from modelling.own_code import Files, where
+from modelling.own_code import Files
 from modelling.recipe import Features, Model, Transformer
 
 TEXT = "text "  # before the name of a text, the name of its part of the ColumnTransformer
@@ -341,50 +340,6 @@ def _own_transformers(inputs: Inputs, seed: int, code: Files) -> _Parts:
         (f"{OWN_TRANSFORMER}{name}", build_transformer(name, said, seed, code), [*said.columns])
         for name, said in inputs.transformed.items()
     ]
-
-
-def check_transformers(pipeline: Pipeline, frame: pd.DataFrame, targets: pd.Series) -> None:
-    """Says which of the recipe's transformers it is that a Pipeline cannot be fitted with.
-
-    Args:
-        pipeline: what scikit-learn refuses to fit.
-        frame: (n, columns) on these rows.
-        targets: (n,) theirs.
-
-    Raises:
-        InputError: a transformer gives something else than a row of numbers for each row.
-    """
-    from modelling.models.sklearn_wrapper import OWN_TRANSFORMER
-
-    columns = pipeline.named_steps.get("columns")
-    may_miss = get_tags(pipeline["estimator"]).input_tags.allow_nan
-    for label, transformer, names in columns.transformers if columns else ():
-        if not label.startswith(OWN_TRANSFORMER):
-            continue
-        try:
-            given = clone(transformer).fit_transform(frame[names], targets)
-        except Exception:  # noqa: S112 - told as it was raised, by who asks
-            continue
-        if problem := _no_rows_of_numbers(given, len(frame), may_miss):
-            name = f"features.transformers.{label.removeprefix(OWN_TRANSFORMER)}"
-            place = where(type(transformer).transform)
-            raise InputError(
-                f"{place}{name} gave {problem}; it gives a row of numbers for each row"
-            )
-
-
-def _no_rows_of_numbers(given: Any, rows: int, may_miss: bool) -> str:
-    """What something is, in words, that should be numbers in so many rows; empty if it is that."""
-    shape = getattr(given, "shape", None)
-    if shape is None:
-        return f"{given!r:.60}"
-    if len(shape) != 2 or shape[0] != rows:
-        return f"an array of shape {shape} for {rows} rows"
-    values = np.ravel(given.data if issparse(given) else np.asarray(given))
-    if values.dtype.kind not in "biuf":
-        return next((f"{each!r:.60}" for each in values if isinstance(each, str)), "")
-    wrong = values[~np.isfinite(values)]
-    return f"{wrong[0]}" if len(wrong) and not may_miss else ""
 
 
 def build_transformer(name: str, said: Transformer, seed: int, code: Files) -> BaseEstimator:

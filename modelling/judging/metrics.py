@@ -19,7 +19,7 @@ import numpy as np
 from common.errors import InputError, unknown_name
 from modelling.judging import weighted
 from modelling.judging.answers import Answers, Values
-from modelling.own_code import WEIGHTS, call, read_metric, takes_argument, where
+from modelling.own_code import WEIGHTS, call, in_words, read_metric, takes_argument, where
 from modelling.recipe import BusinessScore, OwnMetric, Recipe
 
 _PINBALL = re.compile(r"pinball_(0?\.\d+)")
@@ -59,10 +59,12 @@ class Metric:
         if not isinstance(answers, Answers):
             answers = Answers(answers)
         figure: Any = self._compute(self.given(answers), targets, answers.weights)
-        if np.ndim(figure) or not isinstance(figure, SupportsFloat):
+        number = _one_number(figure)
+        if number is None:
             name = getattr(self.function, "__name__", "metric")
-            raise InputError(f"{name} gave {_what(figure)}; a metric gives one number")
-        return float(figure)
+            what = "nothing" if figure is None else in_words(figure)
+            raise InputError(f"{name} gave {what}; a metric gives one number")
+        return number
 
     def _compute(self, given: Values, targets: Values, weights: Values | None) -> Any:
         if weights is None:
@@ -74,11 +76,15 @@ class Metric:
         raise InputError(f"{getattr(self.function, '__name__', 'a metric')} takes no weights")
 
 
-def _what(given: Any) -> str:
-    """What a function gave in place of a number."""
-    if np.ndim(given):
-        return f"an array of shape {np.shape(given)}"
-    return "nothing" if given is None else f"{given!r}"
+def _one_number(figure: Any) -> float | None:
+    """What a function gave as a float; None if it is not one number."""
+    is_one = isinstance(figure, SupportsFloat) and not isinstance(figure, str)
+    if not is_one or np.ndim(figure) or np.iscomplexobj(figure):
+        return None
+    try:
+        return float(figure)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _sklearn(

@@ -11,7 +11,7 @@ from common.errors import InputError, unknown_name
 from modelling.formulas import check_kinds, parse_formula
 from modelling.kinds import KINDS, kind_of_values, number_as_text
 from modelling.models.sklearn_wrapper import OwnCodeError, apply_features
-from modelling.own_code import Files, files_read, is_own, own_name
+from modelling.own_code import Files, files_read, find_named, is_own, own_name, where
 from modelling.recipe import ColumnCheck, Features, QuantileScore
 
 _ROWS_ALONE = 5
@@ -74,7 +74,7 @@ def fit_features(
         fitted["orders"] = {name: list(order) for name, order in orders.items()}
     fitted |= _hours(frame, kinds)
     fitted |= _functions(features, code or {})
-    _check_finite(frame, features, fitted)
+    _check_finite(frame, features, fitted, code or {})
     return fitted
 
 
@@ -132,13 +132,15 @@ def _fit_quantiles(frame: pd.DataFrame, score: QuantileScore) -> list[dict[str, 
     ]
 
 
-def _check_finite(frame: pd.DataFrame, features: Features, fitted: dict[str, Any]) -> None:
+def _check_finite(
+    frame: pd.DataFrame, features: Features, fitted: dict[str, Any], code: Files
+) -> None:
     if not features.inputs():
         return
     try:
         computed = apply_features(frame, fitted)
         if features.functions:
-            _check_each_row_alone(frame, fitted, computed)
+            _check_each_row_alone(frame, fitted, computed, code)
     except OwnCodeError as error:
         raise InputError(str(error)) from error
     for name, inputs in features.inputs().items():
@@ -146,30 +148,38 @@ def _check_finite(frame: pd.DataFrame, features: Features, fitted: dict[str, Any
             continue  # a gap is a value like another
         known = frame[sorted(inputs)].notna().all(axis=1)
         undefined = int((known & ~np.isfinite(computed[name])).sum())
-        if undefined:
-            what = features.formulas.get(name) or features.functions.get(name)
+        if not undefined:
+            continue
+        if path := features.functions.get(name):
             raise InputError(
-                f"feature {name!r} = {what} has no finite value in {undefined} "
-                f"of {len(frame)} training rows: a division by zero?"
+                f"{where(find_named(path, code))}{path} gives no finite number for {undefined} of "
+                f"{len(frame)} training rows"
             )
+        raise InputError(
+            f"feature {name!r} = {features.formulas.get(name)} has no finite value in {undefined} "
+            f"of {len(frame)} training rows: a division by zero?"
+        )
 
 
 def _check_each_row_alone(
-    frame: pd.DataFrame, fitted: dict[str, Any], computed: pd.DataFrame
+    frame: pd.DataFrame, fitted: dict[str, Any], computed: pd.DataFrame, code: Files
 ) -> None:
     """Checks that a function gives the same for a row alone as among others, and reads no file."""
-    for row in np.unique(np.linspace(0, len(frame) - 1, _ROWS_ALONE).astype(int)).tolist():
-        with files_read() as files:
-            alone = apply_features(frame.iloc[[row]], fitted)
-        if files:
-            raise InputError(
-                f"a function of features.functions reads {files[0]}, which is not where the model "
-                "goes: write what it needs into the code"
-            )
-        for name, function in fitted["functions"].items():
-            among, single = float(computed[name].iloc[row]), float(alone[name].iloc[0])
-            if not np.isclose(among, single, rtol=1e-9, atol=0, equal_nan=True):
+    rows = np.unique(np.linspace(0, len(frame) - 1, _ROWS_ALONE).astype(int)).tolist()
+    for name, function in fitted["functions"].items():
+        who = f"{where(find_named(function['path'], code))}{function['path']}"
+        only = {**fitted, "formulas": {}, "quantile_scores": {}, "functions": {name: function}}
+        for row in rows:
+            with files_read() as files:
+                alone = float(apply_features(frame.iloc[[row]], only)[name].iloc[0])
+            if files:
                 raise InputError(
-                    f"{function['path']} gives {single:g} for row {row + 1} alone and {among:g} "
-                    "among the others: it must look at each row by itself, and keep nothing"
+                    f"{who} reads {files[0]}, which is not where the model goes: write what it "
+                    "needs into the code"
+                )
+            among = float(computed[name].iloc[row])
+            if not np.isclose(among, alone, rtol=1e-9, atol=0, equal_nan=True):
+                raise InputError(
+                    f"{who} gives {alone:g} for row {row + 1} alone and {among:g} among the "
+                    "others: it must look at each row by itself, and keep nothing"
                 )

@@ -15,10 +15,11 @@ import traceback
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from decimal import Decimal
 from functools import lru_cache, reduce
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
-from numbers import Number
+from numbers import Number, Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -687,6 +688,9 @@ def _find_unread(
 # Own code: a Python file, or the folder of a package, that a person wrote beside the recipe.
 
 
+_OWN = "cuvee_own_"
+
+
 class OwnCodeError(ValueError):
     """Own code cannot be imported, or failed, or gave what it should not; one line says where."""
 
@@ -709,7 +713,7 @@ def load_own_code(path: Path) -> ModuleType:
     for file, place in places.items():
         content.update(place.as_posix().encode() + b"\0")
         content.update(file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
-    name = f"cuvee_own_{content.hexdigest()[:8]}"
+    name = f"{_OWN}{content.hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     main, folders = (path / "__init__.py", [str(path)]) if path.is_dir() else (path, None)
@@ -769,9 +773,10 @@ def _folder_of(function: Callable[..., Any]) -> Path:
 
 def place_of(function: Callable[..., Any]) -> str:
     """Says where a function of own code stands: `taxi.py, line 12: `; nothing of another."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    folder = _folder_of(function)
-    if code is None or not Path(code.co_filename).is_relative_to(folder):
+    plain = inspect.unwrap(function)
+    code, folder = getattr(plain, "__code__", None), _folder_of(function)
+    is_own = str(getattr(plain, "__module__", "")).startswith(_OWN)
+    if not is_own or code is None or not Path(code.co_filename).is_relative_to(folder):
         return ""
     file = Path(code.co_filename).relative_to(folder)
     return f"{file.as_posix()}, line {code.co_firstlineno}: "
@@ -818,23 +823,65 @@ def own_feature(path: str, own_code: str, table: pd.DataFrame) -> np.ndarray:
     function = find_function(path, own_code)
     given = call_own(function, table.copy())
     problem = other_rows(given, table.index)
-    if not problem and not pd.api.types.is_numeric_dtype(values := pd.Series(given)):
-        value = next(iter(values.dropna()), None)
-        problem = f"{value!r} of type {type(value).__name__}"
+    if not problem:
+        numbers, problem = as_numbers(given)
     if problem:
         raise OwnCodeError(f"{place_of(function)}{path} gave {problem}; it gives a number a row")
-    return _finite(values.to_numpy(dtype="float64", na_value=np.nan))
+    return _finite(numbers)
+
+
+def as_numbers(given: Any) -> tuple[np.ndarray, str]:
+    """Reads (n,) values that own code gave as numbers.
+
+    Returns:
+        (n,) float64, missing where there is none; and in words the first that no float holds, such
+        as text or a complex number, or nothing.
+    """
+    values = pd.Series(given)
+    kind = values.dtype
+    if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind):
+        return values.to_numpy(dtype="float64", na_value=np.nan), ""
+    numbers = np.full(len(values), np.nan)
+    for row, value in enumerate(values):
+        try:
+            if value is not None and value is not pd.NA and value is not pd.NaT:
+                numbers[row] = _as_float(value)
+        except (TypeError, OverflowError):
+            return numbers, f"{in_words(value)} of type {type(value).__name__}"
+    return numbers, ""
+
+
+def _as_float(value: Any) -> float:
+    if not isinstance(value, Real | Decimal | np.bool_):
+        raise TypeError
+    return float(value)
+
+
+def in_words(given: Any) -> str:
+    """Says in a few words what own code gave."""
+    if isinstance(given, int) and abs(given) > sys.float_info.max:
+        return f"a number of {given.bit_length()} bits"
+    shape = shape_of(given)
+    return f"an array of shape {shape}" if shape else " ".join(f"{given!r:.60}".split())
+
+
+def shape_of(given: Any) -> tuple[int, ...]:
+    """Returns the shape of what own code gave; empty if it is no array, list or table."""
+    try:
+        return np.shape(given)
+    except ValueError:  # rows of different lengths
+        return ()
 
 
 def other_rows(given: Any, rows: pd.Index) -> str:
     """Says in words what is wrong with what should be a value for each row; empty if nothing is."""
     if isinstance(given, pd.Series) and not given.index.equals(rows):
-        is_all = given.index.sort_values().equals(rows)
-        return "the rows in another order" if is_all else f"{len(given)} rows of {len(rows)}"
-    if np.shape(given) != (len(rows),):
-        shape = f"an array of shape {np.shape(given)}" if np.ndim(given) else repr(given)[:60]
-        return f"{shape} for {len(rows)} rows"
-    return ""
+        if len(given) != len(rows):
+            return f"{len(given)} rows of {len(rows)}"
+        is_all = set(given.index) == set(rows)
+        return f"the rows {'in another order' if is_all else 'with other numbers in their index'}"
+    is_one_each = shape_of(given) == (len(rows),)
+    return "" if is_one_each else f"{in_words(given)} for {len(rows)} rows"
 
 
 # What a raw cell means: the kind of its column alone decides, whatever stands beside it.
@@ -926,8 +973,28 @@ def _read_values(column: pd.Series, kind: str, spellings: Mapping[str, str]) -> 
         return pd.Series(pd.NaT if kind == "date" else np.nan, index=column.index)
     if kind == "date":
         return _plain_dates(pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601"))
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    numbers = _to_numbers(column)
     return numbers if kind == "number" else numbers.where(numbers.isin([0, 1]))
+
+
+def _to_numbers(column: pd.Series) -> pd.Series:
+    """Values as float64: infinite where no float is so large, missing where it is no number."""
+    try:
+        numbers = pd.to_numeric(column, errors="coerce")
+    except OverflowError:
+        return column.map(_nearest_float)
+    if pd.api.types.is_complex_dtype(numbers.dtype):
+        return column.map(_nearest_float)
+    return numbers.astype("float64")
+
+
+def _nearest_float(value: Any) -> float:
+    try:
+        return _as_float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+    except TypeError:
+        return np.nan
 
 
 def _has_lost_digits(value: Any, kind: str) -> bool:

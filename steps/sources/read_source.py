@@ -7,7 +7,7 @@ import pandas as pd
 
 from common.errors import InputError
 from modelling.files.csv_files import composed
-from modelling.own_code import call, find_named, where
+from modelling.own_code import call, find_named, in_words, where
 from modelling.recipe import Recipe
 from modelling.tables.table import check_names, not_there, read_table
 
@@ -26,7 +26,8 @@ def read_source(path: Path, recipe: Recipe, numbers: Collection[str] = ()) -> pd
     table = call(function, path)
     if not isinstance(table, pd.DataFrame):
         raise InputError(
-            f"{where(function)}{recipe.data.loader} gave {table!r:.60}; a loader gives a DataFrame"
+            f"{where(function)}{recipe.data.loader} gave {in_words(table)}; a loader gives a "
+            "DataFrame"
         )
     if table.empty:
         raise InputError(f"{where(function)}{recipe.data.loader} gave a table without rows")

@@ -11,13 +11,16 @@ import skops.io
 
 from common.errors import InputError
 from modelling.estimators.estimators import build_pipeline, check_hyperparameter, fit_pipeline
+from modelling.estimators.own_parts import check_predictions
 from modelling.judging.answers import Answers
 from modelling.judging.metrics import check_gate, metrics_of
 from modelling.models.features import fit_features
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import answer, apply_features, load_pipeline
-from modelling.models.training import check_predictions, fit_inputs, unfitted_pipeline
+from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.own_code import (
+    ask_check,
+    ask_plot,
     check_own_code,
     code_digests,
     failures_named,
@@ -231,7 +234,10 @@ def test_a_file_that_cannot_be_the_code_is_told(name, content, says, tmp_path, r
             "import itertools\nN = itertools.count()\ndef f(table): return table['a'] + next(N)",
             "it must look at each row by itself, and keep nothing",
         ),
-        ("def f(table): return 1 / table['a']", "'f' = own.f has no finite value in 1 of 40"),
+        (
+            "def f(table): return 1 / table['a']",
+            "own.py, line 1: own.f gives no finite number for 1 of 40",
+        ),
         ("def f(table):\n    open('zones.csv').close()\n    return table['a']", "reads zones.csv"),
     ],
 )
@@ -249,6 +255,15 @@ def test_a_feature_is_computed_from_columns_read_as_their_kinds(tmp_path):
     assert features_of(tmp_path, "def f(table): return table['a'].tolist()").tolist() == [
         *range(40)
     ]
+
+
+@pytest.mark.parametrize("row", ["None if a < 3 else a", "Decimal(a)", "Fraction(a)", "a > 3"])
+def test_a_number_is_one_whatever_python_calls_it(row, tmp_path):
+    code = "from decimal import Decimal\nfrom fractions import Fraction\n"
+    code += f"def f(table): return [{row} for a in table['a']]\n"
+    columns = {"a": {"missing": True}, "b": {}}
+    data = {"path": "t.csv", "target": "y", "columns": columns}
+    assert features_of(tmp_path, code, data=data)[4:].ge(1).all()
 
 
 def test_what_is_dropped_only_functions_read(tmp_path):
@@ -354,8 +369,14 @@ def test_what_is_no_transformer_is_told_so(transformer, says, tmp_path, refusal)
     ("gives", "says"),
     [
         ("X.iloc[:5]", "an array of shape (5, 1) for 40 rows"),
+        ("X * 1j", "0j of type complex"),
+        ("np.full(X.shape, 10**400, dtype=object)", "a number of 1329 bits of type int"),
+        (
+            "X.astype('datetime64[ns]')",
+            "Timestamp('1970-01-01 00:00:00') of type Timestamp",
+        ),
         ("np.asarray(X)[:, 0]", "an array of shape (40,) for 40 rows"),
-        ("X.astype(str) + 'a'", "'0.0a'"),
+        ("X.astype(str) + 'a'", "'0.0a' of type str"),
         ("None", "None"),
         ("X * np.nan", "nan"),
     ],
@@ -381,6 +402,61 @@ def test_what_a_transformer_gave_that_no_model_can_be_fitted_with_is_told(
         f"own.py, line 8: features.transformers.t gave {says}; it gives a row of numbers for each "
         "row"
     )
+
+
+@pytest.mark.parametrize(
+    ("gives", "says"),
+    [
+        ("X.astype(str)", "gave '0.0' of type str; it gives a row of numbers for each row"),
+        ("X - X.mean()", "gives 0 for a row alone and -19.5 among others: it must look at each"),
+        ("np.repeat(X.to_numpy(), len(X), axis=1)", "gives 1 column for a row alone and 40 among"),
+        ("open('zones.csv').close() or X", "reads zones.csv when it predicts, which is not where"),
+    ],
+)
+def test_what_a_transformer_gives_that_a_model_was_fitted_with_is_tried(
+    gives, says, tmp_path, monkeypatch, refusal
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zones.csv").touch()
+    code = CODE.replace("return np.asarray(X) - self.means_", f"return {gives}")
+    parts = {"transformer": "own.Centred", "columns": ["a"]}
+    recipe = read(tmp_path, code, features={"transformers": {"t": parts}})
+    fitting = fit_inputs(recipe, ROWS)
+    pipeline = fit_pipeline(
+        unfitted_pipeline(recipe, "ridge", {}, fitting), fitting.inputs, ROWS["b"]
+    )
+    message = refusal(check_predictions, recipe, "ridge", pipeline, fitting.inputs)
+    assert message.startswith(f"own.py, line 20: features.transformers.t {says}")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (
+            "            return self\n        def transform",
+            "            pass\n        def transform",
+            "own.py, line 17: fit of features.transformers.t gave None; it gives self",
+        ),
+        (
+            "self.mean_",
+            "self.mean",
+            "own.py, line 26: fit of Mean keeps nothing whose name ends with _, by which",
+        ),
+    ],
+)
+def test_a_fit_that_scikit_learn_does_not_know_as_one_is_told(
+    before, after, says, tmp_path, refusal
+):
+    code = dedent(CODE.replace(before, after))
+    recipe = read(
+        tmp_path,
+        code,
+        features={"transformers": {"t": {"transformer": "own.Centred", "columns": ["a"]}}},
+        models={"mean": {"estimator": "own.Mean"}},
+    )
+    fitting = fit_inputs(recipe, ROWS)
+    pipeline = unfitted_pipeline(recipe, "mean", {}, fitting)
+    assert says in refusal(fit_pipeline, pipeline, fitting.inputs, ROWS["b"])
 
 
 def test_a_transformer_of_a_column_that_is_not_there_names_the_nearest(tmp_path, refusal):
@@ -439,6 +515,12 @@ def test_a_metric_that_cannot_be_used_is_told(code, said, says, tmp_path, refusa
             "own.py, line 2: m failed: KeyErr",
         ),
         ("def m(predictions, targets): return predictions", "gave an array of shape (2,)"),
+        ("def m(predictions, targets): return predictions.iloc[0] * 1j", "gave np.complex128(1j)"),
+        ("def m(predictions, targets): return 10**5000", "gave a number of 16610 bits; a metric"),
+        (
+            "def m(predictions, targets): return [[1], 2]",
+            "gave [[1], 2]; a metric gives one",
+        ),
     ],
 )
 def test_a_metric_that_gives_no_number_is_named_with_its_line(code, says, tmp_path, refusal):
@@ -503,9 +585,13 @@ PREDICTED = "return np.full(len(X), self.mean_)"
             "m with own.py predicts an array of shape (3,) for 40 rows",
         ),
         ("return np.full(len(X), np.nan)", "predicts nan; it gives a number for each row"),
-        ("return ['good'] * len(X)", "predicts 'good'; it gives a number for each row"),
+        ("return ['good'] * len(X)", "predicts 'good' of type str; it gives a number for each row"),
         ("return np.full(len(X), float(len(X)))", "predicts 1 for a row alone and 40 among others"),
         ("open('zones.csv').close(); return np.ones(len(X))", "own.py reads zones.csv when it"),
+        ("return X['a'] * 1j", "own.py, line 29: models.m with own.py predicts 0j of type complex"),
+        ("return X[['a']]", "predicts an array of shape (40, 1) for 40 rows"),
+        ("return [1, 'x', None, 2] * 10", "predicts 'x' of type str; it gives a number for each"),
+        ("return X['a'] > 3", "predicts values of type bool; it gives a number for each row"),
         ("return X.nothing", "own.py, line 30: predict failed: AttributeError: 'DataFrame' object"),
         (PREDICTED, ""),
     ],
@@ -524,6 +610,58 @@ def test_what_own_code_predicts_is_tried(instead, says, tmp_path, monkeypatch):
     with pytest.raises(InputError) as refused:
         check_predictions(recipe, "m", pipeline, fitting.inputs)
     assert says in str(refused.value)
+
+
+PROBABILITIES = """
+    import numpy as np
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    class Sure(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            return self
+        def predict(self, X):
+            return self.classes_[np.zeros(len(X), dtype=int)]
+        def predict_proba(self, X):
+            return np.tile([{row}], (len(X), 1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("0.5, 0.6", "predicts 0.5, 0.6; probabilities are not below 0 and add up to 1"),
+        ("-0.5, 1.5", "predicts -0.5, 1.5; probabilities are not below 0 and add up to 1"),
+        ("0.5", "predicts an array of shape (40, 1) for 40 rows and 2 classes"),
+    ],
+)
+def test_what_are_no_probabilities_is_told(row, says, tmp_path, refusal):
+    recipe = read(
+        tmp_path,
+        PROBABILITIES.format(row=row),
+        task="classification",
+        models={"m": {"estimator": "own.Sure"}},
+    )
+    fitting = fit_inputs(recipe, ROWS)
+    pipeline = unfitted_pipeline(recipe, "m", {}, fitting)
+    fit_pipeline(pipeline, fitting.inputs, pd.Series(["yes", "no"] * 20))
+    message = refusal(check_predictions, recipe, "m", pipeline, fitting.inputs)
+    assert message == f"own.py, line 11: models.m with own.py {says}"
+    unsure = PROBABILITIES.format(row=row).replace("predict_proba", "proba")
+    code = read(tmp_path, unsure, task="classification").code
+    assert refusal(
+        build_pipeline, Model(estimator="own.Sure"), {}, 0, "classification", None, code
+    ) == ("own.Sure has no predict_proba: a classifier gives probabilities")
+
+
+@pytest.mark.parametrize("given", ["False", "np.float64(1)", "table['a']"])
+def test_a_check_gives_a_sentence_or_nothing_and_a_plot_a_figure(given, tmp_path, refusal):
+    recipe = read(tmp_path, f"import numpy as np\n\ndef f(table): return {given}\n")
+    message = refusal(ask_check, "own.f", recipe.code, ROWS)
+    assert message.startswith("own.py, line 3: own.f gave ")
+    assert message.endswith("; a check gives nothing, or a sentence")
+    message = refusal(ask_plot, "own.f", recipe.code, ROWS)
+    assert message.endswith("; a plot gives a matplotlib Figure")
 
 
 def test_a_failing_fit_of_own_code_says_where_and_other_failures_pass(tmp_path):

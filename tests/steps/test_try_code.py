@@ -73,6 +73,16 @@ def test_each_is_said_in_a_line(recipe):
     [
         ('table["a"] * 2', 'table["c"]', "own.py, line 5: twice failed: KeyError: 'c'"),
         ("def off(predictions, targets)", "def off(predictions)", "own.off(predictions) is called"),
+        (
+            'table["a"] * 2',
+            'table["a"] * 1j',
+            "try_code: 3 things wrong: own.twice: own.py",
+        ),
+        (
+            "    return Figure()",
+            "    return 3",
+            "own.plot gave 3; a plot gives a matplotlib Figure",
+        ),
         ("return Figure()", "return 1 / 0", "own.py, line 12: plot failed: ZeroDivisionError"),
         ("{True", "{2", "own.py, line 9: own.side gave nan; it gives train or test for each row"),
         ("< 250", "", "own.py, line 8: own.kept gave 0.0; it gives True or False for each row"),
@@ -82,5 +92,5 @@ def test_what_is_wrong_is_said_and_the_rest_is_tried(before, after, says, recipe
     (recipe.parent / "own.py").write_text(CODE.replace(before, after))
     said = CliRunner().invoke(try_code, [str(recipe)])
     assert said.exit_code == 1
-    assert says in said.output
+    assert says in f"{said.output}try_code: {said.exception}"
     assert "Traceback" not in said.output

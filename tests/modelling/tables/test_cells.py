@@ -371,6 +371,12 @@ def test_every_format_may_stand_in_a_recipe(form):
     assert read_column(pd.Series([form]), "number", form).tolist() == [float(Decimal("1234.56"))]
 
 
+def test_a_number_that_no_float_holds_is_infinite_and_a_complex_one_is_none():
+    large = pd.Series([10**400, -(10**400), 1.5, None], dtype=object)
+    assert read_column(large, "number").tolist()[:3] == [math.inf, -math.inf, 1.5]
+    assert read_column(pd.Series([1j, 2.0]), "number").isna().all()
+
+
 def test_a_name_is_the_same_however_its_accents_are_written(tmp_path):
     """As one sign or as two, in the recipe, in the table, in a stream of it, and in a request."""
     one, two = (unicodedata.normalize(form, "abonné") for form in ("NFC", "NFD"))
