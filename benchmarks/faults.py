@@ -33,9 +33,9 @@ import yaml
 from mlflow import MlflowClient
 
 from engine.cache.step_cache import StepCache
+from steps.overview.store_status import look
 from steps.registry.journal import read_journal
 from steps.registry.versions import UNFINISHED
-from steps.reporting.store_status import look
 from tests.team_server import PARTS, TeamServer, missing, pipeline
 
 NAME = "wine_faults"

@@ -35,8 +35,8 @@ from common.errors import InputError
 from engine.failures import one_line
 from engine.processes.no_account import survive_without_account
 from engine.terminal import folded, say, say_error
-from steps.reporting.differences import compare_runs
-from steps.reporting.store_status import (
+from steps.overview.differences import compare_runs
+from steps.overview.store_status import (
     Status,
     best_runs,
     look,

@@ -28,8 +28,8 @@ from engine.failures import one_line
 from engine.processes.no_account import survive_without_account
 from engine.terminal import say_error
 from modelling.reporting.markdown import escape
-from steps.reporting.comparison import compare_pipelines
-from steps.reporting.store_status import open_store
+from steps.overview.comparison import compare_pipelines
+from steps.overview.store_status import open_store
 from steps.runs.names import CHAMPION_BEFORE
 from steps.runs.provenance_read import find_pipeline
 from steps.runs.result import Result

@@ -10,8 +10,8 @@ from mlflow.entities import Run
 
 from common.errors import InputError
 from common.tags import CPU, HOST, PID, PROCESS_STARTED
+from steps.overview.store_status import all_experiments, own_metrics, search
 from steps.reporting.run_files import RunFiles
-from steps.reporting.store_status import all_experiments, own_metrics, search
 from steps.runs.provenance_read import find_pipeline
 
 # What differs between any two runs and says nothing about them: their process, their steps' runs
