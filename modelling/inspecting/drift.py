@@ -24,6 +24,7 @@ _DECILES = np.linspace(0.1, 1, 10)
 _MOST_VALUES = 20
 _MOST_ROWS = 100_000
 _SMOOTHING = 0.5
+_COMPARED = ["column", "psi", "limit", "drifted", "grown", "bin", "in training", "now"]
 _CHANCE = 0.001
 _FEWEST_TIMES = 10
 _FEWEST_ROWS = 100
@@ -260,7 +261,7 @@ class DriftCounts:
             )
             for name, bins in self._profile.items()
         ]
-        table = pd.DataFrame(rows)
+        table = pd.DataFrame(rows, columns=_COMPARED)
         return table.sort_values("psi", ascending=False, kind="stable", ignore_index=True)
 
     def _scale(self, name: str) -> float:

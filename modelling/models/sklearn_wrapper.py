@@ -669,13 +669,13 @@ def _find_unread(
     column: pd.Series, read: pd.Series, kind: str, may_miss: bool, allowed: Sequence[str]
 ) -> Iterator[tuple[int, str]]:
     if kind == "text":  # in which a gap is the text of no words
-        wrong = is_missing(column)
+        wrong = is_missing(column).to_numpy()
     else:
-        wrong = read.isna() if kind == "category" else ~np.isfinite(read)
+        wrong = read.isna().to_numpy() if kind == "category" else ~np.isfinite(read.to_numpy())
     if not wrong.any():
         return
     missing = is_missing(column).to_numpy()
-    for row in np.flatnonzero(wrong.to_numpy() & ~missing).tolist():
+    for row in np.flatnonzero(wrong & ~missing).tolist():
         value = column.iloc[row]
         lost = ": a float has lost its last digits" if _has_lost_digits(value, kind) else ""
         what = f"none of {', '.join(allowed)}" if allowed else f"no {kind}{lost}"

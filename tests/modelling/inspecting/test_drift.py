@@ -298,3 +298,7 @@ def test_drift_is_of_what_rows_weigh_where_the_training_knows_it():
     counts = DriftCounts(profile_rows(rows), weighted=True)  # of a model of before
     counts.add(rows, np.array(odd, dtype=float))
     assert not counts.compare(LIMIT)["drifted"].any()
+
+
+def test_no_column_is_no_drift():
+    assert DriftCounts({}).compare(0.25)["psi"].empty
