@@ -186,8 +186,8 @@ def _summary(draft: Draft, place: Path, command: str) -> str:
         ("recipe", f"{place}, for {draft.rows} rows"),
         ("task", f"{recipe.task} of {show(recipe.data.target)} ({draft.task_reason})"),
         ("columns", f"{len(recipe.data.columns)} to train on, {len(draft.dropped)} dropped"),
-        *(("", f"{show(name)}: {why}") for name, why in [*draft.dropped.items()][:_MOST_SHOWN]),
-        *_questions(draft.doubts),
+        *_first_lines("", _reasons(draft)),
+        *_first_lines("sure?", draft.doubts),
         ("split", f"{recipe.split.method}, {recipe.split.test_size:.0%} test rows"),
         (
             "models",
@@ -207,10 +207,17 @@ def _summary(draft: Draft, place: Path, command: str) -> str:
     return "\n" + "\n".join(f"{name:<9}{text}" for name, text in lines)
 
 
-def _questions(doubts: Sequence[str]) -> list[tuple[str, str]]:
-    more = len(doubts) - _MOST_SHOWN
-    shown = [*doubts[:_MOST_SHOWN], *([f"and {more} more, in the recipe"] if more > 0 else [])]
-    return [("" if number else "sure?", line) for number, line in enumerate(shown)]
+def _reasons(draft: Draft) -> list[str]:
+    """Why columns are dropped, those first whose words could be used."""
+    texts = {name for name, check in draft.keep.items() if check.type == "text"}
+    names = sorted(draft.dropped, key=lambda name: name not in texts)
+    return [f"{show(name)}: {draft.dropped[name]}" for name in names]
+
+
+def _first_lines(label: str, lines: Sequence[str]) -> list[tuple[str, str]]:
+    more = len(lines) - _MOST_SHOWN
+    shown = [*lines[:_MOST_SHOWN], *([f"and {more} more, in the recipe"] if more > 0 else [])]
+    return [("" if number else label, line) for number, line in enumerate(shown)]
 
 
 if __name__ == "__main__":

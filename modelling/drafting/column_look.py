@@ -28,6 +28,7 @@ _FEWEST_IN_ORDER = 20  # fewer numbers may be in order by chance
 _MANY_VALUES = 20
 _FEW_WRONG = 0.2
 _WORDS_OF_A_TEXT = 4
+_FREE_TEXT = "free text, left out unless the recipe declares it as type: text"
 _LONGEST_SHOWN = 40
 _LONG = 1e12
 _SKEWED = 3  # quartiles' widths beyond a quartile, from where on no limit is guessed
@@ -213,9 +214,10 @@ def _row_number(name: str, values: pd.Series, distinct: int) -> str:
 
 def _identifier_or_text(values: pd.Series, distinct: int) -> str:
     if distinct == len(values) > 1:
-        return "every value is different: an identifier or free text"
+        what = _FREE_TEXT if is_free_text(values) else "an identifier or free text"
+        return f"every value is different: {what}"
     if distinct > _MANY_VALUES and 2 * distinct > len(values):
-        what = "free text" if is_free_text(values) else "like an identifier"
+        what = _FREE_TEXT if is_free_text(values) else "like an identifier"
         return f"{distinct} different values in {len(values)} cells: {what}"
     return ""
 

@@ -34,6 +34,7 @@ _DATE_LIKE = re.compile(
     r"|[A-Za-z]{3,9} \d{1,2},? \d{4}|(?:19|20)\d\d-\d\d)(?:[ T]\d.*)?"
 )
 _DAY_IN_DIGITS = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_FIRST_DAY, _LAST_DAY = 19000101, 20991231
 _DAY_FIRST = tuple(
     f"%d{mark}%m{mark}{year}" for mark in ("/", ".", "-", " ") for year in ("%Y", "%y")
 )
@@ -106,6 +107,8 @@ def find_written(column: pd.Series, habits: Habits) -> Written:
         return Written("boolean")
     if not pd.api.types.is_numeric_dtype(column):
         return _find_in_text(_distinct(column), habits)
+    if _are_day_numbers(column):
+        return Written("date", "%Y%m%d")
     is_long = column.dtype.kind in "iu" and column.abs().max() >= LARGEST_EXACT
     return Written("category" if is_long else "number")
 
@@ -250,6 +253,14 @@ def _are_days_in_digits(text: pd.Series) -> bool:
         and _all_match(text, _DAY_IN_DIGITS)
         and _are_dates(text, "%Y%m%d")
     )
+
+
+def _are_day_numbers(column: pd.Series) -> bool:
+    """The same of numbers, as Parquet and JSON have them."""
+    numbers = column.drop_duplicates()
+    if not numbers.between(_FIRST_DAY, _LAST_DAY).all() or (numbers % 1 != 0).any():
+        return False
+    return _are_days_in_digits(numbers.astype("int64").astype("str"))
 
 
 def _are_dates(text: pd.Series, form: str) -> bool:

@@ -12,6 +12,7 @@ from modelling.kinds import ROW_KEY
 from modelling.recipe import Split
 
 _FEWEST_ROWS = 2
+_SAID_BY_ROWS = ("column", "own")
 _HASHED_AT_ONCE = 500_000
 
 
@@ -194,7 +195,7 @@ def _choose_test_rows(
         return _by_hash(feature_hash, split)
     if split.method == "group" and given is not None:
         return _by_group(given, targets, split)
-    if split.method in ("column", "own") and given is not None:
+    if split.method in _SAID_BY_ROWS and given is not None:
         return _as_said(given, split)
     in_test = np.zeros(rows, dtype=bool)
     if split.method == "time" and given is not None:
@@ -278,15 +279,16 @@ def _check_sizes(in_train: np.ndarray, in_test: np.ndarray, split: Split) -> Non
             "split.seed, or split.test_size"
         )
     if min(test_rows, train_rows) < _FEWEST_ROWS:
+        why = "cannot be" if split.method in _SAID_BY_ROWS else "is too small to"
         raise InputError(
-            f"a table of {len(in_test)} rows is too small to split: {train_rows} training and "
+            f"a table of {len(in_test)} rows {why} split: {train_rows} training and "
             f"{test_rows} test rows {_as_asked(split)}, at least {_FEWEST_ROWS} each are needed"
             + (f"; {counted(in_gap, 'row')} in split.gap {split.gap:g}" if in_gap else "")
         )
 
 
 def _as_asked(split: Split) -> str:
-    if split.method in ("column", "own"):
+    if split.method in _SAID_BY_ROWS:
         return f"as {split.column or split.function} says"
     return f"at split.test_size {split.test_size:g}"
 

@@ -133,7 +133,7 @@ def test_a_filter_and_a_split_see_all_columns_as_their_kinds(tmp_path, refusal):
     assert sorted(split.train["a"]) == [1, 2]
     assert sorted(split.test["a"]) == [5, 6]
     assert refusal(split_table, checked.frame, "y", recipe.split, sides.map(lambda _: "test")) == (
-        "a table of 4 rows is too small to split: 0 training and 4 test rows as own.side says, "
+        "a table of 4 rows cannot be split: 0 training and 4 test rows as own.side says, "
         "at least 2 each are needed"
     )
 

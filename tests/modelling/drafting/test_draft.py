@@ -135,6 +135,14 @@ MONTHS = {"format": "%B %d, %Y", "min": date(2023, 11, 27)}
             {"type": "date", "format": "%Y%m%d", "min": date(2025, 12, 3)},
         ),
         (
+            [20260100 + day for day in range(1, 31)] * 10,
+            {"type": "date", "format": "%Y%m%d", "min": date(2025, 12, 3)},
+        ),
+        (
+            [20260100 + day for day in range(1, 33)] * 10,
+            {"type": "integer", "min": 0, "max": 21000000},
+        ),
+        (
             [f"202613{day:02d}" for day in range(1, 31)] * 10,
             {"type": "integer", "min": 0, "max": 21000000},
         ),
@@ -209,7 +217,7 @@ SHUFFLED = RANDOM.permutation(ROWS)
     ("name", "values", "why"),
     [
         ("x", [f"{number:x}" for number in range(3000, 3000 + ROWS)], "every value is different"),
-        ("x", [f"say {n // 2} or {n} to it" for n in range(ROWS)], "every value is different"),
+        ("x", [f"say {n // 2} or {n} to it" for n in range(ROWS)], "as type: text"),
         ("x", [f"say {n // 2 * 2} now" for n in range(ROWS - 1)] + ["b"], "like an ident"),
         ("x", SHUFFLED + 100, "counts the rows"),
         ("x", [None, *range(1, ROWS)], "counts the rows"),
