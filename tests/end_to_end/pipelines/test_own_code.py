@@ -1,9 +1,14 @@
 """Recipes with own code: MLflow Recipes' two examples against plain scripts, and its changes."""
 
 import hashlib
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +16,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 import yaml
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import SGDClassifier, SGDRegressor
@@ -257,23 +263,82 @@ def off(predictions, targets):
     assert again.of("reproduce").data.tags["pipeline.verdict"] == "identical"
 
 
+def commit_taxi_fares(folder, **others):
+    """Makes a team's repository of the taxi fares, with 2000 trips; returns its recipe."""
+    for name in ("recipes", "data"):
+        (folder / name).mkdir(parents=True)
+    for name in ("taxi.py", "taxi_fares.yaml"):
+        shutil.copy(EXAMPLES / name, folder / "recipes")
+    trips = pd.read_parquet(PROJECT / "data/taxi-trips.parquet").head(2000)
+    trips.to_parquet(folder / "data/trips.parquet")
+    recipe = folder / "recipes/taxi_fares.yaml"
+    recipe.write_text(recipe.read_text().replace("data/taxi-trips.parquet", "data/trips.parquet"))
+    for name, text in others.items():
+        (folder / name.replace("_", ".")).write_text(text)
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    return recipe
+
+
+@pytest.mark.slow
+def test_a_colleague_with_a_clone_of_his_own_reuses_all_steps_of_the_teams_server(
+    make_store, tmp_path
+):
+    store, second = make_store(), tmp_path / "clone of B"
+    commit_taxi_fares(tmp_path / "équipe A")
+    git(tmp_path, "clone", "-q", "équipe A", str(second))
+    with serve_store(store) as address:
+        for folder, statuses in ((tmp_path / "équipe A", {"ran"}), (second, {"reused"})):
+            outcome = store.main(
+                f"recipe={folder}/recipes/taxi_fares.yaml", MLFLOW_TRACKING_URI=address
+            )
+            assert outcome.code == 0, outcome.terminal
+            tags = outcome.parent.data.tags
+            assert {
+                tags[f"pipeline.step.{step}.status"] for step in ("prepare", "train", "evaluate")
+            } == statuses
+            assert tags["pipeline.workspace_commit"] == git(second, "rev-parse", "HEAD")
+            assert outcome.parent.info.artifact_uri.startswith("mlflow-artifacts:")
+    assert outcome.aliases == {"champion": 1}
+
+
+@contextmanager
+def serve_store(store):
+    """Serves a store with its files by `mlflow server`, as a team's does; gives the address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
+    words += ["--artifacts-destination", str(store.folder / "served"), "--port", str(port)]
+    words += ["--workers", "1"]
+    server = subprocess.Popen(
+        words,
+        env={**clean_environment(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        cwd=store.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with suppress(requests.ConnectionError):
+                requests.get(f"{address}/health", timeout=5)
+                break
+            assert server.poll() is None
+            time.sleep(0.3)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
 @pytest.mark.slow
 def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_path):
     store = make_store()
     first, second = tmp_path / "équipe A", tmp_path / "clone"
-    for name in ("recipes", "data"):
-        (first / name).mkdir(parents=True)
-    for name in ("taxi.py", "taxi_fares.yaml"):
-        shutil.copy(EXAMPLES / name, first / "recipes")
-    trips = pd.read_parquet(PROJECT / "data/taxi-trips.parquet").head(2000)
-    trips.to_parquet(first / "data/trips.parquet")
-    recipe = first / "recipes/taxi_fares.yaml"
-    recipe.write_text(recipe.read_text().replace("data/taxi-trips.parquet", "data/trips.parquet"))
     lock = (PROJECT / "requirements.lock").read_text() + f"pytest=={version('pytest')}\n"
-    (first / "requirements.lock").write_text(lock)
-    git(first, "init", "-q")
-    git(first, "add", ".")
-    git(first, "-c", "user.name=a", "-c", "user.email=a@b.example", "commit", "-qm", "first")
+    recipe = commit_taxi_fares(first, requirements_lock=lock)
     commit = git(first, "rev-parse", "HEAD").strip()
     shutil.copytree(first, second)
     (first / "mlruns").mkdir()
