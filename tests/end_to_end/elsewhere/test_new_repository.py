@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -146,6 +147,15 @@ def test_the_lines_of_its_workflow_comment_on_a_pull_request(make_store, tmp_pat
     tags = Store(team / "store").runs()[0].data.tags  # the pipeline's, before its steps
     assert tags["pipeline.workspace_commit"] == git(team, "rev-parse", "HEAD")
     assert tags["pipeline.workspace_dirty"] == "false"
+
+
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="it is in requirements-dev.lock")
+def test_actionlint_has_nothing_to_say_of_the_workflow():
+    words = ["actionlint", "-no-color", "-shellcheck=", "-pyflakes=", _WORKFLOWS[0]]
+    done = subprocess.run(
+        words, cwd=PROJECT / "starter", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_both_workflows_give_cuvee_what_its_doors_take():
