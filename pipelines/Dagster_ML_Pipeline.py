@@ -2,8 +2,8 @@
 
     dagster dev -d pipelines -f pipelines/Dagster_ML_Pipeline.py
 
-The night is the job `night` of four assets, at 02:00 and from Dagster's launchpad. The rest is told
-in docs/orchestrators.md.
+The night is the job `night` of four assets, at 02:00 and from Dagster's launchpad; its verdict is a
+tag of the run. The rest is told in docs/orchestrators.md.
 """
 
 from collections.abc import Iterator
@@ -44,9 +44,11 @@ class Night(dagster.ConfigurableResource):
         except DoorError as error:
             raise dagster.Failure(str(error), allow_retries=not error.is_final) from error
 
-    def train(self, context: AssetExecutionContext, data: str) -> dict[str, Any]:
-        """Trains on a table."""
-        return self.run(context, TRAINING[self.method], data=data, model=self.model)
+    def train(self, context: AssetExecutionContext, data: str, after: str = "") -> dict[str, Any]:
+        """Trains on a table; the verdict, with what came before it, is a tag of the night."""
+        answer = self.run(context, TRAINING[self.method], data=data, model=self.model)
+        context.instance.add_run_tags(context.run_id, {"verdict": after + answer["verdict"]})
+        return answer
 
 
 _GATE = "The model reaches what the recipe asks of it."
@@ -57,7 +59,11 @@ def _check(name: str, passed: bool, answer: dict[str, Any]) -> dagster.AssetChec
     """A check that warns: what it finds is an answer, not a failure."""
     severity = dagster.AssetCheckSeverity.WARN
     return dagster.AssetCheckResult(
-        check_name=name, passed=passed, severity=severity, metadata=shown(answer)
+        check_name=name,
+        passed=passed,
+        severity=severity,
+        description=answer["alert"] or answer["reason"],
+        metadata=shown(answer),
     )
 
 
@@ -99,7 +105,7 @@ def retrained(
 ) -> Iterator[MaterializeResult]:
     """After an alert, the model of the rows that raised it."""
     if not monitoring:
-        yield MaterializeResult(metadata=shown(night.train(context, night.labelled)))
+        yield MaterializeResult(metadata=shown(night.train(context, night.labelled, "alert, ")))
 
 
 _ASSETS = [model, scores, monitoring, retrained]

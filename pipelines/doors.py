@@ -6,7 +6,8 @@ folder of the programs of the environment that has them; without it, that of thi
 
     python pipelines/doors.py monitor --recipe=recipes/wine_quality.yaml --data=last_week.csv
 
-prints the answer as its last line, and ends with 0 if there is one: an alert is, and a rejection.
+prints what came of it as its last line: the answer, which an alert is and a rejection, or of a
+failure `error`, the one line that says why, and `is_final`. It ends with 0 if it could tell.
 """
 
 import json
@@ -141,5 +142,5 @@ if __name__ == "__main__":
     try:
         answer = run_door(sys.argv[1], {name: value for name, _, value in options}, _print)
     except DoorError as error:
-        sys.exit(str(error))
+        answer = {"error": str(error), "is_final": error.is_final}
     _print(json.dumps(answer))

@@ -22,6 +22,9 @@ class _AnyClass(type):
     def __getitem__(cls, _key):
         return PassiveObject
 
+    def __rshift__(cls, other):
+        return other
+
 
 class PassiveObject(metaclass=_AnyClass):
     """Stands for anything of an orchestrator: it remembers what it was made of, and does nothing.

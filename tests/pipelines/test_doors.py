@@ -91,15 +91,18 @@ def command(answer):
     return [sys.executable, PIPELINES / "doors.py", "monitor", f"--data={json.dumps(answer)}"]
 
 
-def test_the_command_prints_the_answer_last_and_an_alert_is_one(programs):
+def test_the_command_prints_last_what_came_of_it_and_an_alert_is_an_answer(programs):
     alert = {"status": "alert", "exit_code": 3, "error": None, "alert": "rmse"}
     done = subprocess.run(command(alert), capture_output=True, text=True, check=True)
     first, last = done.stdout.splitlines()
     assert first.startswith("called")
     assert json.loads(last) == alert
     failed = {**DONE, "status": "failed", "exit_code": 2, "error": "no table"}
-    done = subprocess.run(command(failed), capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "monitor: no table\n")
+    done = subprocess.run(command(failed), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "error": "monitor: no table",
+        "is_final": True,
+    }
 
 
 def test_the_command_takes_the_entry_point_with_it(programs):

@@ -1,8 +1,10 @@
 """What the file of each orchestrator asks of the pipeline; test_nights.py runs the real ones."""
 
+import json
 import os
 import re
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -92,9 +94,10 @@ def run_dagster(load, doors, **form):
     """What each asset of the night gives, by its name; None if it gives nothing."""
     module = load("Dagster_ML_Pipeline")
     module.run_door = doors.run_door
-    night, context = module.Night(), PassiveObject()
+    night, context, tags = module.Night(), PassiveObject(), []
+    vars(context)["instance"] = SimpleNamespace(add_run_tags=lambda _run, more: tags.append(more))
     vars(night).update(form)
-    made = {"model": module.model(context, night).named}
+    made = {"model": module.model(context, night).named, "tags": tags}
     for name in ("scores", "monitoring"):
         made[name] = next((each.named for each in getattr(module, name)(context, night)), None)
     is_good = made["monitoring"] is None or made["monitoring"]["value"]
@@ -113,6 +116,7 @@ def test_dagster_trains_scores_and_monitors(load, doors):
         ("monitor", {**recipe, "data": "week.csv"}),
     ]
     assert made["model"]["metadata"] == {"verdict": "unchanged", "reason": ""}
+    assert made["tags"] == [{"verdict": "unchanged"}]
     assert [made[name]["check_results"][0].named["passed"] for name in ("model", "monitoring")] == [
         True,
         True,
@@ -130,10 +134,11 @@ def test_dagster_trains_again_on_an_alert_and_warns(load, doors):
     assert [given.get("data") for _, given in doors.asked] == ["auto", "week.csv", "week.csv"]
     assert made["scores"] is None
     checks = [made[name]["check_results"][0].named for name in ("model", "monitoring")]
-    assert [(check["check_name"], check["passed"]) for check in checks] == [
-        ("gate", False),
-        ("still_good", False),
+    assert [(check["check_name"], check["passed"], check["description"]) for check in checks] == [
+        ("gate", False, "too bad"),
+        ("still_good", False, "rmse"),
     ]
+    assert made["tags"] == [{"verdict": "rejected"}, {"verdict": "alert, rejected"}]
     assert made["retrained"]["metadata"] == {"verdict": "rejected", "reason": "too bad"}
 
 
@@ -202,3 +207,23 @@ def test_airflow_takes_no_value_for_a_command(run_task):
 def test_airflow_trains_again_after_an_alert_only(load):
     module = load("Airflow_ML_Pipeline")
     assert [module.alert({"status": status}) for status in ("alert", "done")] == [True, False]
+
+
+def test_airflow_goes_on_to_the_verdict_of_the_night(load, caplog):
+    module = load("Airflow_ML_Pipeline")
+    caplog.set_level("INFO")
+    trained, retrained = (
+        {"verdict": verdict, "reason": "so"} for verdict in ("unchanged", "rejected")
+    )
+    assert module.verdict(trained, None) == "unchanged"
+    assert module.verdict(trained, retrained) == "rejected"
+    assert caplog.messages == ["unchanged: so", "rejected: so"]
+
+
+def test_airflow_fails_with_the_line_and_tries_wrong_usage_once(load):
+    module = load("Airflow_ML_Pipeline")
+    module.AirflowException, module.AirflowFailException = ValueError, SyntaxError
+    assert module.read_answer('{"status": "alert"}') == {"status": "alert"}
+    for is_final, error in ((False, ValueError), (True, SyntaxError)):
+        with pytest.raises(error, match=r"^main: no table$"):
+            module.read_answer(json.dumps({"error": "main: no table", "is_final": is_final}))

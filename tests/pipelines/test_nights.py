@@ -1,6 +1,7 @@
-"""Nights in each orchestrator, in an environment of its own: promoted, alert, promoted again.
+"""Nights in each orchestrator, in an environment of its own.
 
-Dagster also has a rejected one, and Prefect one whose step is killed while the server is away.
+One that is promoted, raises an alert and is promoted again; one that is rejected; some that fail;
+and in Prefect one whose step is killed while the server is away.
 """
 
 import json
@@ -25,13 +26,20 @@ from tests.team_server import free_ports
 pytestmark = pytest.mark.exhaustive
 
 _PREFECT = """
+import Prefect_ML_Pipeline
 from prefect.client.orchestration import get_client
-from Prefect_ML_Pipeline import night, steps
+from Prefect_ML_Pipeline import door, night, steps
 
 state = night(return_state=True, **form)
 print("night:", state.name)
 print("steps:", steps(return_state=True).name)
-print("failed:", night(data="/nowhere.xyz", recipe="nowhere.yaml", return_state=True).message)
+state = night(recipe=strict, return_state=True)
+print("rejected:", state.type.name, state.name, state.message)
+state = night(recipe="nowhere.yaml", return_state=True)
+print("refused:", state.type.name, state.message)
+Prefect_ML_Pipeline.door = door.with_options(retry_delay_seconds=0)
+state = night(data=no_target, return_state=True)
+print("failed:", state.type.name, state.message)
 with get_client(sync_client=True) as client:
     keys = {each.key for each in client.read_artifacts() if each.key}
     print("artifacts:", *sorted(keys))
@@ -56,10 +64,31 @@ with DagsterInstance.get() as instance:
     print("night:", done.success)
     checks = {each.check_name: each.passed for each in done.get_asset_check_evaluations()}
     print("checks:", *sorted(checks.items()))
+    print("tags:", instance.get_run_by_id(done.run_id).tags["verdict"])
     done = run({"recipe": strict})
-    checks = {each.check_name: each.passed for each in done.get_asset_check_evaluations()}
-    print("rejected:", done.success, *sorted(checks.items()))
-    print("failed:", run({"recipe": "nowhere.yaml"}).success)
+    (check,) = done.get_asset_check_evaluations()
+    tag = instance.get_run_by_id(done.run_id).tags["verdict"]
+    print("rejected:", done.success, check.check_name, check.passed, tag, check.description)
+    done = run({"recipe": "nowhere.yaml"})
+    (error,) = [each.step_failure_data.user_failure_data for each in done.get_step_failure_events()]
+    print("refused:", done.success, error.description)
+"""
+_AIRFLOW = """
+from datetime import timedelta
+from Airflow_ML_Pipeline import night
+
+for each in night.tasks:
+    each.retry_delay = timedelta(seconds=1)
+
+def run(**form):
+    done = night.test(run_conf=form)
+    tasks = {each.task_id: each for each in done.get_task_instances()}
+    states = {name: str(each.state) for name, each in tasks.items()}
+    print("night:", done.state.value, tasks["train"].try_number, *sorted(states.items()))
+
+run(recipe=strict)
+run(recipe="nowhere.yaml")
+run(recipe="recipes/wine_quality.yaml", data=no_target)
 """
 _FAULT = """
 import Prefect_ML_Pipeline
@@ -68,6 +97,8 @@ Prefect_ML_Pipeline.door = Prefect_ML_Pipeline.door.with_options(retry_delay_sec
 print("night:", Prefect_ML_Pipeline.night(return_state=True).name)
 """
 STRICT = "recipes/strict.yaml"
+_TOO_BAD, _NO_TARGET = "0.01", "quality"
+_TRIED_AGAIN = [("main", None)] * 3
 _NIGHT = [("main", "promoted"), ("score", None), ("monitor", None), ("main", "promoted")]
 
 
@@ -127,8 +158,8 @@ class Place:
         return done.stdout
 
     def python(self, code: str) -> list[str]:
-        """Runs code that knows `form`, and a recipe that rejects every model: `strict`."""
-        known = f"form, strict = {self.form!r}, {STRICT!r}"
+        """Runs code that knows the form, a recipe that rejects all, and a table without target."""
+        known = f"form, strict, no_target = {self.form!r}, {STRICT!r}, {self.form['rows']!r}"
         return self.run("python", "-c", f"{known}\n{code}").splitlines()
 
     def runs(self) -> list[tuple[str, str | None]]:
@@ -148,9 +179,11 @@ class Place:
         ids = [each.experiment_id for each in client.search_experiments()]
         return list(client.search_runs(ids, where, order_by=["attributes.start_time"]))
 
-    def champion(self) -> str:
+    def registered(self) -> tuple[str, int]:
+        """The champion, and how many versions there are."""
         client = MlflowClient(self.store)
-        return str(client.get_model_version_by_alias("wine_quality", "champion").version)
+        champion = client.get_model_version_by_alias("wine_quality", "champion")
+        return str(champion.version), len(client.search_model_versions("name = 'wine_quality'"))
 
 
 class Server:
@@ -202,16 +235,24 @@ class Server:
         return run.info.run_id
 
 
+def assert_told(said: list[str], head: str, tail: str) -> None:
+    """Some line says both, in this order."""
+    assert any(tail in line.partition(head)[2] for line in said), "\n".join(said)
+
+
 def test_prefect(tmp_path):
     place = Place(tmp_path, "prefect")
     said = place.python(_PREFECT)
     assert "night: Alert, promoted" in said
-    assert "steps: Unchanged" in said
-    assert any(line.startswith("failed:") and "nowhere.yaml" in line for line in said)
+    assert "steps: Promoted" in said  # the rows of the recipe are as they were before the alert
+    assert_told(said, "rejected: COMPLETED Rejected", _TOO_BAD)
+    assert_told(said, "refused: FAILED", "nowhere.yaml")
+    assert_told(said, "failed: FAILED", _NO_TARGET)
     keys = "evaluate monitor prepare register retrain score train"
     assert f"artifacts: {' '.join(f'cuvee-{key}' for key in keys.split())}" in said
     assert place.runs()[:4] == _NIGHT
-    assert (place.champion(), place.scores.exists()) == ("2", True)
+    assert place.runs()[-4:] == [("main", "rejected"), *_TRIED_AGAIN]
+    assert (place.registered(), place.scores.exists()) == (("1", 2), True)
 
 
 def test_dagster(tmp_path):
@@ -220,12 +261,13 @@ def test_dagster(tmp_path):
     assert "tick: 1" in said
     assert {"quiet: True True", "night: True"} <= set(said)
     assert "checks: ('gate', True) ('still_good', False)" in said
-    assert "rejected: True ('gate', False)" in said
-    assert "failed: False" in said
+    assert "tags: alert, promoted" in said
+    assert_told(said, "rejected: True gate False rejected", _TOO_BAD)
+    assert_told(said, "refused: False", "nowhere.yaml")
     quiet = [("main", "promoted"), ("main", "unchanged"), ("monitor", None), ("main", "unchanged")]
     assert place.runs()[:4] == quiet
     assert sorted(place.runs()[4:7], key=str) == sorted(_NIGHT[1:], key=str)
-    assert (place.champion(), place.scores.exists()) == ("2", True)
+    assert (place.registered(), place.scores.exists()) == (("2", 2), True)
     file = ["-d", "pipelines", "-f", "pipelines/Dagster_ML_Pipeline.py"]
     assert "night_schedule [RUNNING]" in place.run("dagster", "schedule", "list", *file)
 
@@ -238,7 +280,15 @@ def test_airflow(tmp_path):
     said = place.run("airflow", "dags", "test", "cuvee", "2026-11-30", "--conf", conf)
     assert "state=success" in said
     assert place.runs() == _NIGHT
-    assert (place.champion(), place.scores.exists()) == ("2", True)
+    said = place.python(_AIRFLOW)
+    assert_told(said, "night: success 1", "('rejected', 'success') ('retrain', 'skipped')")
+    assert_told(said, "rejected:", _TOO_BAD)
+    assert_told(said, "night: failed 1", "('train', 'failed')")
+    assert_told(said, "AirflowFailException: main:", "nowhere.yaml")
+    assert_told(said, "night: failed 3", "('train', 'failed')")
+    assert_told(said, "AirflowException: main:", _NO_TARGET)
+    assert place.runs()[4:] == [("main", "rejected"), *_TRIED_AGAIN]
+    assert (place.registered(), place.scores.exists()) == (("2", 2), True)
 
 
 def test_a_step_is_killed_and_the_server_away_for_a_while(tmp_path):
