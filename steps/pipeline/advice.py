@@ -37,7 +37,8 @@ def commands_to_try(recipe: Recipe, model: str, was_sweep: bool) -> list[str]:
     """Returns the commands of what may be tried after a rejection, in the form that was typed."""
     typed = typed_command()
     others = [typed.again(model=name) for name in recipe.models if name != model]
-    return [*others[:1], *([] if was_sweep else [typed.again("sweep")])]
+    can_sweep = len(recipe.models) > 1 or model in recipe.sweep.space
+    return [*others[:1], *([typed.again("sweep")] if can_sweep and not was_sweep else [])]
 
 
 def _after_rejection(recipe: Recipe, path: str, model: str, was_sweep: bool) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from modelling.recipe import Decision, load_recipe
+from modelling.recipe import Decision, Sweep, load_recipe
 from steps.pipeline.advice import advise, commands_to_try
 
 PROJECT = Path(__file__).parents[3]
@@ -58,6 +58,10 @@ def test_a_rejection_names_commands_that_can_be_copied():
         f"{start} -P model={others[0]}",
         f"{start} -e sweep",
     ]
+    alone = CHURN.model_copy(
+        update={"models": {"random_forest": CHURN.models["random_forest"]}, "sweep": Sweep()}
+    )
+    assert commands_to_try(alone, "random_forest", was_sweep=False) == []  # it would have no range
     assert commands_to_try(CHURN, "random_forest", was_sweep=True) == [
         f"{start} -P model={others[0]}"
     ]
