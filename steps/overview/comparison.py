@@ -13,6 +13,7 @@ from steps.reporting.verdict import read_answer, read_steps, read_verdict
 from steps.runs.names import REPORT
 
 _MOST_DIFFERENCES = 20
+_SAYS_NOTHING = {"result"}  # where to write what came of it: of each job its own
 
 
 def compare_pipelines(
@@ -96,7 +97,8 @@ def _parameters(before: PipelineRuns | None, now: PipelineRuns) -> str:
     if before is None:
         return ""
     theirs, ours = before.run.data.params, now.run.data.params
-    different = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
+    names = sorted({*theirs, *ours} - _SAYS_NOTHING)
+    different = [name for name in names if theirs.get(name) != ours.get(name)]
     rows = [
         [escape(each) for each in (name, theirs.get(name, "not set"), ours.get(name, "not set"))]
         for name in different[:_MOST_DIFFERENCES]

@@ -1,8 +1,11 @@
 """scripts/compare_runs.py: what a pipeline gives that an earlier one does not, as a comment."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
+
+from steps.overview.comparison import _parameters
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,16 @@ def test_it_says_the_verdict_what_ran_and_why_and_what_differs(comment):
     assert "model went from elastic&#95;net to random&#95;forest" in cells(comment, "train")[3]
     assert cells(comment, "model")[1:] == ["auto", "random&#95;forest"]
     assert "](https://x/residuals.png)" in comment
+
+
+def test_where_the_answer_is_written_is_no_difference():
+    before, now = (
+        SimpleNamespace(
+            run=SimpleNamespace(data=SimpleNamespace(params={"result": path, "seed": "1"}))
+        )
+        for path in ("/one/result.json", "/two/result.json")
+    )
+    assert _parameters(before, now) == ""
 
 
 def test_a_version_stands_for_its_pipeline_and_what_is_none_is_refused(made):
