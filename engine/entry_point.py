@@ -132,8 +132,15 @@ def _keep_result(_context: click.Context, _option: click.Parameter, text: str) -
     _result[:] = [path]
 
 
-_RESULT = click.Option(
-    ["--result"], default="none", expose_value=False, is_eager=True, callback=_keep_result
+_RESULT = click.Option(["--result"], default="none", expose_value=False, callback=_keep_result)
+_RESULT_ALONE = click.Command(
+    "result",
+    params=[_RESULT],
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_extra_args": True,
+        "help_option_names": [],
+    },
 )
 
 
@@ -172,6 +179,8 @@ class _Process:
         if self._log:
             self._log.start()
         try:
+            # Before the others: a command line with an unknown option is told there too.
+            _RESULT_ALONE.make_context(self._step, sys.argv[1:])
             command.main(standalone_mode=False)
             error = None
         except Exception as caught:

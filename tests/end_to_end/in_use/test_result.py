@@ -111,6 +111,13 @@ def test_what_each_entry_point_writes_fits_the_schema(make_store, tmp_path):
             assert result["error"] == store.client.get_run(result["run_id"]).data.tags[ERROR]
 
 
+def test_a_command_line_with_an_unknown_option_is_told_too(make_store, tmp_path):
+    refused = make_store().step("prepare", "nonsense=1", f"result={tmp_path / 'r.json'}")
+    result = check((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert (refused.code, result["exit_code"], result["status"]) == (2, 2, "failed")
+    assert "--nonsense" in result["error"]
+
+
 def test_the_schema_is_that_of_the_documentation():
     assert FILE.read_text(encoding="utf-8") == schema_text()
 
