@@ -41,7 +41,7 @@ def prepare(store):
 
 @pytest.fixture(scope="module")
 def train(store, prepared):
-    return store.mlflow_run(prepared, "l1_ratio=0.25", entry_point="train")
+    return store.mlflow_run(prepared, "l1_ratio=0.25", entry_point="train", is_typed=False)
 
 
 @pytest.fixture(scope="module")

@@ -188,13 +188,13 @@ def test_it_predicts_with_one_thread_whatever_it_was_fitted_with():
 
 @pytest.mark.parametrize("estimator", [RIDGE, BOOSTING])
 def test_a_fit_does_not_depend_on_the_number_of_threads(estimator, monkeypatch):
-    features = pd.DataFrame(RNG.normal(size=(60_000, 12))).rename(columns=str)
-    targets = pd.Series(features.to_numpy() @ np.arange(12.0) + RNG.normal(size=60_000))
+    features = pd.DataFrame(RNG.normal(size=(20_000, 12))).rename(columns=str)
+    targets = pd.Series(features.to_numpy() @ np.arange(12.0) + RNG.normal(size=20_000))
     monkeypatch.setattr(threads, "_FEW_CELLS", 0)
     predictions = []
     for number in (1, 2):
         monkeypatch.setattr(threads, "free_cores", lambda number=number: number)
-        with threadpool_limits(limits=2):
+        with threadpool_limits(limits=number):
             fitted = fit_pipeline(build(estimator, scale=True), features, targets)
         predictions.append(fitted.predict(features))
     assert np.array_equal(*predictions)
