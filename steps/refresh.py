@@ -91,7 +91,7 @@ def refresh(context: click.Context, recipe: str, data: str, method: str, model: 
         before = str(champion.version) if champion else None
         known = _find_night(run, _night(settings, digest, before))
         if known:
-            decision = _read_decision(known)
+            decision, before = _read_decision(known), known.data.tags[CHAMPION_BEFORE]
             click.echo(f"refresh: nothing to do, run {known.info.run_id} has done it")
         else:
             decision = _decide(before, method, given)

@@ -56,6 +56,7 @@ def test_the_same_night_again_does_nothing(night, store, turned):
     assert f"run {night.of('refresh').info.run_id} has done it" in again.terminal
     assert len(store.runs()) == before + 1
     assert again.aliases == {"champion": 2}
+    assert again.of("refresh").data.tags["pipeline.champion_before"] == "1"  # as it was told
 
 
 def test_rows_as_promised_keep_the_champion_without_a_training(night, store, turned):
