@@ -36,8 +36,6 @@ _FORM = {
 # The values of the form reach the shell as variables, so that no value is taken for a command.
 _VARIABLES = {name.upper(): f"{{{{ params.{name} }}}}" for name in _FORM}
 _TRAIN = '{{ "sweep" if params.method == "sweep" else "main" }} --model="$MODEL"'
-
-
 _VERDICTS = ("promoted", "challenger", "unchanged", "rejected")
 
 

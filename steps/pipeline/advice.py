@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from common.errors import InputError
 from engine.command_line import typed_command
 from modelling.recipe import Recipe
 
@@ -37,8 +38,19 @@ def commands_to_try(recipe: Recipe, model: str, was_sweep: bool) -> list[str]:
     """Returns the commands of what may be tried after a rejection, in the form that was typed."""
     typed = typed_command()
     others = [typed.again(model=name) for name in recipe.models if name != model]
-    can_sweep = len(recipe.models) > 1 or model in recipe.sweep.space
-    return [*others[:1], *([typed.again("sweep")] if can_sweep and not was_sweep else [])]
+    sweep = [typed.again("sweep")] if not was_sweep and _can_be_swept(recipe) else []
+    return [*others[:1], *sweep]
+
+
+def _can_be_swept(recipe: Recipe) -> bool:
+    # Here, since main imports this file, and need not wait for scikit-learn.
+    from modelling.search.space import build_space
+
+    try:
+        build_space(recipe, "auto", {})
+    except InputError:  # there is nothing to sweep
+        return False
+    return True
 
 
 def _after_rejection(recipe: Recipe, path: str, model: str, was_sweep: bool) -> str:

@@ -62,6 +62,8 @@ def test_a_rejection_names_commands_that_can_be_copied():
         update={"models": {"random_forest": CHURN.models["random_forest"]}, "sweep": Sweep()}
     )
     assert commands_to_try(alone, "random_forest", was_sweep=False) == []  # it would have no range
+    of_one = CHURN.model_copy(update={"sweep": Sweep(models=("random_forest",))})
+    assert f"{start} -e sweep" not in commands_to_try(of_one, "random_forest", was_sweep=False)
     assert commands_to_try(CHURN, "random_forest", was_sweep=True) == [
         f"{start} -P model={others[0]}"
     ]
