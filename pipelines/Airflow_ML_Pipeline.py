@@ -80,7 +80,7 @@ with DAG(
     doc_md=__doc__,
 ) as night:
 
-    @task.short_circuit
+    @task.short_circuit(ignore_downstream_trigger_rules=False)  # the verdict is told anyway
     def alert(answer: dict[str, Any]) -> bool:
         """Goes on only if the champion is no longer what its evaluation promised."""
         return answer["status"] == "alert"

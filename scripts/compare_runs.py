@@ -28,7 +28,7 @@ from engine.failures import one_line
 from engine.processes.no_account import survive_without_account
 from engine.terminal import say_error
 from modelling.reporting.markdown import escape
-from steps.overview.comparison import compare_pipelines
+from steps.overview.comparison import compare_pipelines, copy_plots
 from steps.overview.store_status import open_store
 from steps.runs.names import CHAMPION_BEFORE
 from steps.runs.provenance_read import find_pipeline
@@ -41,8 +41,11 @@ from steps.runs.result import Result
     "--markdown", is_flag=True, expose_value=False, help="The form, which is the only one."
 )
 @click.option("--plots", metavar="URL", help="The folder in which its plots can be seen.")
+@click.option("--save-plots", metavar="FOLDER", type=Path, help="Where to copy its plots first.")
 @click.option("--report", metavar="URL", help="Where its report can be seen.")
-def main(runs: tuple[str, ...], plots: str | None, report: str | None) -> None:
+def main(
+    runs: tuple[str, ...], plots: str | None, save_plots: Path | None, report: str | None
+) -> None:
     """Says what the last RUN gives that the first, or the champion before it, does not."""
     if len(runs) > 2:
         raise click.UsageError("one run is told of, or two are compared")
@@ -58,6 +61,8 @@ def main(runs: tuple[str, ...], plots: str | None, report: str | None) -> None:
         open_store()
         run = find_pipeline(last, finished=False)
         other = find_pipeline(runs[0]) if len(runs) == 2 else _champion_before(run)
+        if save_plots:
+            copy_plots(run, save_plots)
         click.echo(compare_pipelines(run, other, plots, report), nl=False)
     except (InputError, MlflowException, OSError, SQLAlchemyError, ValueError) as error:
         say_error(f"compare_runs: {one_line(error)}")

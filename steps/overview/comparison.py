@@ -1,5 +1,7 @@
 """Two pipelines side by side in Markdown, as a comment on a pull request shows them."""
 
+from pathlib import Path
+
 from mlflow.entities import Run
 
 from common.words import show_figure
@@ -8,11 +10,13 @@ from modelling.judging.metrics import BASELINE_PREFIX, Metric, metrics_of
 from modelling.reporting.markdown import escape, table
 from modelling.reporting.report import show_metric, show_seconds
 from steps.registry.comparison import compare_evaluations
+from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PipelineRuns
 from steps.reporting.verdict import read_answer, read_steps, read_verdict
 from steps.runs.names import REPORT
 
 _MOST_DIFFERENCES = 20
+_MINUS = "\N{MINUS SIGN}"
 _SAYS_NOTHING = {"result"}  # where to write what came of it: of each job its own
 
 
@@ -44,6 +48,15 @@ def compare_pipelines(
     against = f", held against run `{other.info.run_id}`" if other else ""
     parts.append(f"Run `{run.info.run_id}`{against}; {place}.")
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def copy_plots(run: Run, folder: Path) -> None:
+    """Copies the pictures of a pipeline's evaluation into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = PipelineRuns(run).files("evaluate")
+    if files:
+        for name in _plots(files):
+            (folder / name).write_bytes(files.read(name) or b"")
 
 
 def _metrics(before: PipelineRuns | None, now: PipelineRuns) -> str:
@@ -90,7 +103,7 @@ def _row(
     else:
         name = escape(name)
     figures = (show_metric(figure, name) for figure in (before, now))
-    return name, *figures, escape(difference), word
+    return name, *figures, escape(difference.replace("-", _MINUS)), word
 
 
 def _parameters(before: PipelineRuns | None, now: PipelineRuns) -> str:
@@ -120,5 +133,11 @@ def _steps(now: PipelineRuns) -> str:
 
 def _pictures(now: PipelineRuns, place: str) -> str:
     files = now.files("evaluate")
-    drawn = [name for name in files.names() if name.endswith(".png")] if files else []
-    return "\n".join(f"![{name[:-4].replace('_', ' ')}]({place}/{name})" for name in drawn)
+    names = _plots(files) if files else []
+    drawn = [f"![{name[:-4].replace('_', ' ')}]({place}/{name})" for name in names]
+    lines = ["<details><summary>Plots</summary>", "", *drawn, "", "</details>"]
+    return "\n".join(lines) if drawn else ""
+
+
+def _plots(files: RunFiles) -> list[str]:
+    return [name for name in files.names() if name.endswith(".png")]

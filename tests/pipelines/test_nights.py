@@ -87,6 +87,7 @@ def run(**form):
     print("night:", done.state.value, tasks["train"].try_number, *sorted(states.items()))
 
 run(recipe=strict)
+run(recipe=strict, labelled=form["labelled"])
 run(recipe="nowhere.yaml")
 run(recipe="recipes/wine_quality.yaml", data=no_target)
 """
@@ -281,13 +282,16 @@ def test_airflow(tmp_path):
     assert "state=success" in said
     assert place.runs() == _NIGHT
     said = place.python(_AIRFLOW)
-    assert_told(said, "night: success 1", "('rejected', 'success') ('retrain', 'skipped')")
+    for monitored in ("skipped", "success"):
+        states = f"('monitor', '{monitored}') ('promoted', 'skipped') ('rejected', 'success')"
+        assert_told(said, "night: success 1", f"{states} ('retrain', 'skipped')")
     assert_told(said, "rejected:", _TOO_BAD)
     assert_told(said, "night: failed 1", "('train', 'failed')")
     assert_told(said, "AirflowFailException: main:", "nowhere.yaml")
     assert_told(said, "night: failed 3", "('train', 'failed')")
     assert_told(said, "AirflowException: main:", _NO_TARGET)
-    assert place.runs()[4:] == [("main", "rejected"), *_TRIED_AGAIN]
+    quiet = [("main", "rejected"), ("main", "rejected"), ("monitor", None)]
+    assert place.runs()[4:] == [*quiet, *_TRIED_AGAIN]
     assert (place.registered(), place.scores.exists()) == (("2", 2), True)
 
 

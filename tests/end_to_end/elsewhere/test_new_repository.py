@@ -115,7 +115,10 @@ def run_workflow(team, event, address, version, temporary):
         "CUVEE_VERSION": version,
         "RUNNER_TEMP": str(temporary),
         "GITHUB_STEP_SUMMARY": str(temporary / "summary.md"),
+        "GITHUB_RUN_ID": "42",
+        "GITHUB_REF_NAME": "7/merge",
         "REPORT": "https://ci.example/7#artifacts",
+        "PLOTS": "https://ci.example/raw/plots/7/merge/42",
         "PULL_REQUEST": "7",
     }
     for step in workflow["jobs"]["pipeline"]["steps"]:
@@ -127,6 +130,29 @@ def run_workflow(team, event, address, version, temporary):
             assert done.returncode == 0, done.stdout
 
 
+def run_gitlab(team, address, version, temporary):
+    """Runs the lines of the GitLab job as its runner does, in one shell, on a merge request."""
+    job = yaml.safe_load((team / ".gitlab-ci.yml").read_text())["pipeline"]
+    (temporary / "bin/curl").write_text('#!/bin/bash\ncp reports/comment.md "$NOTE"\n')
+    (temporary / "bin/curl").chmod(0o755)
+    variables = {
+        "PATH": f"{temporary / 'bin'}:{clean_environment()['PATH']}",
+        "RECIPE": "recipes/deliveries.yaml",
+        "CUVEE": address,
+        "CUVEE_VERSION": version,
+        "CI_PROJECT_DIR": str(team),
+        "CI_JOB_URL": "https://ci.example/job",
+        "CI_MERGE_REQUEST_IID": "7",
+        "GITLAB_TOKEN": "glpat",
+        "CI_API_V4_URL": "https://ci.example/api/v4",
+        "CI_PROJECT_ID": "1",
+        "NOTE": str(temporary / "note.md"),
+    }
+    lines = "\n".join(job["script"]).replace("/tmp/cuvee", str(temporary / "gitlab"))
+    done = execute(["bash", "-eo", "pipefail", "-c", lines], team, variables)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.slow
 def test_the_lines_of_its_workflow_comment_on_a_pull_request(make_store, tmp_path):
     store = make_store()
@@ -136,14 +162,28 @@ def test_the_lines_of_its_workflow_comment_on_a_pull_request(make_store, tmp_pat
     git(team, "init", "-q", "-b", "main")
     git(team, "add", ".")
     git(team, "commit", "-qm", "first")
+    origin = tmp_path / "origin.git"
+    git(tmp_path, "init", "-q", "--bare", str(origin))
+    git(team, "remote", "add", "origin", str(origin))
+    git(team, "push", "-q", "origin", "main")
     copy_project(tmp_path / "cuvee")
     version = git(tmp_path / "cuvee", "rev-parse", "HEAD")
     with serve(tmp_path) as url:
         run_workflow(team, "pull_request", f"{url}/cuvee", version, tmp_path / "job")
+        run_gitlab(team, f"{url}/cuvee", version, tmp_path / "job")
     comment = (tmp_path / "job/posted.md").read_text()
     assert comment.startswith("### ✅ deliveries: line is promoted")
     assert "[report](https://ci.example/7#artifacts)" in comment
     assert (tmp_path / "job/summary.md").read_text() == comment
+    pushed = git(origin, "ls-tree", "-r", "--name-only", "plots/7/merge").splitlines()
+    assert "42/residuals.png" in pushed
+    assert all(f"(https://ci.example/raw/plots/7/merge/{each})" in comment for each in pushed)
+    assert (team / "reports/report.html").is_file()
+    noted = (tmp_path / "job/note.md").read_text()
+    assert noted.startswith("### ⚪ deliveries: ")
+    shown = re.findall(r"!\[.+\]\(https://ci.example/job/artifacts/raw/reports/(.+)\)", noted)
+    assert "plots/residuals.png" in shown
+    assert all((team / "reports" / each).is_file() for each in shown)
     tags = Store(team / "store").runs()[0].data.tags  # the pipeline's, before its steps
     assert tags["pipeline.workspace_commit"] == git(team, "rev-parse", "HEAD")
     assert tags["pipeline.workspace_dirty"] == "false"

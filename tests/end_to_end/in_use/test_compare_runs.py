@@ -33,10 +33,10 @@ def test_the_metric_that_decides_comes_first_with_its_interval_and_both_figures(
     before, now = (made.outcomes[name].parent.data.metrics["rmse"] for name in ("first", "forest"))
     _, theirs, ours, difference, word = cells(comment, r"\*\*rmse\*\*")
     assert (theirs, ours) == (f"{before:.4f}", f"{now:.4f}")
-    assert difference.startswith(f"{now - before:+.4f}")
+    assert difference.startswith(f"{now - before:+.4f}".replace("-", "−"))
     register = made.outcomes["forest"].step("register").data.metrics
     for end in ("low", "high"):
-        assert f"{register[f'difference_{end}']:+.4f}" in difference
+        assert f"{register[f'difference_{end}']:+.4f}".replace("-", "−") in difference
     assert word == "**better**"
     assert comment.index("**rmse**") < comment.index("| mae |")
 
@@ -74,10 +74,16 @@ def test_a_version_stands_for_its_pipeline_and_what_is_none_is_refused(made):
     assert "there is no model version 'models:/wine_quality/9'" in wrong.stdout
 
 
-def test_one_run_is_held_against_the_champion_before_it(made, comment):
+def test_one_run_is_held_against_the_champion_before_it(made, comment, tmp_path):
     forest = made.outcomes["forest"].parent.info.run_id
-    alone = made.store.script("compare_runs.py", forest, "--markdown", "--plots", "https://x/")
+    options = ("--plots", "https://x/", "--save-plots", str(tmp_path / "new"))
+    alone = made.store.script("compare_runs.py", forest, "--markdown", *options)
     assert alone.stdout == comment
+    pictures = {each.name: each.read_bytes() for each in (tmp_path / "new").iterdir()}
+    assert {f"![{name[:-4].replace('_', ' ')}](https://x/{name})" for name in pictures} == set(
+        re.findall(r"^!.*$", comment, re.MULTILINE)
+    )
+    assert all(each.startswith(b"\x89PNG") for each in pictures.values())
 
 
 def test_what_failed_or_was_refused_says_so(made, tmp_path):
