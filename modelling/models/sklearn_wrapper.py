@@ -907,6 +907,25 @@ _SIGN = "[-+\u2212]"
 _BLANKS = "[\\s\u00a0\u2009\u202f]*"
 _DAY_IN_DIGITS = "%Y%m%d"
 _MINUS = ("-", "\u2212", "()")
+_MONTH_NAME = r"(?<=\d)(?:er)?([ .-]+)([^\W\d_]{3,9})\.?(?=[ ,-])"
+_MONTHS = {  # French ones, with and without their accents; Python knows the English ones
+    name: month
+    for month, names in {
+        "January": "janvier janv jan",
+        "February": "février fevrier févr fevr fév fev",
+        "March": "mars",
+        "April": "avril avr",
+        "May": "mai",
+        "June": "juin",
+        "July": "juillet juil",
+        "August": "août aout",
+        "September": "septembre sept",
+        "October": "octobre oct",
+        "November": "novembre nov",
+        "December": "décembre decembre déc dec",
+    }.items()
+    for name in names.split()
+}
 _TIMES_OF_DAY = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 
@@ -932,7 +951,8 @@ def read_column(
         column: text, as a CSV file and a request have it, or typed values, or both.
         kind: number, boolean, date, or a kind of text: category, ordinal, text.
         form: how text writes them: the number 1234.56, such as `1.234,56` or `$1,234.56`; or a date
-            as `strptime` does, such as %d/%m/%Y. Plain numbers and ISO dates, if not said.
+            as `strptime` does, such as %d/%m/%Y, with months in English or French. Plain numbers
+            and ISO dates, if not said.
         spellings: how training wrote a category that is given as a number: 02139 for 2139.
 
     Returns:
@@ -1104,12 +1124,22 @@ def _read_booleans(text: pyarrow.Array) -> np.ndarray:
 def _read_dates(text: pd.Series, form: str) -> pd.Series:
     """The dates of a format, with or without a time of day; and those that ISO 8601 writes."""
     read = pd.Series(pd.NaT, index=text.index, name=text.name, dtype="datetime64[us]")
+    if "%b" in form or "%B" in form:
+        length = None if "%B" in form else 3
+        text = text.str.normalize("NFC")
+        text = text.str.replace(_MONTH_NAME, lambda found: _month(found, length), regex=True)
     for pattern in [*(form + time for time in _TIMES_OF_DAY if form), "ISO8601"]:
         rest = (read.isna() & text.notna()).to_numpy()
         if rest.any():
             dates = pd.to_datetime(text[rest], errors="coerce", utc=True, format=pattern)
             read[rest] = _plain_dates(dates)
     return read
+
+
+def _month(found: re.Match[str], length: int | None) -> str:
+    """The month in English, with as many letters, behind its day; any other word as it is."""
+    name = _MONTHS.get(found[2].lower())
+    return f"{found[1]}{name[:length]}" if name else found[0]
 
 
 def _plain_dates(dates: pd.Series) -> pd.Series:

@@ -36,6 +36,17 @@ def _main(*parameters: str, **variables: str) -> Callable[[Store], Outcome]:
     return lambda store: store.main(*parameters, **variables)
 
 
+def _register(evaluated: str) -> Callable[[Store], Outcome]:
+    def register(store: Store) -> Outcome:
+        number = [*_RECIPES["evaluated"].commands].index(evaluated)
+        runs = [
+            run for run in store.runs() if run.data.tags["mlflow.project.entryPoint"] == "evaluate"
+        ]
+        return store.step("register", f"evaluate_run_id={runs[number].info.run_id}")
+
+    return register
+
+
 _RECIPES = {
     # The wines' elastic net, promoted as version 1.
     "champion": _Recipe(None, {"first": _main()}),
@@ -52,15 +63,6 @@ _RECIPES = {
             "weaker": _main("model=ridge", **_NO_PICKLE),
         },
     ),
-    # Three promotions, each a better model.
-    "three_champions": _Recipe(
-        None,
-        {
-            "weak": _main("alpha=0.2"),
-            "better": _main("alpha=0.01"),
-            "best": _main("model=random_forest"),
-        },
-    ),
     # Models of which each is better than the one before; none is registered.
     "evaluated": _Recipe(
         None,
@@ -70,6 +72,11 @@ _RECIPES = {
             "good": _main("alpha=0.05", "until=evaluate"),
             "best": _main("until=evaluate"),
         },
+    ),
+    # Of them three promotions.
+    "three_champions": _Recipe(
+        "evaluated",
+        {f"promoted {said}": _register(said) for said in ("weak", "better", "best")},
     ),
     # The churn recipe's fastest model, promoted.
     "churn": _Recipe(

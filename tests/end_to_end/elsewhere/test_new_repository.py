@@ -148,7 +148,7 @@ def run_gitlab(team, address, version, temporary):
         "CI_PROJECT_ID": "1",
         "NOTE": str(temporary / "note.md"),
     }
-    lines = "\n".join(job["script"]).replace("/tmp/cuvee", str(temporary / "gitlab"))
+    lines = "\n".join(job["script"]).replace("/tmp/", f"{temporary}/gitlab/")  # noqa: S108
     done = execute(["bash", "-eo", "pipefail", "-c", lines], team, variables)
     assert done.returncode == 0, done.stdout
 

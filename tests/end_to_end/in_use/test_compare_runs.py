@@ -33,10 +33,10 @@ def test_the_metric_that_decides_comes_first_with_its_interval_and_both_figures(
     before, now = (made.outcomes[name].parent.data.metrics["rmse"] for name in ("first", "forest"))
     _, theirs, ours, difference, word = cells(comment, r"\*\*rmse\*\*")
     assert (theirs, ours) == (f"{before:.4f}", f"{now:.4f}")
-    assert difference.startswith(f"{now - before:+.4f}".replace("-", "−"))
+    assert difference.startswith(f"{now - before:+.4f}".replace("-", "\N{MINUS SIGN}"))
     register = made.outcomes["forest"].step("register").data.metrics
     for end in ("low", "high"):
-        assert f"{register[f'difference_{end}']:+.4f}".replace("-", "−") in difference
+        assert f"{register[f'difference_{end}']:+.4f}".replace("-", "\N{MINUS SIGN}") in difference
     assert word == "**better**"
     assert comment.index("**rmse**") < comment.index("| mae |")
 

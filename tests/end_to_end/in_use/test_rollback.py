@@ -58,7 +58,7 @@ def test_journal_tells_of_promotions_and_rollbacks_in_their_order(store):
     assert said == [(before, after) for before, after, _ in moves]
     assert "customers complained" in below[below.rindex("->") :]
 
-    repeated = store.main("model=random_forest")
+    repeated = store.main()
     assert repeated.parent.data.tags["pipeline.verdict"] == "unchanged"
     assert journal(store.client.get_registered_model("wine_quality").tags) == moves
 

@@ -281,28 +281,6 @@ def commit_taxi_fares(folder, **others):
     return recipe
 
 
-@pytest.mark.slow
-def test_a_colleague_with_a_clone_of_his_own_reuses_all_steps_of_the_teams_server(
-    make_store, tmp_path
-):
-    store, second = make_store(), tmp_path / "clone of B"
-    commit_taxi_fares(tmp_path / "équipe A")
-    git(tmp_path, "clone", "-q", "équipe A", str(second))
-    with serve_store(store) as address:
-        for folder, statuses in ((tmp_path / "équipe A", {"ran"}), (second, {"reused"})):
-            outcome = store.main(
-                f"recipe={folder}/recipes/taxi_fares.yaml", MLFLOW_TRACKING_URI=address
-            )
-            assert outcome.code == 0, outcome.terminal
-            tags = outcome.parent.data.tags
-            assert {
-                tags[f"pipeline.step.{step}.status"] for step in ("prepare", "train", "evaluate")
-            } == statuses
-            assert tags["pipeline.workspace_commit"] == git(second, "rev-parse", "HEAD")
-            assert outcome.parent.info.artifact_uri.startswith("mlflow-artifacts:")
-    assert outcome.aliases == {"champion": 1}
-
-
 @contextmanager
 def serve_store(store):
     """Serves a store with its files by `mlflow server`, as a team's does; gives the address."""
@@ -334,46 +312,63 @@ def serve_store(store):
 
 
 @pytest.mark.slow
-def test_two_clones_of_a_teams_repository_share_what_is_done(make_store, tmp_path):
-    store = make_store()
-    first, second = tmp_path / "équipe A", tmp_path / "clone"
+def test_two_colleagues_share_what_is_done_and_a_third_makes_it_again(make_store, tmp_path):
+    """By the team's server, from clones at different paths, of which one has a diff."""
+    store, second = make_store(), tmp_path / "clone of B"
+    first = tmp_path / "équipe A"
     lock = (PROJECT / "requirements.lock").read_text() + f"pytest=={version('pytest')}\n"
+    digest = hashlib.sha256(lock.encode()).hexdigest()
     recipe = commit_taxi_fares(first, requirements_lock=lock)
-    commit = git(first, "rev-parse", "HEAD").strip()
-    shutil.copytree(first, second)
+    git(tmp_path, "clone", "-q", "équipe A", str(second))
+    commit = git(second, "rev-parse", "HEAD")
     (first / "mlruns").mkdir()
     (first / "mlruns/of_the_store").touch()
     with (first / "README.md").open("w") as file:
         file.write("not committed")
-    outcome = store.main(f"recipe={recipe}", "until=train")
-    tags = outcome.parent.data.tags
-    assert tags["pipeline.workspace_commit"] == commit
-    assert tags["pipeline.workspace_dirty"] == "true"
-    assert tags["pipeline.workspace_lock_sha256"] == hashlib.sha256(lock.encode()).hexdigest()
-    assert artifact(outcome.parent, "workspace_requirements.lock").read_text() == lock
-    diff = artifact(outcome.parent, "workspace_diff.txt").read_text()
-    assert "not committed" in diff
-    assert "of_the_store" not in diff
-    again = store.main(f"recipe={second}/recipes/taxi_fares.yaml", "until=train")
-    assert again.terminal.count("reused from") == 2
-    assert again.parent.data.tags["pipeline.workspace_dirty"] == "false"
-    # What it was is made again from there: the table is gone, the recipe is another.
-    (first / "data/trips.parquet").unlink()
-    recipe.write_text(recipe.read_text().replace("SGDRegressor", "HuberRegressor"))
-    (first / "requirements.lock").write_text("not what it was")
-    git(first, "add", "-A")
-    git(first, "commit", "-qm", "second")
-    made = store.step("reproduce", f"run_id={outcome.parent.info.run_id}")
+    with serve_store(store) as address:
+        server = {"MLFLOW_TRACKING_URI": address}
+        outcomes = [
+            store.main(f"recipe={folder}/recipes/taxi_fares.yaml", **server)
+            for folder in (first, second)
+        ]
+        for outcome, status, is_dirty in zip(
+            outcomes, ("ran", "reused"), ("true", "false"), strict=True
+        ):
+            assert outcome.code == 0, outcome.terminal
+            tags = outcome.parent.data.tags
+            steps = ("prepare", "train", "evaluate", "register")
+            assert {tags[f"pipeline.step.{step}.status"] for step in steps} == {status}
+            assert tags["pipeline.workspace_commit"] == commit
+            assert tags["pipeline.workspace_dirty"] == is_dirty
+            assert tags["pipeline.workspace_lock_sha256"] == digest
+            assert outcome.parent.info.artifact_uri.startswith("mlflow-artifacts:")
+        assert outcomes[1].aliases == {"champion": 1}
+
+        def read(uri):
+            file = mlflow.artifacts.download_artifacts(uri, tracking_uri=address)
+            return Path(file).read_text()
+
+        run_id = outcomes[0].parent.info.run_id
+        assert read(f"runs:/{run_id}/workspace_requirements.lock") == lock
+        diff = read(f"runs:/{run_id}/workspace_diff.txt")
+        assert "not committed" in diff
+        assert "of_the_store" not in diff
+        (model,) = outcomes[0].step("train").outputs.model_outputs
+        facts = yaml.safe_load(read(f"models:/{model.model_id}/MLmodel"))["metadata"]
+        assert facts["workspace_commit"] == commit
+        # What it was is made again from there: the table is gone, the recipe is another.
+        (first / "data/trips.parquet").unlink()
+        recipe.write_text(recipe.read_text().replace("SGDRegressor", "HuberRegressor"))
+        (first / "requirements.lock").write_text("not what it was")
+        git(first, "add", "-A")
+        git(first, "commit", "-qm", "second")
+        made = store.step("reproduce", f"run_id={run_id}", **server)
     assert made.code == 0, made.terminal
     assert f"the recipe is of commit {commit[:12]} of its own repository" in made.terminal
     assert made.of("reproduce").data.tags["pipeline.verdict"] == "identical"
     tags = made.of("main").data.tags
     assert tags["pipeline.workspace_commit"] == commit
     assert tags["pipeline.workspace_dirty"] == "true"  # with the diff of then
-    (model,) = outcome.step("train").outputs.model_outputs
-    folder = outcome.client.get_logged_model(model.model_id).artifact_location
-    facts = yaml.safe_load(Path(folder, "MLmodel").read_text())["metadata"]
-    assert facts["workspace_commit"] == commit
 
 
 def test_prepare_asks_the_filter_and_the_split_and_runs_again_when_they_change(

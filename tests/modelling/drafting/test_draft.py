@@ -120,6 +120,7 @@ MONTHS = {"format": "%B %d, %Y", "min": date(2023, 11, 27)}
         (["13.02.2024 08:30", "01.02.2024"] * 150, DAY_BEFORE | {"format": "%d.%m.%Y"}),
         (["01.02.2024", "02.02.2024"] * 150, {"type": "date", "format": "%d.%m.%Y"} | JANUARY_31),
         (["13 Feb 2024", "1 Feb 2024"] * 150, DATE | {"format": "%d %b %Y"}),
+        (["13 févr. 2024", "1er févr. 2024"] * 150, DATE | {"format": "%d %b %Y"}),
         (["February 13, 2024", "May 1, 2024"] * 150, {"type": "date"} | MONTHS),
         ([True, None, False] * 100, {"type": "boolean", "missing": 0.55}),
         (["x", "y", None] * 100, {"type": "category", "missing": 0.55}),
