@@ -31,7 +31,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 from common.errors import InputError
 from common.file_digests import file_sha256
 from common.tags import BLAS, CPU, ERROR, OUTPUT_DIGEST, PLATFORM, THREADS
-from engine.cache.key import LOCK, OWN_LOCK, environment_versions, locked_requirements
+from engine.cache.key import ABSENT, LOCK, OWN_LOCK, environment_versions, locked_requirements
 from engine.chain import newest_failed_child
 from engine.entry_point import note_run, run_command
 from engine.failures import FindingError, StepError
@@ -365,10 +365,14 @@ def _changed_versions(then: Mapping[str, str], now: Mapping[str, str], lock: str
     return [
         f"another {name}"
         if name in (LOCK, OWN_LOCK)
-        else f"{name} {now.get(name, locked.get(name))} instead of "
-        f"{then.get(name, locked.get(name))}"
+        else f"{name} {_version(now, name, locked)} instead of {_version(then, name, locked)}"
         for name in names
     ]
+
+
+def _version(environment: Mapping[str, str], name: str, locked: Mapping[str, str]) -> str:
+    version = environment.get(name, locked.get(name))
+    return "none" if version in (None, ABSENT) else str(version)
 
 
 def _conclude(recorded: RecordedRun, rows: list[ComparisonRow], reason: str | None) -> None:

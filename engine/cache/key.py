@@ -22,8 +22,9 @@ RULES = "rules of the key"
 LOCK = "requirements.lock"
 OWN_LOCK = "requirements.lock of the recipe's repository"
 """Entries of the environment: the digests of both."""
+ABSENT = "0+not.installed"
+"""The version of what a lock names and is not there."""
 _MOST_REASONS = 3
-_ABSENT = "0+not.installed"
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
 
@@ -184,7 +185,7 @@ def _of_this_machine(text: str) -> list[Requirement]:
 def not_installed(lock: Path) -> list[str]:
     """Names the packages of a lock that are not here."""
     pins = _of_this_machine(lock.read_text(encoding="utf-8"))
-    return [pin.name for pin in pins if _installed(pin.name) == _ABSENT]
+    return [pin.name for pin in pins if _installed(pin.name) == ABSENT]
 
 
 def check_own_lock(lock: Path, own_lock: Path) -> None:
@@ -225,4 +226,4 @@ def _installed(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return _ABSENT
+        return ABSENT

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-from engine.cache.key import LOCK, OWN_LOCK
+from engine.cache.key import ABSENT, LOCK, OWN_LOCK
 from modelling.recipe import load_recipe
 from steps import reproduce
 from tracking.output_manager import save_temporary
@@ -33,6 +33,8 @@ def test_a_package_that_is_not_as_the_recipes_own_lock_has_it_is_the_likely_reas
     lock = "numpy==1.0\nholidays==0.5\n"
     now = {**then, "holidays": "0.6"}
     assert reproduce._changed_versions(then, now, lock) == ["holidays 0.6 instead of 0.5"]
+    absent = then | {"holidays": ABSENT}
+    assert reproduce._changed_versions(absent, now, lock) == ["holidays 0.6 instead of none"]
     now = {**then, OWN_LOCK: "c"}
     assert reproduce._changed_versions(then, now, lock) == [f"another {OWN_LOCK}"]
     del now[OWN_LOCK]  # as of the recorded recipe, which is in no repository then

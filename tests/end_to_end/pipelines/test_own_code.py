@@ -354,7 +354,8 @@ def test_two_colleagues_share_what_is_done_and_a_third_makes_it_again(make_store
         assert "not committed" in diff
         assert "of_the_store" not in diff
         (model,) = outcomes[0].step("train").outputs.model_outputs
-        facts = yaml.safe_load(read(f"models:/{model.model_id}/MLmodel"))["metadata"]
+        place = store.client.get_logged_model(model.model_id).artifact_location
+        facts = yaml.safe_load(read(f"{place}/MLmodel"))["metadata"]
         assert facts["workspace_commit"] == commit
         # What it was is made again from there: the table is gone, the recipe is another.
         (first / "data/trips.parquet").unlink()
