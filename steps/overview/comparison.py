@@ -1,5 +1,6 @@
 """Two pipelines side by side in Markdown, as a comment on a pull request shows them."""
 
+import re
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -41,7 +42,7 @@ def compare_pipelines(
     word, tone, sentence, reason = read_verdict(now)
     mark = "❌" if tone == "bad" else {"promoted": "✅"}.get(word, "⚪")
     parts = [f"### {mark} {escape(now.recipe_name)}: {escape(sentence)}"]
-    parts += [escape(words) for words in (read_answer(now), reason) if words]
+    parts += [_sentence(words) for words in (read_answer(now), reason) if words]
     parts += [_metrics(before, now), _parameters(before, now), _steps(now)]
     parts.append(_pictures(now, plots.rstrip("/")) if plots else "")
     place = f"[report]({report})" if report else f"report: `{run.info.artifact_uri}/{REPORT}`"
@@ -57,6 +58,10 @@ def copy_plots(run: Run, folder: Path) -> None:
     if files:
         for name in _plots(files):
             (folder / name).write_bytes(files.read(name) or b"")
+
+
+def _sentence(words: str) -> str:
+    return escape(re.sub(r"(?<!\w)-(?=\d)", _MINUS, words))
 
 
 def _metrics(before: PipelineRuns | None, now: PipelineRuns) -> str:
@@ -103,7 +108,7 @@ def _row(
     else:
         name = escape(name)
     figures = (show_metric(figure, name) for figure in (before, now))
-    return name, *figures, escape(difference.replace("-", _MINUS)), word
+    return name, *figures, _sentence(difference), word
 
 
 def _parameters(before: PipelineRuns | None, now: PipelineRuns) -> str:

@@ -38,6 +38,7 @@ def test_the_metric_that_decides_comes_first_with_its_interval_and_both_figures(
     for end in ("low", "high"):
         assert f"{register[f'difference_{end}']:+.4f}".replace("-", "\N{MINUS SIGN}") in difference
     assert word == "**better**"
+    assert not re.search(r"(?<!\w)-\d", comment)
     assert comment.index("**rmse**") < comment.index("| mae |")
 
 
