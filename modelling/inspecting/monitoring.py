@@ -7,7 +7,7 @@ from common.errors import InputError
 from common.words import show_figure
 from modelling.judging.answers import Answers, Classes, Values
 from modelling.judging.metrics import OF_A_CLASS, Metric
-from modelling.judging.resampling import Rows, adds_up, resample, rows_to_draw
+from modelling.judging.resampling import adds_up, figure_interval
 from modelling.recipe import Promotion
 
 
@@ -72,15 +72,7 @@ def hold_against(
         promotion: the confidence and the number of resamples.
         seed: of the resampling.
     """
-    is_sum = adds_up(metric, answers, targets)
-
-    def figure(rows: Rows) -> float:
-        return metric(answers.of_rows(rows), targets[rows]) * (
-            len(targets) / len(rows) if is_sum else 1
-        )
-
-    drawn = rows_to_draw(targets, is_classes=answers.probabilities is not None)
-    low, high, resampled = resample(figure, len(targets), promotion, seed, drawn)
+    low, high, resampled = figure_interval(metric, targets, answers, promotion, seed)
     worse = -1 if metric.greater_is_better else 1
     limit = promised + worse * max_drop * abs(promised)
     now = metric(answers, targets)

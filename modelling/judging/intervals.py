@@ -111,8 +111,7 @@ def _weights(
 
 def _figures(metric: Metric, answers: Answers, targets: Values, weights: Values) -> Values:
     if metric.of_weights:
-        counted = weights if answers.weights is None else weights * answers.weights
-        return metric.of_weights(metric.given(answers), targets, counted)
+        return metric.of_counts(answers, targets, weights)
     return np.array([_figure(metric, answers, targets, row) for row in weights], dtype=float)
 
 

@@ -66,6 +66,13 @@ class Metric:
             raise InputError(f"{name} gave {what}; a metric gives one number")
         return number
 
+    def of_counts(self, answers: Answers, targets: Values, counts: Values) -> Values:
+        """Returns the metric of some resamples, in which the n rows stand (b, n) times each."""
+        if self.of_weights is None:
+            raise ValueError("this metric takes one resample at a time")
+        weights = counts if answers.weights is None else counts * answers.weights
+        return self.of_weights(self.given(answers), targets, weights)
+
     def _compute(self, given: Values, targets: Values, weights: Values | None) -> Any:
         if weights is None:
             return self.function(given, targets)

@@ -1,9 +1,12 @@
 """The bootstrap: figures of rows drawn again and again, and the interval that they give."""
 
 import math
+import operator
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial, reduce
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,8 +18,11 @@ from modelling.recipe import Promotion
 
 _MOST_RESAMPLED = 10_000
 _FEWEST_OF_A_CLASS = 1_000  # in a resample, of a table that has as many
+_WEIGHTS_AT_ONCE = 500_000
 
 Rows = npt.NDArray[np.intp]
+Statistics = Callable[[Iterable[Rows]], Iterable[float]]
+"""The figures of some resamples, each given as the places of its rows."""
 
 
 def rows_to_draw(targets: Values, is_classes: bool) -> int:
@@ -72,36 +78,82 @@ def difference_interval(
     Returns:
         Its ends; NaN if nothing is known.
     """
-    is_sum = any(adds_up(score, given, targets) for given in (one, other))
-
-    def difference(rows: Rows) -> float:
-        theirs = score(other.of_rows(rows), targets[rows])
-        ours = score(one.of_rows(rows), targets[rows])
-        return (ours - theirs) * (len(targets) / len(rows) if is_sum else 1)
-
     if groups is not None:
-        return resample_groups(difference, groups, promotion, seed)[:2]
-    drawn = rows_to_draw(targets, is_classes=one.probabilities is not None)
-    return resample(difference, len(targets), promotion, seed, drawn)[:2]
+        statistics = _statistics(score, targets, [one, other], at_once=True)
+        return resample_groups(statistics, groups, promotion, seed)[:2]
+    return _resample_figures(score, targets, [one, other], promotion, seed)[:2]
+
+
+def figure_interval(
+    score: Metric, targets: Values, answers: Answers, promotion: Promotion, seed: int
+) -> tuple[float, float, Values]:
+    """Computes the interval of a metric of n rows, and its figures, as `resample` returns them.
+
+    Args:
+        score: the metric; one that is a sum over the rows is told of as many as there are.
+        targets: (n,) true values.
+        answers: for these rows.
+        promotion: the confidence and the number of resamples.
+        seed: of the resampling.
+    """
+    return _resample_figures(score, targets, [answers], promotion, seed)
+
+
+def _resample_figures(
+    score: Metric, targets: Values, answers: list[Answers], promotion: Promotion, seed: int
+) -> tuple[float, float, Values]:
+    rows = len(targets)
+    drawn = rows_to_draw(targets, is_classes=answers[0].probabilities is not None)
+    # Of many rows a resample has few: counts would be of all.
+    statistics = _statistics(score, targets, answers, at_once=drawn == rows)
+    return resample(statistics, rows, promotion, seed, drawn)
+
+
+def _statistics(
+    score: Metric, targets: Values, answers: list[Answers], at_once: bool
+) -> Statistics:
+    """The figures of the answers, or how much those of the first are above those of the second.
+
+    Many resamples at once, where that is wanted and the metric can.
+    """
+    is_sum = any(adds_up(score, given, targets) for given in answers)
+
+    def of_one(rows: Rows) -> float:
+        figures = [score(given.of_rows(rows), targets[rows]) for given in answers]
+        return reduce(operator.sub, figures) * (len(targets) / len(rows) if is_sum else 1)
+
+    def of_many(draws: Iterable[Rows]) -> Iterator[float]:
+        for counts in _counts(draws, len(targets)):
+            figures = [score.of_counts(given, targets, counts) for given in answers]
+            scale = len(targets) / counts.sum(axis=1) if is_sum else 1
+            yield from reduce(operator.sub, figures) * scale
+
+    return of_many if at_once and score.of_weights else partial(map, of_one)
+
+
+def _counts(draws: Iterable[Rows], rows: int) -> Iterator[Values]:
+    """How often each of n rows is in each of some resamples (b, n), one part after the other."""
+    remaining = iter(draws)
+    while some := list(islice(remaining, max(1, _WEIGHTS_AT_ONCE // rows))):
+        yield np.array([np.bincount(drawn, minlength=rows) for drawn in some], dtype=float)
 
 
 def resample_groups(
-    statistic: Callable[[Rows], float], groups: npt.NDArray[Any], promotion: Promotion, seed: int
+    statistics: Statistics, groups: npt.NDArray[Any], promotion: Promotion, seed: int
 ) -> tuple[float, float, Values]:
     """Resamples as `resample` does, but draws whole groups (n,): their rows are no news each."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=np.nan))
     rows_of = np.split(order, starts[1:])
-    return resample(
-        lambda drawn: statistic(np.concatenate([rows_of[number] for number in drawn])),
-        len(rows_of),
-        promotion,
-        seed,
-    )
+
+    def of_groups(draws: Iterable[Rows]) -> Iterable[float]:
+        return statistics(np.concatenate([rows_of[each] for each in drawn]) for drawn in draws)
+
+    return resample(of_groups, len(rows_of), promotion, seed)
 
 
 def resample(
-    statistic: Callable[[Rows], float],
+    statistics: Statistics,
     rows: int,
     promotion: Promotion,
     seed: int,
@@ -117,7 +169,7 @@ def resample(
     than half have none, nothing is known.
 
     Args:
-        statistic: of the rows with these places, of which some may stand there more than once.
+        statistics: of the rows of each resample, of which some may stand there more than once.
         rows: n.
         promotion: the confidence and the number of resamples.
         seed: of the resampling.
@@ -129,11 +181,10 @@ def resample(
     """
     drawn = drawn or rows
     rng = np.random.default_rng(seed)
+    draws = (rng.integers(rows, size=drawn) for _ in range(promotion.resamples))
     with no_warnings():
-        values = np.array(
-            [statistic(rng.integers(rows, size=drawn)) for _ in range(promotion.resamples)]
-        )
-        of_all = statistic(np.arange(rows)) if drawn < rows else math.nan
+        values = np.fromiter(statistics(draws), dtype=float)
+        of_all = next(iter(statistics([np.arange(rows)]))) if drawn < rows else math.nan
     return percentile_interval(values, promotion.confidence, drawn / rows, of_all)
 
 

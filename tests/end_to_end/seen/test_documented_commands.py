@@ -1,7 +1,8 @@
 """Each command of README.md and docs/ is given, page by page, in a fresh clone of what is here.
 
-The first of each program is typed; the next ones are forked, which spares the seconds of imports. A
-command that stands on several pages is given once. The pages in French have the commands of the
+The first of each program is typed, in an empty store; the next ones are forked, which spares the
+seconds of imports, in a store where some models are made already. A command that stands on several
+pages is given once. The pages in French have the commands of the
 English ones: test_pages.py.
 """
 
@@ -21,6 +22,7 @@ from mlflow import MlflowClient
 
 from tests.docs.pages import PAGES, PROJECT, code_blocks, commands
 from tests.end_to_end.forked import run_forked
+from tests.end_to_end.templates import copy_store
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +36,9 @@ _ENVIRONMENTS = {
 # What would take long, or would not be seen to fail.
 _OTHERWISE = {
     r"\btrials=\d+": "trials=2",
+    r"-P model=random_forest$": r"\g<0> -P n_estimators=30 -P max_depth=null",
+    r"-P cache=refresh$": r"\g<0> -P until=train",
+    r"-P recipe=recipes/examples/taxi_fares.yaml$": r"\g<0> -P until=train",
     r"-e draft_recipe .*$": r"\g<0> -P seconds=3",
     r"recipe=recipes/customer_churn.yaml$": r"\g<0> -P model=logistic_regression",
     r"-e refresh -P recipe=recipes/customer_churn.yaml .*$": r"\g<0> -P model=logistic_regression",
@@ -73,8 +78,8 @@ _SECONDS_TO_START = 300
 class Reader:
     """Somebody who does what stands on the pages, where the first command of the README led."""
 
-    def __init__(self, folder, execute, environment) -> None:
-        self.folder = folder
+    def __init__(self, folder, execute, environment, known) -> None:
+        self.folder, self._known = folder, known
         self._execute, self._environment = execute, environment
         self._given: set[str] = set()
         self._typed: set[str] = set()
@@ -154,7 +159,16 @@ class Reader:
         done = self._execute(["bash", "-ec", f"{command}\npwd >{place}"], self.folder)
         if done.returncode == 0:
             self.folder = Path(place.read_text().strip())
+            self._replace_store()
         return done
+
+    def _replace_store(self) -> None:
+        """Has the known store in place of what the first pipeline left."""
+        if self._known and (self.folder / "mlflow.db").exists():
+            for file in self.folder.glob("mlflow.db*"):
+                file.unlink()
+            copy_store(self._known, self.folder)
+            self._known = None
 
     def _run_python(self, code: str) -> subprocess.CompletedProcess[str]:
         if not self._was_typed("python"):
@@ -199,9 +213,10 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory, type_command, environment):
+def reader(tmp_path_factory, type_command, environment, template):
     """A reader, who has the README's commands behind them."""
-    reader = Reader(tmp_path_factory.mktemp("reader"), type_command, environment)
+    known = template("wines").store.folder
+    reader = Reader(tmp_path_factory.mktemp("reader"), type_command, environment, known)
     reader.wrong = {"README.md": reader.read("README.md")}
     return reader
 

@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import astuple
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -350,7 +351,7 @@ def test_where_most_resamples_have_no_figure_nothing_is_known():
     def statistic(rows):
         return 1.0 if 0 in rows and 1 in rows else math.nan  # of four resamples in ten
 
-    low, high, values = resample(statistic, 1000, Promotion(resamples=200), 0)
+    low, high, values = resample(partial(map, statistic), 1000, Promotion(resamples=200), 0)
     assert math.isnan(low)
     assert math.isnan(high)
     assert 0 < len(values) < 100

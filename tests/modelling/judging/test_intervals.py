@@ -1,5 +1,8 @@
 """The interval of every metric is the bootstrap's, computed for all metrics at once."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ from modelling.judging.metrics import (
     REGRESSION_METRICS,
     Metric,
 )
-from modelling.judging.resampling import resample, resample_groups
+from modelling.judging.resampling import difference_interval, resample, resample_groups
 from modelling.recipe import Promotion
 
 ROWS = 60
@@ -68,9 +71,24 @@ def test_intervals_are_those_of_the_bootstrap(make, metrics):
     def figure(rows):
         return metrics[name](answers.of_rows(rows), targets[rows])
 
-    low, high, _ = resample(figure, ROWS, Promotion(), seed=3)
+    low, high, _ = resample(partial(map, figure), ROWS, Promotion(), seed=3)
     assert (found[f"{name}_low"], found[f"{name}_high"]) == pytest.approx((low, high), rel=1e-9)
     assert all(found[f"{name}_low"] < found[f"{name}_high"] for name in metrics)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(ROWS) // 3])
+@pytest.mark.parametrize(("make", "metrics"), TASKS)
+def test_a_difference_is_the_same_of_all_resamples_at_once_and_one_by_one(make, metrics, groups):
+    (one, targets), (other, _) = (make(np.random.default_rng(seed)) for seed in (11, 12))
+    promotion = Promotion(resamples=100)
+    sums = {name: metric for name, metric in metrics.items() if name == "true_positives"}
+    for name, metric in {**dict(list(metrics.items())[:2]), **sums}.items():
+        slow = replace(metric, of_weights=None)
+        at_once, one_by_one = (
+            difference_interval(each, targets, one, other, promotion, 13, groups)
+            for each in (metric, slow)
+        )
+        assert at_once == pytest.approx(one_by_one, rel=1e-9, abs=1e-12, nan_ok=True), name
 
 
 def test_rows_of_a_group_are_drawn_together():
@@ -83,7 +101,7 @@ def test_rows_of_a_group_are_drawn_together():
     def figure(rows):
         return metrics["rmse"](answers.of_rows(rows), targets[rows])
 
-    low, high, _ = resample_groups(figure, groups, Promotion(), seed=6)
+    low, high, _ = resample_groups(partial(map, figure), groups, Promotion(), seed=6)
     assert (found["rmse_low"], found["rmse_high"]) == pytest.approx((low, high), rel=1e-9)
 
 
