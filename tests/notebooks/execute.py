@@ -33,7 +33,11 @@ def main(path: Path, output: Path, *options: str) -> None:
         put_solutions_in_place(notebook)
     place = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(
-        notebook, timeout=_LONGEST_SECONDS, kernel_name="python3", resources=place
+        notebook,
+        timeout=_LONGEST_SECONDS,
+        kernel_name="python3",
+        resources=place,
+        coalesce_streams=True,  # a line that is printed may come in several parts
     )
     try:
         client.execute()
