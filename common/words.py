@@ -3,6 +3,8 @@
 import math
 import re
 
+MINUS = "\N{MINUS SIGN}"
+"""What stands before a figure below zero, where it is shown to a person."""
 _LARGE = 1000
 
 

@@ -23,7 +23,7 @@ from sklearn.metrics import (
     confusion_matrix,
 )
 
-from common.words import with_brief_numbers
+from common.words import MINUS, with_brief_numbers
 from modelling.judging.answers import Values
 from modelling.judging.fonts import OTHER_FONTS
 
@@ -77,7 +77,6 @@ _MOST_INSIDE = 5
 _LETTERS = 8.5  # of a title or a label, an inch
 _MOST_BARS = 30
 _LARGE = 10_000
-_MINUS = "\N{MINUS SIGN}"
 _MOST_DOTS = 1000
 _DOT = 18  # points, squared
 
@@ -170,7 +169,7 @@ def _separate_thousands(axes: Axes) -> None:
     """Writes large numbers of an axis as a person does: 500,000."""
     for axis in (axes.xaxis, axes.yaxis):
         if max(map(abs, axis.get_view_interval())) >= _LARGE:
-            axis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", _MINUS))
+            axis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", MINUS))
 
 
 def _dots(number: int, weights: Values | None) -> tuple[npt.NDArray[np.intp], Any]:

@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from common.words import MINUS
+
 _MOST_PLACES = 6
-_MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,6 @@ def show_range(
 
 def _rounded(figure: float, places: int) -> str:
     if places > _MOST_PLACES:
-        return f"{figure:.2g}".replace("-", _MINUS)
+        return f"{figure:.2g}".replace("-", MINUS)
     rounded = round(figure, places) + 0.0  # no zero has a minus
-    return f"{rounded:,.{max(0, places)}f}".replace("-", _MINUS)
+    return f"{rounded:,.{max(0, places)}f}".replace("-", MINUS)

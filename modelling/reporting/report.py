@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from common.words import counted, places_of
+from common.words import MINUS, counted, places_of
 from modelling.judging.checks import Finding
 from modelling.reporting.graph import StepState, lay_out_graph
 
@@ -22,9 +22,8 @@ _FOLDER = Path(__file__).parent / "templates"
 _LARGEST_TABLE_REPORTS = 1_500_000
 _SHOWN_ROWS = 30
 _LONGEST_NAME = 60
-_MINUS = "\N{MINUS SIGN}"
 _MOST_PLACES = 6
-_FIGURE = re.compile(rf"[-{_MINUS}]?\d[\d,.]*\s?\S{{0,3}}")
+_FIGURE = re.compile(rf"[-{MINUS}]?\d[\d,.]*\s?\S{{0,3}}")
 
 Number = float | int | None
 
@@ -253,7 +252,7 @@ def show_number(value: Any, digits: int = 4) -> str:
     if math.isnan(value):
         return "not a number"
     if math.isinf(value):
-        return "infinite" if value > 0 else f"{_MINUS}infinite"
+        return "infinite" if value > 0 else f"{MINUS}infinite"
     value += 0  # so that no zero has a minus
     if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
         text = f"{value:,.0f}"
@@ -264,7 +263,7 @@ def show_number(value: Any, digits: int = 4) -> str:
         text = f"{value:.{places}f}" if places <= _MOST_PLACES else f"{value:.2e}"
     else:
         text = f"{value:.{digits if abs(value) < 100 else 1}f}"
-    return text.replace("-", _MINUS)
+    return text.replace("-", MINUS)
 
 
 def show_metric(value: float | None, metric: str) -> str:
@@ -278,7 +277,7 @@ def show_brief(value: Any) -> str:
         return show_number(value)
     places = 4 if abs(value) < 1000 else 0
     text = f"{value:,.0f}" if places == 0 else f"{value:.4g}"
-    return text.replace("-", _MINUS)
+    return text.replace("-", MINUS)
 
 
 def is_figure(value: Any) -> bool:
@@ -291,7 +290,7 @@ def show_like(value: float, largest: float) -> str:
     if not math.isfinite(value) or not math.isfinite(largest) or largest <= 0:
         return show_number(value)
     places = min(8, max(0, 3 - math.floor(math.log10(largest)) - 1 + (largest < 1)))
-    return f"{value + 0.0:,.{places}f}".replace("-", _MINUS)
+    return f"{value + 0.0:,.{places}f}".replace("-", MINUS)
 
 
 def show_seconds(seconds: float | None) -> str:

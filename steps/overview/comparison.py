@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlflow.entities import Run
 
-from common.words import show_figure
+from common.words import MINUS, show_figure
 from modelling.judging.gate import Comparison
 from modelling.judging.metrics import BASELINE_PREFIX, Metric, metrics_of
 from modelling.reporting.markdown import escape, table
@@ -17,7 +17,6 @@ from steps.reporting.verdict import read_answer, read_steps, read_verdict
 from steps.runs.names import REPORT
 
 _MOST_DIFFERENCES = 20
-_MINUS = "\N{MINUS SIGN}"
 _SAYS_NOTHING = {"result"}  # where to write what came of it: of each job its own
 
 
@@ -61,7 +60,7 @@ def copy_plots(run: Run, folder: Path) -> None:
 
 
 def _sentence(words: str) -> str:
-    return escape(re.sub(r"(?<!\w)-(?=\d)", _MINUS, words))
+    return escape(re.sub(r"(?<!\w)-(?=\d)", MINUS, words))
 
 
 def _metrics(before: PipelineRuns | None, now: PipelineRuns) -> str:

@@ -18,7 +18,7 @@ from mlflow.utils.mlflow_tags import (
 
 from common.tags import PLATFORM, PYTHON
 from common.values import spell
-from common.words import counted, with_brief_numbers
+from common.words import MINUS, counted, with_brief_numbers
 from modelling.inspecting.fairness import largest_gaps
 from modelling.judging.answers import PREDICTION, PROBABILITY_PREFIX
 from modelling.judging.checks import Finding, first_of_each
@@ -415,7 +415,7 @@ def _outcomes(runs: PipelineRuns) -> Section | None:
         table["each is worth"] = [f"{worth:,.10g}{unit}" for worth in each]
         table["together"] = [f"{total:,.0f}{unit}" for total in sums]
         for column in ("each is worth", "together"):
-            table[column] = table[column].str.replace("-", "\N{MINUS SIGN}")
+            table[column] = table[column].str.replace("-", MINUS)
         table.loc[len(table)] = ["all", "", f"{sum(counts):,.0f}", "", f"{sum(sums):,.0f}{unit}"]
     threshold = runs.metrics("train").get("threshold")
     text = "" if threshold is None else f"From a probability of {threshold:.2f} on, it says {name}."

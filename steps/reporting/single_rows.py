@@ -4,14 +4,13 @@ from typing import Any
 
 import pandas as pd
 
-from common.words import counted
+from common.words import MINUS, counted
 from modelling.inspecting.reliability import ALL_ROWS, PROMISED_COVERAGE
 from modelling.kinds import ROW_KEY
 from modelling.reporting.report import Section, Table, show_brief
 from steps.reporting.parts import name_by_number
 from steps.reporting.runs import PipelineRuns
 
-_MINUS = "\N{MINUS SIGN}"
 _CLEARLY_OFF = 0.05
 _NUMBERED = ("first reason", "second reason", "third reason")
 
@@ -143,4 +142,4 @@ def _with_unit(unit: str) -> Any:
 def _moved(value: float, is_share: bool, plus: str = "+") -> str:
     """A contribution with its sign: +12.3 points, or in the target's unit."""
     size = _points(abs(value)) if is_share else show_brief(float(f"{abs(value):.2g}"))
-    return f"{plus if value >= 0 else _MINUS}{size}"
+    return f"{plus if value >= 0 else MINUS}{size}"

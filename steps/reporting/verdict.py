@@ -4,7 +4,7 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT
 
 from common.tags import ERROR, RERUN_REASON
-from common.words import counted
+from common.words import MINUS, counted
 from modelling.judging.metrics import BASELINE_PREFIX
 from modelling.reporting.answer import Quality, say_quality, show_range
 from modelling.reporting.graph import StepState
@@ -27,7 +27,6 @@ from steps.reporting.runs import PipelineRuns
 from steps.runs.names import BEST, MODEL_VERSION, VERDICT, VERDICT_REASON
 
 _LOG_LINES = 40
-_MINUS = "\N{MINUS SIGN}"
 _TONES = {"promoted": "good", "challenger": "note", "unchanged": "note", "rejected": "bad"}
 
 
@@ -186,7 +185,7 @@ def _facts_of_metric(runs: PipelineRuns, primary: str) -> list[Fact]:
         difference, low, high = show_range(gap, *ends)
         unit = quality.unit_of_figure if quality else ""
         way = "better" if sign * gap > 0 else "worse" if gap else "the same"
-        shown = f"{difference.lstrip(_MINUS)}{unit} {way}" if gap else way
+        shown = f"{difference.lstrip(MINUS)}{unit} {way}" if gap else way
         note = f"candidate less champion: {difference} ({low} to {high}){unit}" if low else ""
         facts.append(Fact("than the champion", shown, note))
     elif "prepare" in runs.steps and "test_rows" in runs.steps["prepare"].data.metrics:

@@ -2,8 +2,7 @@
 
 The first of each program is typed, in an empty store; the next ones are forked, which spares the
 seconds of imports, in a store where some models are made already. A command that stands on several
-pages is given once. The pages in French have the commands of the
-English ones: test_pages.py.
+pages is given once. The pages in French have the commands of the English ones: test_pages.py.
 """
 
 import re
@@ -36,7 +35,6 @@ _ENVIRONMENTS = {
 # What would take long, or would not be seen to fail.
 _OTHERWISE = {
     r"\btrials=\d+": "trials=2",
-    r"-P model=random_forest$": r"\g<0> -P n_estimators=30 -P max_depth=null",
     r"-P cache=refresh$": r"\g<0> -P until=train",
     r"-P recipe=recipes/examples/taxi_fares.yaml$": r"\g<0> -P until=train",
     r"-e draft_recipe .*$": r"\g<0> -P seconds=3",
