@@ -87,44 +87,26 @@ def fit_model(
     """
     classes, seed = find_classes(recipe, targets), recipe.split.seed
     is_calibrated = recipe.decision.calibrate != "none"
+    threshold: Any = recipe.decision.threshold
     folds: list[tuple[Rows, Rows]] = []
-    if given or is_calibrated or recipe.intervals is not None:
+    if threshold == "tuned" or is_calibrated or recipe.intervals is not None:
         folds = split_folds(inputs, targets, FOLDS, seed, classes is not None, **given)
     known = _Rows(recipe, clone(pipeline), inputs, targets, classes, folds, weights)
-    threshold: Any = recipe.decision.threshold
-    if threshold == "tuned" and not is_calibrated and classes is not None:
-        fitted, threshold = _with_threshold(known, pipeline, classes)
-    else:
-        fitted = fit_pipeline(pipeline, inputs, targets, recipe.sampling, seed, weights)
-    used, held_out = fitted, None
+    used = fitted = fit_pipeline(pipeline, inputs, targets, recipe.sampling, seed, weights)
+    held_out = None
     if is_calibrated:
         used, held_out = _calibrated(known, fitted)
-        if threshold == "tuned" and classes is not None:
-            threshold = _best_threshold(known, classes, held_out)
+    elif folds:
+        held_out = known.held_out("predict" if classes is None else "predict_proba")
+    if held_out and classes and threshold == "tuned":
+        threshold = _best_threshold(known, classes, held_out)
     intervals = None
-    if recipe.intervals is not None:
+    if held_out and recipe.intervals is not None:
         intervals = _intervals(known, recipe.intervals, held_out)
     decision = None
     if classes is not None and classes.positive is not None:
         decision = {"positive_class": classes.positive, "threshold": threshold}
     return FittedModel(used, fitted, decision, intervals)
-
-
-def _with_threshold(known: _Rows, pipeline: Pipeline, classes: Classes) -> tuple[Pipeline, float]:
-    from modelling.fitting.decision import fit_with_threshold
-
-    recipe = known.recipe
-    return fit_with_threshold(
-        pipeline,
-        known.inputs,
-        known.targets,
-        classes,
-        threshold_metric(recipe),
-        recipe.sampling,
-        recipe.split.seed,
-        known.folds,
-        known.weights,
-    )
 
 
 def _calibrated(known: _Rows, fitted: Pipeline) -> tuple[Pipeline, HeldOut]:
@@ -136,17 +118,16 @@ def _calibrated(known: _Rows, fitted: Pipeline) -> tuple[Pipeline, HeldOut]:
 
 
 def _best_threshold(known: _Rows, classes: Classes, held_out: HeldOut) -> float:
-    targets, weights = known.of(held_out[0])
-    sure = held_out[1][:, classes.labels.index(classes.positive)]
+    rows, said = held_out
+    targets, weights = known.of(rows)
+    sure = said[:, classes.labels.index(classes.positive)]
     return best_threshold(threshold_metric(known.recipe), sure, classes.encode(targets), weights)
 
 
-def _intervals(known: _Rows, coverage: float, held_out: HeldOut | None) -> dict[str, Any]:
+def _intervals(known: _Rows, coverage: float, held_out: HeldOut) -> dict[str, Any]:
     from modelling.fitting.conformal import fit_intervals, fit_sets
 
     recipe, classes = known.recipe, known.classes
-    if held_out is None:
-        held_out = known.held_out("predict" if classes is None else "predict_proba")
     rows, said = held_out
     targets, weights = known.of(rows)
     if classes is not None:

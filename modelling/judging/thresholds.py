@@ -19,7 +19,7 @@ def best_threshold(
         targets: (n,) 1 or 0.
         weights: (n,) how much each row counts, if not the same.
     """
-    # As many candidates as scikit-learn's TunedThresholdClassifierCV, by which a training tunes.
+    # As many candidates as scikit-learn's TunedThresholdClassifierCV.
     candidates = np.linspace(probabilities.min(), probabilities.max(), _THRESHOLDS)
     sign = 1 if metric.greater_is_better else -1
     values = [

@@ -31,11 +31,7 @@ RESULTS_VERSION = 1
 # What carries a result, and does not decide it; RESULTS_VERSION is for when it does.
 _CARRIERS = ("common", "engine", "tracking", "modelling/reporting", "steps")
 # What decides a model only where a recipe tunes its threshold, calibrates, or asks for intervals.
-_TUNING = (
-    "modelling/judging/metrics.py",
-    "modelling/judging/thresholds.py",
-    "modelling/fitting/decision.py",
-)
+_TUNING = ("modelling/judging/metrics.py", "modelling/judging/thresholds.py")
 _CALIBRATING = ("modelling/fitting/calibration.py",)
 _INTERVALS = ("modelling/fitting/conformal.py",)
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from modelling.estimators.estimators import Inputs, build_pipeline, fit_pipeline
-from modelling.fitting.decision import fit_with_threshold
+from modelling.fitting.fit_model import fit_model
 from modelling.judging.answers import Answers, Classes
 from modelling.judging.intervals import compute_intervals
 from modelling.judging.metrics import (
@@ -154,29 +154,28 @@ def test_a_transformed_target_hands_the_weights_on():
     np.testing.assert_allclose(fitted.regressor_.coef_, theirs.coef_)
 
 
-def test_a_threshold_is_tuned_as_if_the_rows_stood_there_as_often_as_they_weigh():
-    places = np.arange(ROWS)
-    count = np.where(LABELS, 4, 1)
-    twice = np.repeat(places, count)
-    folds = [(places[places % 3 != k], places[places % 3 == k]) for k in range(3)]
+def test_a_threshold_is_tuned_as_if_the_rows_stood_there_as_often_as_they_weigh(recipe_with):
+    recipe = recipe_with(
+        task="classification",
+        data={"path": "t", "target": "y", "positive_class": "1", "columns": {"a": {}, "b": {}}},
+        models={"m": {"estimator": "sklearn.linear_model.LogisticRegression"}},
+        decision={"threshold": "tuned", "metric": "f1"},
+    )
+    labels = LABELS.astype(int)
+    count = np.where(labels, 4, 1)
 
-    def tune(rows, chosen, weights):
-        model = Model(estimator="sklearn.linear_model.LogisticRegression")
-        pipeline = build_pipeline(model, {}, 0, "classification", Inputs(numbers=["a", "b"]))
-        features, labels = (part.iloc[rows].reset_index(drop=True) for part in (FEATURES, LABELS))
-        metric = BINARY_METRICS["f1"]
+    def tune(rows, weights):
+        model, inputs = Model(estimator=recipe.models["m"].estimator), Inputs(numbers=["a", "b"])
+        pipeline = build_pipeline(model, {}, 0, "classification", inputs)
+        known = (part.iloc[rows].reset_index(drop=True) for part in (FEATURES, labels))
         given = None if weights is None else pd.Series(weights)
-        return fit_with_threshold(
-            pipeline, features, labels, CLASSES, metric, Sampling(), 0, chosen, given
-        )[1]
+        # Equal rows stay in one fold, and so the folds are the same.
+        return fit_model(recipe, pipeline, *known, {}, given).decision["threshold"]
 
-    repeated = [
-        tuple(np.flatnonzero(np.isin(twice, side)) for side in (train, test))
-        for train, test in folds
-    ]
-    weighted, often = tune(places, folds, count), tune(twice, repeated, None)
+    places = np.arange(ROWS)
+    weighted, often = tune(places, count), tune(np.repeat(places, count), None)
     assert weighted == pytest.approx(often, abs=0.02)
-    assert weighted != pytest.approx(tune(places, folds, None), abs=0.02)
+    assert weighted != pytest.approx(tune(places, None), abs=0.02)
 
 
 def test_rows_that_weigh_nothing_change_no_fold(recipe_with):

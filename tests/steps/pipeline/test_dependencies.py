@@ -60,7 +60,6 @@ EDITED = {
     "modelling/judging/thresholds.py": ["tuned", "trial"],
     "modelling/fitting/calibration.py": [],  # where a recipe calibrates
     "modelling/fitting/conformal.py": [],  # where it asks for intervals
-    "modelling/fitting/decision.py": ["tuned"],
     "modelling/models/row_details.py": ["train", "tuned"],
     "modelling/estimators/estimators.py": ["train", "tuned", "trial", "evaluate"],
     "modelling/reporting/report.py": [],
