@@ -1124,16 +1124,24 @@ def _read_booleans(text: pyarrow.Array) -> np.ndarray:
 def _read_dates(text: pd.Series, form: str) -> pd.Series:
     """The dates of a format, with or without a time of day; and those that ISO 8601 writes."""
     read = pd.Series(pd.NaT, index=text.index, name=text.name, dtype="datetime64[us]")
-    if "%b" in form or "%B" in form:
-        length = None if "%B" in form else 3
-        text = text.str.normalize("NFC")
-        text = text.str.replace(_MONTH_NAME, lambda found: _month(found, length), regex=True)
     for pattern in [*(form + time for time in _TIMES_OF_DAY if form), "ISO8601"]:
         rest = (read.isna() & text.notna()).to_numpy()
         if rest.any():
             dates = pd.to_datetime(text[rest], errors="coerce", utc=True, format=pattern)
             read[rest] = _plain_dates(dates)
+    if "%b" in form or "%B" in form:
+        (unread,) = np.nonzero((read.isna() & text.notna()).to_numpy())
+        english = _name_months(text.iloc[unread], None if "%B" in form else 3)
+        changed = (english != text.iloc[unread]).to_numpy()
+        if changed.any():
+            read.iloc[unread[changed].tolist()] = _read_dates(english[changed], form)
     return read
+
+
+def _name_months(text: pd.Series, length: int | None) -> pd.Series:
+    """The same texts, with the months of French dates in English."""
+    composed = text.str.normalize("NFC")
+    return composed.str.replace(_MONTH_NAME, lambda found: _month(found, length), regex=True)
 
 
 def _month(found: re.Match[str], length: int | None) -> str:
