@@ -1,15 +1,17 @@
 """What tests in all folders share."""
 
 import gc
+import os
 import shutil
 import signal
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import skops.io  # noqa: F401 - before MLflow: it looks for functions in all modules there are
-from mlflow import MlflowClient
 
+from tests.end_to_end.templates import make_template
 from tests.growth import Growth
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -44,18 +46,25 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
-def _new_database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+def template(tmp_path_factory):
+    """Gives a store that is made once in a run of the tests, by its name in `templates.py`.
+
+    It is to be read only, with the outcomes of the commands that made it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = Path(os.environ.get("CUVEE_TEST_STORES", shared / "stores"))
+    return lambda name: make_template(name, folder)
 
 
 @pytest.fixture(scope="session")
-def make_database(_new_database):
-    """Puts `mlflow.db` into a folder, as MLflow makes it there in a second; returns its URI."""
+def make_database(template):
+    """Puts `mlflow.db` into a folder, as MLflow makes it there in seconds; returns its URI."""
 
     def make(folder):
-        database = shutil.copyfile(_new_database, folder / "mlflow.db")
+        database = shutil.copyfile(
+            template("empty").store.folder / "mlflow.db", folder / "mlflow.db"
+        )
         with closing(sqlite3.connect(database)) as connection, connection:
             place = "UPDATE experiments SET artifact_location = ? || '/mlruns/0'"
             connection.execute(place, [str(folder)])

@@ -5,25 +5,10 @@ made once (`templates.py`), a command is forked with its imports done (`forked.p
 only where the typing is the point.
 """
 
-import os
-from pathlib import Path
-
 import pytest
 
 from tests.end_to_end.store import Store, artifact, clean_environment, execute
-from tests.end_to_end.templates import copy_store, make_template
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory):
-    """Gives a store that is made once in a run of the tests, by its name in `templates.py`.
-
-    It is to be read only, with the outcomes of the commands that made it.
-    """
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder = Path(os.environ.get("CUVEE_TEST_STORES", shared / "stores"))
-    return lambda name: make_template(name, folder)
+from tests.end_to_end.templates import copy_store
 
 
 @pytest.fixture(scope="session")

@@ -48,8 +48,10 @@ def _register(evaluated: str) -> Callable[[Store], Outcome]:
 
 
 _RECIPES = {
+    # A database as MLflow makes it, which takes it seconds.
+    "empty": _Recipe(None, {}),
     # The wines' elastic net, promoted as version 1.
-    "champion": _Recipe(None, {"first": _main()}),
+    "champion": _Recipe("empty", {"first": _main()}),
     # After it a model that is hardly better than the mean, a better one with hyperparameters of its
     # own, and a good one that is not as good: versions 2 (champion) and 3 (challenger). These last
     # two where no pickle may be read.
@@ -65,7 +67,7 @@ _RECIPES = {
     ),
     # Models of which each is better than the one before; none is registered.
     "evaluated": _Recipe(
-        None,
+        "empty",
         {
             "weak": _main("alpha=0.3", "until=evaluate"),
             "better": _main("alpha=0.2", "until=evaluate"),
@@ -80,11 +82,11 @@ _RECIPES = {
     ),
     # The churn recipe's fastest model, promoted.
     "churn": _Recipe(
-        None, {"first": _main("recipe=recipes/customer_churn.yaml", "model=logistic_regression")}
+        "empty", {"first": _main("recipe=recipes/customer_churn.yaml", "model=logistic_regression")}
     ),
     # A grid whose solver lbfgs fails: it needs another hyperparameter.
     "sweep": _Recipe(
-        None,
+        "empty",
         {
             "grid": lambda store: store.step(
                 "sweep", "model=ridge", "alpha=0.1,1,1000", "solver=auto,lbfgs", "jobs=2"
@@ -113,8 +115,9 @@ def make_template(name: str, folder: Path) -> Template:
             place.mkdir()
             if recipe.base:
                 copy_store(base.store.folder, place)
-            with chdir(place):  # a step stands in the project, and would keep its artifacts there
-                store.client.search_experiments()
+            else:
+                with chdir(place):  # where its artifacts will be
+                    store.client.search_experiments()
             outcomes = {said: command(store) for said, command in recipe.commands.items()}
             for said, outcome in outcomes.items():
                 assert outcome.code == 0, f"{name}, {said}: {outcome.terminal}"

@@ -277,7 +277,7 @@ def _wait_for_trials(store, process, count, number=None):
 
 
 _SLOW_SPACE = ("model=random_forest", "max_depth=range(2,30)", "min_samples_leaf=range(1,20)",
-               "n_estimators=60")  # fmt: skip
+               "n_estimators=30")  # fmt: skip
 
 
 @pytest.mark.slow

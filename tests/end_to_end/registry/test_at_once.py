@@ -1,15 +1,12 @@
 """Pipelines and registrations that start at the same moment, on one store."""
 
 import sqlite3
-import subprocess
-import sys
 import threading
 
 import pytest
 from mlflow import MlflowClient
 
 import tracking.mlflow_manager
-from tests.end_to_end.store import PROJECT
 
 
 def _champion(store):
@@ -17,24 +14,12 @@ def _champion(store):
 
 
 @pytest.mark.slow
-def test_four_pipelines_at_once_give_two_versions_and_the_better_is_champion(
-    make_store, environment
-):
+def test_four_pipelines_at_once_give_two_versions_and_the_better_is_champion(make_store):
     """On a store that none of them has made yet; each model is made twice."""
     store = make_store(is_empty=True)
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(PROJECT / "main.py"), "--alpha", alpha],
-            cwd=store.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for alpha in ["0.01", "0.3"] * 2
-    ]
-    words = [process.communicate(timeout=600)[0] for process in started]
-    assert [process.returncode for process in started] == [0] * 4, "\n\n".join(words)
+    started = [store.start_main(f"alpha={alpha}") for alpha in ["0.01", "0.3"] * 2]
+    ended = [process.finish() for process in started]
+    assert [done.returncode for done in ended] == [0] * 4, "\n\n".join(one.stdout for one in ended)
     assert {run.info.status for run in store.runs()} == {"FINISHED"}
     versions = store.client.search_model_versions("name = 'wine_quality'")
     assert sorted(int(version.version) for version in versions) == [1, 2]
