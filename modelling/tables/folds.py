@@ -19,6 +19,7 @@ from common.errors import InputError
 Rows = npt.NDArray[np.intp]
 
 _HELD_OUT = 5  # one of so many folds
+_MOST_WEIGHED_GROUPS = 2_000  # for which StratifiedGroupKFold takes a second
 
 
 def split_folds(
@@ -68,12 +69,19 @@ def split_folds(
     if stratify:
         fewest = labels.value_counts()
         _check_count(int(fewest.iloc[-1]), folds, f"different rows of class {fewest.index[-1]}")
+    return _deal(labels, group, folds, seed, stratify)
+
+
+def _deal(
+    labels: pd.Series, of_row: npt.NDArray[np.intp], folds: int, seed: int, stratify: bool
+) -> list[tuple[Rows, Rows]]:
+    """Deals (m,) groups of rows to folds, by the label of each; (n,) says of which a row is."""
     kind = StratifiedKFold if stratify else KFold
-    splits = kind(folds, shuffle=True, random_state=seed).split(first, labels)
-    place = np.empty(len(first), dtype=np.intp)
+    place = np.empty(len(labels), dtype=np.intp)
+    splits = kind(folds, shuffle=True, random_state=seed).split(labels, labels)
     for number, (_, chosen) in enumerate(splits):
         place[chosen] = number
-    fold = place[group]
+    fold = place[of_row]
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
 
 
@@ -120,8 +128,16 @@ def _split_groups(
         return list(kind.split(targets, groups=groups))
     fewest = groups.groupby(targets.to_numpy()).nunique()
     _check_count(int(fewest.min()), folds, f"groups with rows of class {fewest.idxmin()}")
-    kind = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    rows = list(kind.split(targets, targets, groups))
+    names, group = np.unique(groups, return_inverse=True)
+    if len(names) > _MOST_WEIGHED_GROUPS:
+        # So many are even by chance. Each goes by the rarest class among its rows.
+        order = np.argsort(-targets.map(targets.value_counts()).to_numpy(), kind="stable")
+        row = np.empty(len(names), dtype=np.intp)
+        row[group[order]] = order
+        rows = _deal(targets.iloc[row], group, folds, seed, stratify)
+    else:
+        kind = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        rows = list(kind.split(targets, targets, groups))
     _check_all_classes(rows, targets)
     return rows
 

@@ -59,6 +59,18 @@ def test_a_gap_before_which_no_fold_begins_is_told(refusal):
     )
 
 
+def test_many_groups_stay_together_and_each_fold_has_its_share_of_a_rare_class():
+    rng = np.random.default_rng(0)
+    groups = pd.Series(rng.integers(0, 5_000, 20_000))
+    labels = pd.Series(np.where(rng.random(20_000) < 0.01, "rare", "usual"))
+    folds = split_folds(_rows(20_000), labels, 5, 0, True, groups=groups)
+    assert sorted(row for _, score in folds for row in score) == list(range(20_000))
+    for fit, score in folds:
+        assert not {*groups[fit]} & {*groups[score]}
+        assert len(score) == pytest.approx(4_000, rel=0.05)
+        assert (labels[score] == "rare").sum() == pytest.approx((labels == "rare").sum() / 5, abs=3)
+
+
 def test_too_few_groups_for_the_folds_are_told(refusal):
     groups = pd.Series([0] * 50 + [1] * 50)
     says = "5 folds need as many groups among the training rows, got 2"
