@@ -45,6 +45,26 @@ def test_the_data_means_nothing_in_the_description(tags, tmp_path):
     assert not set(tags[MLFLOW_RUN_NOTE]) & set("*[]<>_`")
 
 
+def test_a_row_whose_text_is_none_is_told_and_not_scored(tmp_path):
+    table = tmp_path / "t.csv"
+    rows = b"".join(b"%d,abc\n" % number for number in range(20_000))  # past what is looked at
+    table.write_bytes(b"n,c\n" + rows + b"7,\xff\xfe\n8,x\n")
+    columns = {"n": "number", "c": "category"}
+    model = SimpleNamespace(
+        features={"columns": columns, "spellings": {"c": {}}},
+        predict_valid=lambda frame: (frame, pd.DataFrame({"prediction": frame["n"]}), {}),
+    )
+    trained = SimpleNamespace(pyfunc=SimpleNamespace(unwrap_python_model=lambda: model))
+    seen = SimpleNamespace(add=lambda _: None)
+    stream = open_stream(table)
+    request = score.Request(str(table), stream, ["n"], tmp_path / "o", tmp_path / "r", 30_000)
+    (batch,) = stream.batches(["n", "c"], 30_000)
+    scored, reasons = score._score_batch(batch, request, trained, seen, [])
+    assert reasons == {20_000: "column 'c' is not UTF-8 text"}
+    assert scored["n"].to_pylist() == [str(number) for number in (*range(20_000), 8)]
+    assert scored["prediction"].to_pylist() == [*range(20_000), 8]
+
+
 def keys_of(tmp_path, key, *frames):
     """The key columns of a folder of such files, and what is copied of all their batches."""
     for number, frame in enumerate(frames):
