@@ -41,6 +41,11 @@ def with_brief_numbers(words: str) -> str:
     return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.4g}", words)
 
 
+def with_minus(words: str) -> str:
+    """Writes the numbers below zero in words with a minus sign, and no hyphen."""
+    return re.sub(r"(?<!\w)-(?=\d)", MINUS, words)
+
+
 def counted(number: float, noun: str, several: str = "") -> str:
     """Writes how many there are: 1 row, 1,258 rows; 2 classes, where several is said."""
     return f"{number:,.0f} {noun if number == 1 else several or noun + 's'}"

@@ -23,7 +23,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
-from common.words import show_figure
+from common.words import show_figure, with_minus
 from engine.cache.key import in_words
 from modelling.judging.gate import Comparison, check_finite, check_slices, check_thresholds
 from modelling.judging.metrics import BASELINE_PREFIX, check_gate, metrics_of
@@ -277,7 +277,9 @@ def _champion_evaluation(
 
 def _compared(row: Comparison, greater_is_better: bool, champion: ModelVersion) -> Verdict:
     differences = (row.candidate - row.reference, row.low, row.high)
-    difference, low, high = (show_figure(figure, "+", row.metric) for figure in differences)
+    difference, low, high = (
+        with_minus(show_figure(figure, "+", row.metric)) for figure in differences
+    )
     ours, theirs = (
         show_figure(figure, metric=row.metric) for figure in (row.candidate, row.reference)
     )
@@ -285,7 +287,7 @@ def _compared(row: Comparison, greater_is_better: bool, champion: ModelVersion) 
     way = " (better)" if gap > 0 else " (worse)" if gap < 0 else ""
     reason = (
         f"{row.metric} {ours} against {theirs} of the "
-        f"champion, version {champion.version}: {difference}{way}, interval [{low}, {high}]"
+        f"champion, version {champion.version}: {difference}{way}, interval {low} to {high}"
     )
     if row.passed:
         return Verdict("promoted", f"{row.required} than the champion: {reason}")

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from common.words import MINUS
+from common.words import MINUS, with_minus
 
 _MOST_PLACES = 6
 
@@ -66,7 +66,7 @@ class Quality:
 
 def say_quality(quality: Quality) -> str:
     """Returns the sentence: how good, how sure, better than what, tested on what."""
-    worst = f", worst for {quality.worst}" if quality.worst else ""
+    worst = f", worst for {with_minus(quality.worst)}" if quality.worst else ""
     good = f"{quality.model} {_how_good(quality)}{_than_naive(quality)}{worst}"
     return f"{good}; tested on {_rows(quality)}"
 

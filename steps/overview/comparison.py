@@ -1,11 +1,10 @@
 """Two pipelines side by side in Markdown, as a comment on a pull request shows them."""
 
-import re
 from pathlib import Path
 
 from mlflow.entities import Run
 
-from common.words import MINUS, show_figure
+from common.words import show_figure, with_minus
 from modelling.judging.gate import Comparison
 from modelling.judging.metrics import BASELINE_PREFIX, Metric, metrics_of
 from modelling.reporting.markdown import escape, table
@@ -60,7 +59,7 @@ def copy_plots(run: Run, folder: Path) -> None:
 
 
 def _sentence(words: str) -> str:
-    return escape(re.sub(r"(?<!\w)-(?=\d)", MINUS, words))
+    return escape(with_minus(words))
 
 
 def _metrics(before: PipelineRuns | None, now: PipelineRuns) -> str:

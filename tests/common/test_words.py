@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from common.words import counted, show_figure, three_digits, with_brief_numbers
+from common.words import (
+    MINUS,
+    counted,
+    show_figure,
+    three_digits,
+    with_brief_numbers,
+    with_minus,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +40,11 @@ def test_a_figure_keeps_what_it_says_on_a_small_scale(figure, shown):
 @pytest.mark.parametrize("metric", ["business_score", "dummy_business_score"])
 def test_money_has_two_places(metric, figure, shown):
     assert show_figure(figure, metric=metric) == shown
+
+
+def test_a_number_below_zero_has_a_minus_and_a_word_keeps_its_hyphen():
+    said = with_minus("x-1 from -0.5 to -2, at 2024-01-05: -1e-05 of well-known")
+    assert said == f"x-1 from {MINUS}0.5 to {MINUS}2, at 2024-01-05: {MINUS}1e-05 of well-known"
 
 
 def test_a_difference_has_its_sign():

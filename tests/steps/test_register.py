@@ -6,6 +6,7 @@ import pytest
 
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
+from common.words import MINUS
 from engine.processes.forkserver import PROJECT
 from modelling.judging.gate import Comparison
 from modelling.recipe import load_recipe
@@ -22,7 +23,7 @@ def test_figures_of_a_small_scale_are_told_apart():
     )
     assert _compared(row, False, SimpleNamespace(version="3")).reason == (
         "better than the champion: rmse 0.0002 against 0.00031 of the champion, version 3: "
-        "-0.00011 (better), interval [-0.0001235, -9e-05]"
+        f"{MINUS}0.00011 (better), interval {MINUS}0.0001235 to {MINUS}9e-05"
     )
 
 
