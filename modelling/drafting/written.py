@@ -26,6 +26,7 @@ _NUMBER_LIKE = re.compile(
     rf"[-+\u2212(]?\s*(?P<before>{_MONEY}\s*)?[-+\u2212]?"
     rf"(?P<core>\d[\d.,'\u2019\s]*?|[.,]\d+)(?P<after>\s*(?:{_MONEY}|%))?\)?"
 )
+_MARK = re.compile(r"[.,'\u2019\s]")
 _CODE = r"[+-]?0\d"  # digits that are no quantity
 _LONG_NUMBER = r"[+-]?\d{16,}"
 _IN_GROUPS = r"[-+\u2212(]?\D*?[1-9]\d{0,2}(?:[.,]\d{3})+\D*"
@@ -155,7 +156,8 @@ def _distinct(column: pd.Series) -> pd.Series:
 
 
 def _has_mark(text: pd.Series) -> bool:
-    return bool(re.search(r"[.,'\u2019\s]", "".join(text)))
+    """Whether a cell has one: of most columns, the first ones say that it has."""
+    return any(_MARK.search("".join(part)) for part in (text.head(_FIRST), text))
 
 
 # Numbers

@@ -22,6 +22,7 @@ from sklearn.preprocessing import (
     OneHotEncoder,
     OrdinalEncoder,
     PowerTransformer,
+    QuantileTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -47,6 +48,8 @@ _SKEWED = 1.5
 _LARGEST = 1e30  # whose third power is a number too
 _VALUES_OF_A_SKEW = 10
 _ROWS_OF_A_SKEW = 10_000
+_MOST_POWERS = 100  # of 16,000 rows, a power takes six times as long as ranks
+_QUANTILES = 200
 _CALENDAR = ("month", "weekday", "hour")
 _NATIVE = ("lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "xgboost.")
 _LIGHTGBM_NAMES = {"categorical_feature", "cat_feature", "categorical_column", "cat_column"}
@@ -60,9 +63,10 @@ class Inputs:
     """The columns that a Pipeline takes, by what they are.
 
     numbers; calendar: those of them that are the month, the weekday or the hour of a date; skewed:
-    those of them that are not negative, with a long tail; flags (0 or 1); categories: by name, how
-    many values they have; texts: by name, of how many numbers for their words; may_miss: whether a
-    value may be missing; missed: the numbers and flags of which one is, in the training rows;
+    those of them that are not negative, with a long tail; is_ranked: whether these are so many that
+    each goes by its rank, which is quick; flags (0 or 1); categories: by name, how many values they
+    have; texts: by name, of how many numbers for their words; may_miss: whether a value may be
+    missing; missed: the numbers and flags of which one is, in the training rows;
     transformed: the columns that the recipe names a transformer for, by its name; is_picked:
     whether there are others, which the estimator does not get.
     """
@@ -70,6 +74,7 @@ class Inputs:
     numbers: list[str] = field(default_factory=list)
     calendar: list[str] = field(default_factory=list)
     skewed: list[str] = field(default_factory=list)
+    is_ranked: bool = False
     flags: list[str] = field(default_factory=list)
     categories: dict[str, int] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
@@ -111,10 +116,12 @@ def describe_inputs(
     dates = [name for name, kind in fitted["columns"].items() if kind == "date"]
     parts = {f"{name} ({part})" for name in dates for part in _CALENDAR}
     calendar = [name for name in numbers if name in parts]
+    skewed = [name for name in numbers if name not in calendar and is_skewed(frame[name])]
     return Inputs(
         numbers=numbers,
         calendar=calendar,
-        skewed=[name for name in numbers if name not in calendar and is_skewed(frame[name])],
+        skewed=skewed,
+        is_ranked=len(skewed) > _MOST_POWERS and len(frame) >= _QUANTILES,
         flags=flags,
         categories={name: frame[name].nunique() for name in by_kind["categories"]},
         texts={name: _count_parts(frame[name]) for name in by_kind["texts"]},
@@ -206,7 +213,7 @@ def preprocessing(
     means = Pipeline([("mean", _means(task, seed)), ("scale", StandardScaler())])
     parts = [
         *own,
-        *_filled_numbers(inputs, model.scale, way == "spread"),
+        *_filled_numbers(inputs, model.scale, way == "spread", seed),
         ("few", _columns_of_values(), few),
         ("many", means, inputs.many(_MOST_ONE_HOT)),
         *texts,
@@ -266,7 +273,7 @@ def _numbers_with_gaps(inputs: Inputs, scale: bool) -> _Parts:
     return [("numbers", _steps_of(scaled), known), ("filled", filled, whole)]
 
 
-def _filled_numbers(inputs: Inputs, scale: bool, spread: bool) -> _Parts:
+def _filled_numbers(inputs: Inputs, scale: bool, spread: bool, seed: int) -> _Parts:
     filled = [("impute", _imputer("median"))] if inputs.may_miss else []
     scaled = [("scale", StandardScaler())] if scale else []
     skewed = inputs.skewed if spread else []
@@ -275,11 +282,15 @@ def _filled_numbers(inputs: Inputs, scale: bool, spread: bool) -> _Parts:
         for name in inputs.numbers
         if not (spread and (name in inputs.skewed or name in inputs.calendar))
     ]
-    power = [("power", PowerTransformer()), *filled]
+    power: BaseEstimator = PowerTransformer()
+    if inputs.is_ranked:
+        power = QuantileTransformer(
+            n_quantiles=_QUANTILES, output_distribution="normal", random_state=seed
+        )
     flags = _imputer("most_frequent") if inputs.may_miss else "passthrough"
     return [
         ("numbers", _steps_of([*filled, *scaled]), plain),
-        ("skewed", _steps_of(power), skewed),
+        ("skewed", _steps_of([("power", power), *filled]), skewed),
         ("flags", flags, inputs.flags),
     ]
 

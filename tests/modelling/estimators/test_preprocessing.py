@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 from modelling.estimators.estimators import build_pipeline, fit_pipeline
-from modelling.estimators.preprocessing import known_categories
+from modelling.estimators.preprocessing import describe_inputs, known_categories
 from modelling.models.model_files import check_trusted, model_digest
 from modelling.models.sklearn_wrapper import TRUSTED_TYPES, answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline
@@ -159,6 +160,28 @@ def test_a_line_sees_skewed_numbers_straight_and_hours_apart(fit):
     )
     assert error < 0.7 * plain
     assert parts_of(fit("plain_line")[0])["numbers"][:2] == ["price", "weight"]
+
+
+def test_very_many_skewed_numbers_go_by_their_ranks():
+    names = [f"c{number}" for number in range(101)]
+    rows = pd.DataFrame(np.exp(RNG.normal(size=(2_000, 101))), columns=names)
+    targets = np.log(rows).sum(axis=1)
+    rows = rows.mask(RNG.random(rows.shape) < 0.01)
+    fitted = {"columns": dict.fromkeys(names, "number"), "imputes": True}
+    model = Model(estimator="sklearn.linear_model.Ridge", preprocess="spread", scale=True)
+
+    def fit(places):
+        inputs = describe_inputs(rows.iloc[:1_500, places], fitted)
+        pipeline = build_pipeline(model, {}, 0, "regression", inputs)
+        return fit_pipeline(pipeline, rows.iloc[:1_500, places], targets[:1_500])
+
+    pipeline = fit(slice(None))
+    skewed = pipeline["columns"].named_transformers_["skewed"]
+    assert isinstance(skewed["power"], QuantileTransformer)
+    assert pipeline.score(rows[1_500:], targets[1_500:]) > 0.95
+    assert np.isfinite(pipeline.predict(rows[:9] * 1e9)).all()
+    few = fit(slice(100))["columns"].named_transformers_["skewed"]
+    assert isinstance(few["power"], PowerTransformer)
 
 
 def test_a_date_has_an_hour_only_where_the_training_rows_are_of_several():
