@@ -21,6 +21,8 @@ import pytest
 import skops.io
 import yaml
 
+from common.words import with_minus
+
 PROJECT = Path(__file__).parents[3]
 SECONDS = re.compile(r" +\d+ s")  # that a step works, now and then
 STEPS = ["prepare", "train", "evaluate", "register"]
@@ -512,9 +514,9 @@ def test_significantly_better_model_takes_the_alias_and_both_versions_note_it(fo
     tags, figures = forest.parent.data.tags, forest.step("register").data.metrics
     assert figures["difference_high"] < 0
     assert tags["pipeline.verdict"] == "promoted"
-    interval = f"[{figures['difference_low']:+.4f}, {figures['difference_high']:+.4f}]"
+    interval = f"interval {figures['difference_low']:+.4f} to {figures['difference_high']:+.4f}"
     for fact in (interval, f"{figures['difference_to_champion']:+.4f}", "version 1"):
-        assert fact in tags["pipeline.verdict_reason"]
+        assert with_minus(fact) in tags["pipeline.verdict_reason"]
     assert forest.aliases == {"champion": 2}
     assert forest.versions[2].tags["pipeline.replaced_version"] == "1"
     assert forest.versions[1].tags["pipeline.replaced_by_version"] == "2"
