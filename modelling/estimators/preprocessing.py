@@ -49,7 +49,8 @@ _LARGEST = 1e30  # whose third power is a number too
 _VALUES_OF_A_SKEW = 10
 _ROWS_OF_A_SKEW = 10_000
 _MOST_POWERS = 100  # of 16,000 rows, a power takes six times as long as ranks
-_QUANTILES = 200
+_QUANTILES = 100
+_FEWEST_RANKED = 600  # the first fold of a split by time has a sixth: one row a quantile
 _CALENDAR = ("month", "weekday", "hour")
 _NATIVE = ("lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "xgboost.")
 _LIGHTGBM_NAMES = {"categorical_feature", "cat_feature", "categorical_column", "cat_column"}
@@ -121,7 +122,7 @@ def describe_inputs(
         numbers=numbers,
         calendar=calendar,
         skewed=skewed,
-        is_ranked=len(skewed) > _MOST_POWERS and len(frame) >= _QUANTILES,
+        is_ranked=len(skewed) > _MOST_POWERS and len(frame) >= _FEWEST_RANKED,
         flags=flags,
         categories={name: frame[name].nunique() for name in by_kind["categories"]},
         texts={name: _count_parts(frame[name]) for name in by_kind["texts"]},

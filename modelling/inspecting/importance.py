@@ -13,7 +13,7 @@ from modelling.judging.metrics import Metric
 _MOST_SHUFFLED = 2_000
 _MOST_SHUFFLED_OFTEN = 50
 _SECONDS = 30  # that shuffling may take, for the sake of those who wait
-_MOST_CELLS = 5e8  # that a quick model reads in a quarter of that
+_MOST_CELLS = 1e9  # that a quick model reads in half of that
 _ROWS_OF_A_CALL = 2_500  # that cost as much as what a prediction does once for each column
 _FEWEST_GROUPS = 8
 _PARTS = 8

@@ -130,7 +130,7 @@ def _split_groups(
     _check_count(int(fewest.min()), folds, f"groups with rows of class {fewest.idxmin()}")
     names, group = np.unique(groups, return_inverse=True)
     if len(names) > _MOST_WEIGHED_GROUPS:
-        # So many are even by chance. Each goes by the rarest class among its rows.
+        # So many spread evenly by chance; each counts as the rarest class among its rows.
         order = np.argsort(-targets.map(targets.value_counts()).to_numpy(), kind="stable")
         row = np.empty(len(names), dtype=np.intp)
         row[group[order]] = order

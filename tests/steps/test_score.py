@@ -45,7 +45,7 @@ def test_the_data_means_nothing_in_the_description(tags, tmp_path):
     assert not set(tags[MLFLOW_RUN_NOTE]) & set("*[]<>_`")
 
 
-def test_a_row_whose_text_is_none_is_told_and_not_scored(tmp_path):
+def test_a_row_whose_text_is_not_utf_8_is_told_and_not_scored(tmp_path):
     table = tmp_path / "t.csv"
     rows = b"".join(b"%d,abc\n" % number for number in range(20_000))  # past what is looked at
     table.write_bytes(b"n,c\n" + rows + b"7,\xff\xfe\n8,x\n")

@@ -195,6 +195,12 @@ def test_a_number_that_may_be_two_is_named(values, decimal_comma, form, doubt):
         assert look.check.format == ("1.234,56" if "." in values[0] else "1234,56")
 
 
+def test_a_mark_is_found_behind_the_cells_that_are_looked_at_first():
+    column = pd.Series([*map(str, range(100, 160)), "3.978"], dtype="str")
+    look = look_at_column(column, find_habits(column.to_frame("x")))
+    assert look.doubt.startswith("3.978 is taken for 3.978; if it is 3978")
+
+
 def test_a_date_that_may_be_two_is_named_and_left_out_unless_another_shows_it():
     table = pd.DataFrame({"day": ["11/02/2024", "05/06/2024"] * 50})
     look = look_at_column(table["day"], find_habits(table))

@@ -180,6 +180,8 @@ def test_very_many_skewed_numbers_go_by_their_ranks():
     assert isinstance(skewed["power"], QuantileTransformer)
     assert pipeline.score(rows[1_500:], targets[1_500:]) > 0.95
     assert np.isfinite(pipeline.predict(rows[:9] * 1e9)).all()
+    sizes = (599, 600)
+    assert [describe_inputs(rows.head(size), fitted).is_ranked for size in sizes] == [False, True]
     few = fit(slice(100))["columns"].named_transformers_["skewed"]
     assert isinstance(few["power"], PowerTransformer)
 
