@@ -1,4 +1,4 @@
-"""What a team's server is put through, and what was lost: the table of docs/production.md.
+"""What a team's server is put through, and what was lost: the table of docs/operate/production.md.
 
     python benchmarks/faults.py [--seed 1] [--times 4] [--at-once 20] [--registrations 60]
 
@@ -334,7 +334,7 @@ def run_ip(*words: str) -> None:
 
 
 def print_table(rows: list[Row]) -> None:
-    """The table of docs/production.md, and under it each thing that was lost."""
+    """The table of docs/operate/production.md, and under it each thing that was lost."""
     print("\n| fault | injected | the pipeline went on | stopped in one line, resumed | lost |")
     print("|---|---|---|---|---|")
     for row in rows:

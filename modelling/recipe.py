@@ -1,7 +1,7 @@
 """The recipe: one YAML file that says what to train, read into frozen models.
 
 A key that does not exist here is refused, with the nearest one that does. What a key says stands
-below it: scripts/write_recipe_reference.py makes docs/recipe_reference.md of this.
+below it: scripts/write_recipe_reference.py makes docs/train/recipe_reference.md of this.
 """
 
 import re

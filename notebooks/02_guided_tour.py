@@ -14,7 +14,7 @@
 # Il faut un serveur : dans un terminal, à la racine du projet, lancez `scripts/launch_mlflow.sh`, et laissez la fenêtre
 # ouverte. S'il annonce un autre port que 5000, donnez-le au notebook par la variable `MLFLOW_TRACKING_URI`.
 #
-# À garder ouvert à côté : [l'API Python de MLflow sur une page](../docs/fr/aide_memoire_python.md).
+# À garder ouvert à côté : [l'API Python de MLflow sur une page](../docs/fr/apprendre/aide_memoire_python.md).
 
 # %%
 from importlib.util import find_spec

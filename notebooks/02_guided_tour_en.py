@@ -14,7 +14,7 @@
 # It needs a server: in a terminal, at the root of the project, start `scripts/launch_mlflow.sh` and leave the window open. If
 # it names another port than 5000, give it to the notebook in the variable `MLFLOW_TRACKING_URI`.
 #
-# To keep open beside it: [MLflow's Python API on one page](../docs/python_cheat_sheet.md).
+# To keep open beside it: [MLflow's Python API on one page](../docs/learn/python_cheat_sheet.md).
 
 # %%
 from importlib.util import find_spec

@@ -46,7 +46,7 @@ class DoorError(Exception):
 def run_door(
     entry_point: str, parameters: Mapping[str, str], say: Callable[[str], object], hours: float = 6
 ) -> dict[str, Any]:
-    """Runs an entry point to its end and returns its result.json: docs/programs.md.
+    """Runs an entry point to its end and returns its result.json: docs/use/programs.md.
 
     Args:
         entry_point: `main`, or one of `steps/`.

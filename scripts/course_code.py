@@ -38,7 +38,7 @@ def code_after(block: int, page: Path) -> str:
 def main(block: int, french: bool) -> None:
     """Prints the course's complete code after a BLOCK."""
     try:
-        click.echo(code_after(block, _DOCS / ("fr/cours.md" if french else "course.md")), nl=False)
+        click.echo(code_after(block, _DOCS / ("fr/apprendre/cours.md" if french else "learn/course.md")), nl=False)
     except ValueError as error:
         sys.exit(f"course_code: {error}")
 

@@ -19,7 +19,7 @@ Ctrl-C ends it, and all that it started.
   --auth       asks for a name and a password; the first start takes those of the user admin
                from MLFLOW_AUTH_ADMIN_PASSWORD (needs requirements-server.lock)
   --production the team's server, over PostgreSQL and S3 with users and roles: BACKEND_STORE_URI,
-               ARTIFACTS_DESTINATION and more, see deploy/serve.sh and docs/production.md
+               ARTIFACTS_DESTINATION and more, see deploy/serve.sh and docs/operate/production.md
 END
 }
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/ui_guide.md from the running program, with headless Chromium.
+"""Takes the pictures of docs/learn/ui_guide.md from the running program, with headless Chromium.
 
     python scripts/take_screenshots.py [FOLDER]
 

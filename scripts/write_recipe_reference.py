@@ -1,4 +1,4 @@
-"""Writes docs/recipe_reference.md and recipes/recipe.schema.json from modelling/recipe.py.
+"""Writes docs/train/recipe_reference.md and recipes/recipe.schema.json from modelling/recipe.py.
 
     python scripts/write_recipe_reference.py
 
@@ -144,5 +144,5 @@ def _limits(value: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    (PROJECT / "docs/recipe_reference.md").write_text(write_reference(), encoding="utf-8")
+    (PROJECT / "docs/train/recipe_reference.md").write_text(write_reference(), encoding="utf-8")
     (PROJECT / "recipes/recipe.schema.json").write_text(write_schema(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Writes docs/result.schema.json from steps/runs/result.py.
+"""Writes docs/use/result.schema.json from steps/runs/result.py.
 
 python scripts/write_result_schema.py
 """
@@ -12,7 +12,7 @@ sys.path.insert(0, str(PROJECT))
 
 from steps.runs.result import Result
 
-FILE = PROJECT / "docs" / "result.schema.json"
+FILE = PROJECT / "docs/use/result.schema.json"
 
 
 def schema_text() -> str:

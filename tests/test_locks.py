@@ -116,7 +116,7 @@ def test_the_lock_of_a_group_has_the_very_pins_of_the_lock(lock):
 
 def test_the_docs_say_how_many_packages_each_lock_installs():
     core, *groups = (pins(lock, **PLATFORMS[0]) for lock in LOCKS)
-    told = read("docs/reproducibility.md")
+    told = read("docs/train/reproducibility.md")
     assert f"The environment has {len(core)} packages" in told
     for lock, found in zip(LOCKS[1:], groups, strict=True):
         if lock != "requirements-dev.lock":

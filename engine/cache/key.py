@@ -203,7 +203,7 @@ def check_own_lock(lock: Path, own_lock: Path) -> None:
             raise InputError(
                 f"{own_lock}: {name}{version_of_ours} is needed, and it has "
                 f"{theirs.get(name) or 'none'}; compile it with {lock} among its sources, as "
-                "docs/own_code.md says"
+                "docs/train/own_code.md says"
             )
 
 

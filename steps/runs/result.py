@@ -1,7 +1,7 @@
 """The answer for programs: what came of an entry point, as a small JSON file.
 
 It is written to `-P result=<path>`, if that is given, and is the artifact `result.json` of the run.
-docs/result.schema.json is its JSON Schema, which scripts/write_result_schema.py writes.
+docs/use/result.schema.json is its JSON Schema, which scripts/write_result_schema.py writes.
 """
 
 import mlflow

@@ -12,20 +12,20 @@ from tests.docs.pages import PAGES, PROJECT, code_blocks
 _MOST_BYTES_OF_A_PICTURE = 150_000
 _FRENCH = {
     "docs/fr/README.md": "README.md",
-    "docs/fr/guide_ui.md": "docs/ui_guide.md",
-    "docs/fr/aide_memoire.md": "docs/cheat_sheet.md",
-    "docs/fr/code_personnel.md": "docs/own_code.md",
-    "docs/fr/aide_memoire_python.md": "docs/python_cheat_sheet.md",
-    "docs/fr/cours.md": "docs/course.md",
-    "docs/fr/depannage.md": "docs/troubleshooting.md",
-    "docs/fr/depuis_python.md": "docs/from_python.md",
-    "docs/fr/liste_de_controle.md": "docs/checklist.md",
-    "docs/fr/securite.md": "docs/security.md",
-    "docs/fr/orchestrateurs.md": "docs/orchestrators.md",
-    "docs/fr/servir.md": "docs/serving.md",
-    "docs/fr/suivi.md": "docs/tracking.md",
-    "docs/fr/surveillance.md": "docs/monitoring.md",
-    "docs/fr/votre_table.md": "docs/bring_your_own_table.md",
+    "docs/fr/apprendre/guide_ui.md": "docs/learn/ui_guide.md",
+    "docs/fr/apprendre/aide_memoire.md": "docs/learn/cheat_sheet.md",
+    "docs/fr/entrainer/code_personnel.md": "docs/train/own_code.md",
+    "docs/fr/apprendre/aide_memoire_python.md": "docs/learn/python_cheat_sheet.md",
+    "docs/fr/apprendre/cours.md": "docs/learn/course.md",
+    "docs/fr/exploiter/depannage.md": "docs/operate/troubleshooting.md",
+    "docs/fr/utiliser/depuis_python.md": "docs/use/from_python.md",
+    "docs/fr/apprendre/liste_de_controle.md": "docs/learn/checklist.md",
+    "docs/fr/exploiter/securite.md": "docs/operate/security.md",
+    "docs/fr/utiliser/orchestrateurs.md": "docs/use/orchestrators.md",
+    "docs/fr/utiliser/servir.md": "docs/use/serving.md",
+    "docs/fr/apprendre/suivi.md": "docs/learn/tracking.md",
+    "docs/fr/utiliser/surveillance.md": "docs/use/monitoring.md",
+    "docs/fr/entrainer/votre_table.md": "docs/train/bring_your_own_table.md",
 }
 
 
@@ -34,7 +34,7 @@ def _read(page):
 
 
 def test_the_recipe_reference_is_what_the_models_say():
-    page = (PROJECT / "docs/recipe_reference.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs/train/recipe_reference.md").read_text(encoding="utf-8")
     assert page == write_reference(), "run python scripts/write_recipe_reference.py"
     assert all(f"| `{key}` |" in page for key in Recipe.model_fields)
 

@@ -16,7 +16,7 @@ from scripts.course_code import code_after
 from tests.docs.pages import PROJECT, code_blocks
 from tests.end_to_end.store import clean_environment
 
-PAGES = ("docs/course.md", "docs/python_cheat_sheet.md")
+PAGES = ("docs/learn/course.md", "docs/learn/python_cheat_sheet.md")
 BLOCKS = 30
 
 
@@ -88,7 +88,7 @@ def test_the_cheat_sheet_leaves_what_it_logs(client):
     assert all(name.startswith("training_") for name in runs["autolog"].data.metrics)
 
 
-@pytest.mark.parametrize("page", ["docs/course.md", "docs/fr/cours.md"])
+@pytest.mark.parametrize("page", ["docs/learn/course.md", "docs/fr/apprendre/cours.md"])
 def test_the_complete_code_after_each_block_is_that_of_the_page(page):
     scripts = [code_after(block, PROJECT / page) for block in range(BLOCKS)]
     for before, after in pairwise(scripts):
@@ -105,7 +105,7 @@ def test_the_complete_code_after_each_block_is_that_of_the_page(page):
         code_after(BLOCKS, PROJECT / page)
 
 
-@pytest.mark.parametrize("page", ["docs/course.md", "docs/fr/cours.md"])
+@pytest.mark.parametrize("page", ["docs/learn/course.md", "docs/fr/apprendre/cours.md"])
 def test_the_course_has_its_blocks_in_order_each_short_and_with_its_place(page):
     text = (PROJECT / page).read_text(encoding="utf-8")
     *blocks, changes = text.split("\n## ")[1:]

@@ -691,7 +691,7 @@ import pandas as pd
 def load(path):
     return pd.read_json(path)
 """
-# By the words of docs/own_code.md, what is new in the recipe (below what it has), and in the file.
+# By the words of docs/train/own_code.md, what is new in the recipe (below what it has), and in the file.
 SHORTEST = {
     "a metric": (
         [
@@ -739,5 +739,5 @@ def test_own_code_takes_as_many_lines_as_the_page_says(what, tmp_path):
         ROWS.to_json(tmp_path / "t.json")
         assert find_named("own.load", read_recipe.code)(tmp_path / "t.json").shape == ROWS.shape
     count = (len(lines) + len(models), len(code.strip().splitlines()))
-    page = Path(__file__).parents[2].joinpath("docs/own_code.md").read_text()
+    page = Path(__file__).parents[2].joinpath("docs/train/own_code.md").read_text()
     assert f"| {what} | {count[0]} | {count[1]} |" in page

@@ -58,7 +58,7 @@ def project(tmp_path_factory):
     (folder / ".env").write_text(f"TOKEN={SECRETS['an untracked .env']}\n")
     with (folder / "data/README.md").open("a") as file:
         file.write(f"The database: postgresql://me:{SECRETS['a changed file']}@host/wines\n")
-    with (folder / "docs/cache.md").open("a") as file:
+    with (folder / "docs/train/cache.md").open("a") as file:
         file.write("A harmless change.\n")
     return folder
 

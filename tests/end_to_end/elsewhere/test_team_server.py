@@ -447,7 +447,7 @@ def test_what_comes_after_the_pipeline_goes_through_the_server_too(
 def test_the_documented_commands_upgrade_and_remove_by_settings_in_files(
     server, client, environment, tmp_path
 ):
-    documented = list(commands("docs/production.md"))
+    documented = list(commands("docs/operate/production.md"))
     (upgrade,) = [each for each in documented if each.startswith("mlflow db upgrade ")]
     (remove,) = [each for each in documented if " mlflow gc " in each and "docker" not in each]
     run_id = client.create_run("0").info.run_id

@@ -89,7 +89,7 @@ def test_scores_go_into_a_database_whole_or_not_at_all(store, score, customers, 
 
 @pytest.fixture(scope="module")
 def server(store, environment):
-    """`mlflow models serve`, as docs/serving.md has it."""
+    """`mlflow models serve`, as docs/use/serving.md has it."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]

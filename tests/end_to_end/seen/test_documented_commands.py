@@ -60,14 +60,14 @@ _ELSEWHERE = {
 }
 # What needs PostgreSQL, a store of S3, nginx and users, a Dask cluster, or an orchestrator.
 _PAGES_ELSEWHERE = {
-    "docs/production.md": "tests/end_to_end/elsewhere/test_team_server.py",
-    "docs/scaling.md": "tests/end_to_end/in_use/test_sweep.py",
-    "docs/orchestrators.md": "tests/pipelines/test_nights.py",
+    "docs/operate/production.md": "tests/end_to_end/elsewhere/test_team_server.py",
+    "docs/train/scaling.md": "tests/end_to_end/in_use/test_sweep.py",
+    "docs/use/orchestrators.md": "tests/pipelines/test_nights.py",
 }
 # What is one program from top to bottom.
 _PYTHON_ELSEWHERE = {
-    "docs/course.md": "tests/docs/test_snippets.py",
-    "docs/python_cheat_sheet.md": "tests/docs/test_snippets.py",
+    "docs/learn/course.md": "tests/docs/test_snippets.py",
+    "docs/learn/python_cheat_sheet.md": "tests/docs/test_snippets.py",
 }
 _ENGLISH = [page for page in PAGES if not page.startswith("docs/fr/")]
 _TYPED = [page for page in _ENGLISH if page not in _PAGES_ELSEWHERE]

@@ -108,7 +108,7 @@ def test_a_lock_of_the_recipes_own_repository_has_all_that_the_project_has(tmp_p
             check_own_lock(ours, own)
         assert str(caught.value) == (
             f"{own}: numpy==1 is needed, and it has {has}; compile it with {ours} among its "
-            "sources, as docs/own_code.md says"
+            "sources, as docs/train/own_code.md says"
         )
 
 
