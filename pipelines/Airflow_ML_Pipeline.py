@@ -2,7 +2,7 @@
 
 Airflow finds it where AIRFLOW__CORE__DAGS_FOLDER is this folder; the night begins at 02:00, or with
 values of one's own by `Trigger`. What came of an entry point is the XCom of its task; the night's
-verdict is the task of that name which is not skipped. The rest is told in docs/use/orchestrators.md.
+verdict is the task of that name which is not skipped. The rest: docs/use/orchestrators.md.
 """
 
 import json

@@ -3,7 +3,7 @@
     dagster dev -d pipelines -f pipelines/Dagster_ML_Pipeline.py
 
 The night is the job `night` of four assets, at 02:00 and from Dagster's launchpad; its verdict is a
-tag of the run. The rest is told in docs/use/orchestrators.md.
+tag of the run. The rest: docs/use/orchestrators.md.
 """
 
 from collections.abc import Iterator

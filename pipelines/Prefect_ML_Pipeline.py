@@ -3,7 +3,7 @@
     python pipelines/Prefect_ML_Pipeline.py
 
 serves both flows: the night at 02:00 and from Prefect's form, the steps from the form alone. The
-rest is told in docs/use/orchestrators.md.
+rest: docs/use/orchestrators.md.
 """
 
 from typing import Any, Literal

@@ -37,8 +37,9 @@ def code_after(block: int, page: Path) -> str:
 @click.option("--french", is_flag=True, help="Of the French page.")
 def main(block: int, french: bool) -> None:
     """Prints the course's complete code after a BLOCK."""
+    page = "fr/apprendre/cours.md" if french else "learn/course.md"
     try:
-        click.echo(code_after(block, _DOCS / ("fr/apprendre/cours.md" if french else "learn/course.md")), nl=False)
+        click.echo(code_after(block, _DOCS / page), nl=False)
     except ValueError as error:
         sys.exit(f"course_code: {error}")
 

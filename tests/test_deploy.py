@@ -117,7 +117,8 @@ def test_a_command_on_the_stores_reaches_the_server_and_can_read_its_secrets(mad
 
 
 def test_the_documented_commands_name_what_the_containers_have():
-    typed = [each for each in commands("docs/operate/production.md") if each.startswith("docker compose")]
+    page = "docs/operate/production.md"
+    typed = [each for each in commands(page) if each.startswith("docker compose")]
     scripts = {file.name for file in DEPLOY.glob("*.py")}
     for words in (each.split() for each in typed if " run " in each):
         assert "admin" in words

@@ -123,7 +123,8 @@ def try_models(
     Args:
         recipe: its split says which rows the folds keep together.
         rows: (n, columns and target) the training rows.
-        seconds: no model is begun after these, nor gone on with that would take longer.
+        seconds: no model is begun whose first fold would end after these if it took as long as the
+            slowest before it, nor gone on with that would take longer.
         progress: goes through the names, and shows how far it is.
         groups: (n,) of a split by group.
     """
@@ -138,6 +139,7 @@ def try_models(
     failed: dict[str, str] = {}
     candidates = _candidates(recipe, sample)
     validations: dict[str, CrossValidation] = {}
+    slowest = 0.0  # seconds of a fold
     for one, _ in zip(candidates, progress([*map(str, candidates)]), strict=True):
         try:
             if one.transform not in validations:  # its folds are prepared for the first model
@@ -145,7 +147,12 @@ def try_models(
                 validations[one.transform] = _validation(
                     recipe.model_copy(update=changed), sample, groups
                 )
+            started = time.monotonic()
+            if started + slowest > deadline:
+                untried.append(str(one))
+                continue
             done = _try(one, recipe, validations[one.transform], deadline)
+            slowest = max(slowest, (time.monotonic() - started) / _FOLDS)
         except (InputError, ValueError, ArithmeticError) as error:
             failed[str(one)] = " ".join(str(error).split())[:_LONGEST_REASON]
             continue
@@ -207,8 +214,6 @@ def _candidates(recipe: Recipe, rows: pd.DataFrame) -> list[Try]:
 def _try(one: Try, recipe: Recipe, validation: CrossValidation, deadline: float) -> Try | None:
     """One with its scores on all folds; None if there is not the time."""
     started = time.monotonic()
-    if started > deadline:
-        return None
     predicted: list[Values] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rare categories: it is a rough look

@@ -46,7 +46,8 @@ _CLEAR_DATES = (
 )
 _FIRST = 50  # values that a format is tried on, before all
 _FEWEST_DAYS = 10
-_MOST = 10_000  # cells that show a habit
+_FEWEST_ROWS, _MOST_ROWS = 1_000, 10_000  # that show a habit
+_MOST_CELLS = 2_000_000  # of all columns together
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,10 @@ def find_habits(table: pd.DataFrame) -> Habits:
     """Finds what the columns of a table show that can be read in one way only."""
     decimals: set[str] = set()
     orders: set[bool] = set()
-    for name in table.columns:
-        if isinstance(table[name].dtype, pd.StringDtype):
-            text = _distinct(table[name].head(_MOST))
+    first = table.head(min(_MOST_ROWS, max(_FEWEST_ROWS, _MOST_CELLS // table.shape[1])))
+    for name in first.columns:
+        if isinstance(first[name].dtype, pd.StringDtype):
+            text = _distinct(first[name])
             shown = (
                 {decimal_mark(form) for form in _number_forms(text)} if _has_mark(text) else set()
             )

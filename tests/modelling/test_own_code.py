@@ -691,7 +691,7 @@ import pandas as pd
 def load(path):
     return pd.read_json(path)
 """
-# By the words of docs/train/own_code.md, what is new in the recipe (below what it has), and in the file.
+# By the words of docs/train/own_code.md: what is new in the recipe, below what it has; in the file.
 SHORTEST = {
     "a metric": (
         [

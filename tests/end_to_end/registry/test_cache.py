@@ -13,6 +13,8 @@ import pytest
 from tests.end_to_end.git_daemon import copy_project, git
 from tests.end_to_end.store import clean_environment
 
+pytestmark = pytest.mark.slow  # quick ones: engine/cache, steps/pipeline/test_dependencies.py
+
 STEPS = ("prepare", "train", "evaluate", "register")
 REUSED = dict.fromkeys(STEPS, "reused")
 
@@ -185,7 +187,6 @@ def _artifacts(client, run_id, folder):
             yield found.path
 
 
-@pytest.mark.slow
 def test_what_is_edited_while_the_pipeline_runs_counts_the_next_time(make_store, tmp_path):
     copy = Copy(tmp_path / "project", make_store(like="champion"))
     command = [sys.executable, str(copy.folder / "main.py"), "--alpha", "0.02"]

@@ -11,6 +11,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import root_mean_squared_error
 
 from modelling.drafting import draft as drafting
+from modelling.drafting import tries
 from modelling.drafting.draft import choose_best, draft_recipe, render_draft
 from modelling.drafting.tries import Tries, Try, reachable
 from modelling.judging.metrics import REGRESSION_METRICS
@@ -190,3 +191,18 @@ def test_the_folds_are_prepared_once_for_all_models(monkeypatch):
     monkeypatch.setattr(cross_validation, "fit_inputs", fit)
     choose(TABLE["a"] + NOISE)
     assert len(prepared) == 3
+
+
+def test_no_model_is_begun_whose_first_fold_would_come_too_late(monkeypatch):
+    clock = [0.0]
+
+    def predict(self, model, _):
+        for _, rows in self._rows:
+            clock[0] += 0 if model == "naive" else 10
+            yield self._targets.iloc[rows].to_numpy(dtype=float) * (model != "naive")
+
+    monkeypatch.setattr(cross_validation.CrossValidation, "predict", predict)
+    monkeypatch.setattr(tries, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    _, tried = choose(TABLE["a"] + NOISE, seconds=35)
+    assert "no time for tree: more with -P seconds=" in tried
+    assert clock == [30]
