@@ -10,7 +10,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,25 @@ from mlflow.models.evaluation.evaluator_registry import _model_evaluation_regist
 from mlflow.models.evaluation.evaluators.classifier import ClassifierEvaluator
 from mlflow.pyfunc import PyFuncModel
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
-from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import UndefinedMetricWarning
 
 from common.tags import OUTPUT_DIGEST
-from modelling.inspecting.fairness import measure_fairness
+from modelling.inspecting.evaluation import (
+    Evaluation,
+    baseline_figures,
+    draw_plots,
+    errors_of,
+    fairness_of,
+    rows_with_answers,
+    slices_of,
+    worst_predictions,
+)
 from modelling.inspecting.importance import compute_importance
 from modelling.inspecting.reliability import calibration_table, coverage_figures, measure_coverage
-from modelling.inspecting.slices import EvaluatedRows, find_slices, measure_slices, parts_of
+from modelling.inspecting.slices import parts_of
 from modelling.judging import plots
 from modelling.judging.answers import (
     PREDICTION,
-    PROBABILITY_PREFIX,
     Answers,
     Classes,
     Values,
@@ -44,10 +51,9 @@ from modelling.judging.answers import (
     find_classes,
     read_answers,
 )
-from modelling.judging.checks import SEVERE, Finding, run_checks
+from modelling.judging.checks import SEVERE, Facts, Finding, run_checks
 from modelling.judging.intervals import compute_intervals
 from modelling.judging.metrics import (
-    BASELINE_PREFIX,
     CUSTOM_METRICS,
     TRAINING_PREFIX,
     Metric,
@@ -58,8 +64,8 @@ from modelling.judging.resampling import adds_up
 from modelling.kinds import ROW_KEY
 from modelling.models.evidence import ModelOnTest, TrainingRows, collect_facts
 from modelling.models.row_evidence import AnsweredRows, explain_some, hold_intervals
-from modelling.models.sklearn_wrapper import answer, apply_features
-from modelling.own_code import ask_check, ask_plot
+from modelling.models.sklearn_wrapper import apply_features
+from modelling.own_code import ask_check
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.profile import read_sample
@@ -85,26 +91,6 @@ from tracking.artifacts_logger import (
     make_dataset,
 )
 from tracking.mlflow_manager import log_metrics
-
-_MOST_CURVES = 10
-_NO_DECISION: dict[str, Any] = {"decision": None}  # the most frequent class is the answer
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What the pictures and tables are made of.
-
-    test: the rows, with row_key and the target; table: what the model gave for them; targets and
-    answers: the same in the numbers that metrics take; facts: of the model.
-    """
-
-    recipe: Recipe
-    classes: Classes | None
-    test: pd.DataFrame
-    targets: Values
-    table: pd.DataFrame
-    answers: Answers
-    facts: dict[str, Any]
 
 
 @click.command()
@@ -135,47 +121,25 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         classes = find_classes(settings, known)
         table = predict_all(model, test.drop(columns=[ROW_KEY, target]), settings.task)
         weights = read_weights(prepare_run_id, settings.data, "test")
-        answers = read_answers(table, classes, weights)
-        targets = encode_targets(test[target], classes)
-        figures = compute_metrics(metrics, answers, targets)
-        groups = read_test_groups(prepare_run_id, settings.split)
-        figures |= compute_intervals(metrics, answers, targets, settings.split.seed, groups)
+        evaluation = Evaluation(
+            settings,
+            classes,
+            test,
+            encode_targets(test[target], classes),
+            table,
+            read_answers(table, classes, weights),
+            facts,
+            read_test_groups(prepare_run_id, settings.split),
+        )
+        figures = _figures_of_test(evaluation, metrics)
         known_weights = read_weights(prepare_run_id, settings.data, "train")
-        figures |= _baseline(known, known_weights, targets, weights, classes, metrics)
-        if weights is not None:
-            figures[TEST_WEIGHT] = float(weights.sum())
+        figures |= baseline_figures(evaluation, known, known_weights, metrics)
         known_rows = _read_training(prepare_run_id, settings)
         figures |= _of_training(known_rows, model, classes, settings, metrics)
-        evaluation = Evaluation(settings, classes, test, targets, table, answers, facts)
-        slices = _slices(evaluation, metrics)
-        log_table(slices, "slices")
-        if settings.is_binary and settings.slices:
-            log_table(_fairness(evaluation, metrics), "fairness")
         figures |= _log_single_rows(evaluation, model)
-        worst = slices.loc[slices["worse"], ["slice", "difference"]].set_index("slice").abs()
-        mlflow.set_tag(WORST_SLICE, str(worst["difference"].idxmax()) if len(worst) else "none")
+        slices = _log_slices(evaluation, metrics)
         importance = _importance(model, evaluation, metrics[settings.metrics.primary])
-        wrapper = model.unwrap_python_model()
-        tested = ModelOnTest(
-            wrapper.pipeline,
-            wrapper.features,
-            test.drop(columns=ROW_KEY),
-            settings.data.target,
-            answers,
-            targets,
-            classes,
-            groups,
-        )
-        found = collect_facts(
-            tested,
-            known_rows,
-            settings.metrics.primary,
-            metrics[settings.metrics.primary],
-            figures,
-            importance,
-            slices,
-            settings.split.seed,
-        )
+        found = _collect_facts(model, evaluation, known_rows, figures, importance, slices)
         shared = int(prepared.data.metrics.get("duplicates_across_split", 0))
         findings = run_checks(replace(found, shared_rows=shared))
         _log_checks([*findings, *_own_checks(evaluation)])
@@ -193,12 +157,52 @@ def _version(model_uri: str) -> str:
     return f" version {number}" if number.isdigit() else ""
 
 
-def _slices(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    """The slices that the recipe names, and those where the model is worse than elsewhere."""
-    tested = _evaluated_rows(evaluation, metrics)
-    found = find_slices(tested, _errors(evaluation))
-    named = measure_slices(tested, evaluation.recipe.slices)
-    return pd.concat([named, found[~found["slice"].isin(named["slice"])]], ignore_index=True)
+def _figures_of_test(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """The metrics of the test rows, with their intervals."""
+    answers, targets = evaluation.answers, evaluation.targets
+    figures = compute_metrics(metrics, answers, targets)
+    seed = evaluation.recipe.split.seed
+    figures |= compute_intervals(metrics, answers, targets, seed, evaluation.groups)
+    if answers.weights is not None:
+        figures[TEST_WEIGHT] = float(answers.weights.sum())
+    return figures
+
+
+def _log_slices(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Logs what is known of parts of the test rows, and names the worst; returns the slices."""
+    slices = slices_of(evaluation, metrics)
+    log_table(slices, "slices")
+    if evaluation.recipe.is_binary and evaluation.recipe.slices:
+        log_table(fairness_of(evaluation, metrics), "fairness")
+    worst = slices.loc[slices["worse"], ["slice", "difference"]].set_index("slice").abs()
+    mlflow.set_tag(WORST_SLICE, str(worst["difference"].idxmax()) if len(worst) else "none")
+    return slices
+
+
+def _collect_facts(
+    model: PyFuncModel,
+    evaluation: Evaluation,
+    known: TrainingRows,
+    figures: Mapping[str, float],
+    importance: pd.DataFrame,
+    slices: pd.DataFrame,
+) -> Facts:
+    """What the checks look at."""
+    recipe, wrapper = evaluation.recipe, model.unwrap_python_model()
+    tested = ModelOnTest(
+        wrapper.pipeline,
+        wrapper.features,
+        evaluation.test.drop(columns=ROW_KEY),
+        recipe.data.target,
+        evaluation.answers,
+        evaluation.targets,
+        evaluation.classes,
+        evaluation.groups,
+    )
+    name, seed = recipe.metrics.primary, recipe.split.seed
+    return collect_facts(
+        tested, known, name, metrics_of(recipe)[name], figures, importance, slices, seed
+    )
 
 
 def _log_single_rows(evaluation: Evaluation, model: PyFuncModel) -> dict[str, float]:
@@ -206,10 +210,10 @@ def _log_single_rows(evaluation: Evaluation, model: PyFuncModel) -> dict[str, fl
     classes, recipe = evaluation.classes, evaluation.recipe
     wrapper, weights = model.unwrap_python_model(), evaluation.answers.weights
     true = evaluation.test[recipe.data.target]
-    rows = evaluation.test.drop(columns=[ROW_KEY, recipe.data.target])
+    rows = evaluation.rows
     positive = None if classes is None else classes.positive
     answered = AnsweredRows(rows, evaluation.table)
-    reasons = explain_some(wrapper, answered, _errors(evaluation), positive)
+    reasons = explain_some(wrapper, answered, errors_of(evaluation), positive)
     if reasons is not None:
         places = reasons.pop("place")
         keys = [f"{key:016x}" for key in evaluation.test[ROW_KEY].iloc[places]]
@@ -231,24 +235,6 @@ def _log_single_rows(evaluation: Evaluation, model: PyFuncModel) -> dict[str, fl
     log_table(coverage, "coverage")
     size = "interval_width" if classes is None else "set_size"
     return {**coverage_figures(coverage, held.promised), size: float(coverage["size"].iloc[0])}
-
-
-def _fairness(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    return measure_fairness(_evaluated_rows(evaluation, metrics), evaluation.recipe.slices)
-
-
-def _evaluated_rows(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> EvaluatedRows:
-    """The test rows, with a metric that says of a part of them what it says of all."""
-    recipe, answers, targets = evaluation.recipe, evaluation.answers, evaluation.targets
-    rows = evaluation.test.drop(columns=[ROW_KEY, recipe.data.target])
-    name = recipe.metrics.primary
-    # A part of the rows has a smaller sum, and less variance to explain or money to win, without
-    # being worse.
-    if name == "business_score":
-        name = "roc_auc"
-    elif name == "r2" or adds_up(metrics[name], answers, targets):
-        name = "rmse" if evaluation.classes is None else "accuracy"
-    return EvaluatedRows(rows, answers, targets, name, metrics[name], recipe.split.seed)
 
 
 def _read_training(prepare_run_id: str, recipe: Recipe) -> TrainingRows:
@@ -284,7 +270,7 @@ def _own_checks(evaluation: Evaluation) -> list[Finding]:
     """What the recipe's own checks say."""
     code, findings = evaluation.recipe.code, []
     for name, path in evaluation.recipe.checks.functions.items():
-        said = ask_check(path, code, _rows_with_answers(evaluation))
+        said = ask_check(path, code, rows_with_answers(evaluation))
         title = name.replace("_", " ").capitalize()
         findings.append(Finding(name, title, SEVERE, said))
     return findings
@@ -294,29 +280,6 @@ def _log_checks(findings: list[Finding]) -> None:
     log_table(pd.DataFrame(map(asdict, findings)), "checks")
     severe = {one.code: one.sentence for one in findings if one.severity == SEVERE and one.sentence}
     mlflow.set_tag(CHECKS, json.dumps(severe, ensure_ascii=False))
-
-
-def _baseline(
-    known: pd.Series,
-    known_weights: pd.Series | None,
-    targets: Values,
-    weights: pd.Series | None,
-    classes: Classes | None,
-    metrics: Mapping[str, Metric],
-) -> dict[str, float]:
-    """The metrics of what the training rows say on average, as if it were a model.
-
-    That is their mean or, of a classification, the most frequent class and the share of each.
-    """
-    rows = pd.DataFrame({"nothing": np.zeros(max(len(known), len(targets)))})
-    if classes is None:
-        dummy = DummyRegressor(strategy="mean")
-    else:
-        dummy = DummyClassifier(strategy="prior")
-    dummy.fit(rows.head(len(known)), known, sample_weight=known_weights)
-    table = answer(dummy, rows.head(len(targets)), _NO_DECISION)
-    answers = read_answers(table, classes, weights)
-    return compute_metrics(metrics, answers, targets, BASELINE_PREFIX)
 
 
 class _Evaluator(ClassifierEvaluator):
@@ -410,85 +373,12 @@ def _save(figures: Mapping[str, Figure], folder: str) -> dict[str, Any]:
 
 def _artifacts(evaluation: Evaluation) -> Artifacts:
     """The pictures of the answers, and the worst of them."""
-    target = evaluation.recipe.data.target
 
     def draw(_eval_df: pd.DataFrame, _metrics: dict[str, float], folder: str) -> dict[str, Any]:
-        classes = evaluation.classes
-        if classes is None:
-            figures = _plots_of_values(evaluation)
-        else:
-            figures = _plots_of_classes(evaluation, classes)
-        figures |= _own_plots(evaluation)
-        worst = plots.worst_predictions(
-            evaluation.test,
-            evaluation.table,
-            _errors(evaluation),
-            target,
-            evaluation.answers.weights,
-        )
-        return _save(figures, folder) | {"worst_predictions": worst}
+        saved = _save(draw_plots(evaluation), folder)
+        return saved | {"worst_predictions": worst_predictions(evaluation)}
 
     return draw
-
-
-def _own_plots(evaluation: Evaluation) -> dict[str, Figure]:
-    code = evaluation.recipe.code
-    named = evaluation.recipe.plots.items()
-    return {name: ask_plot(path, code, _rows_with_answers(evaluation)) for name, path in named}
-
-
-def _rows_with_answers(evaluation: Evaluation) -> pd.DataFrame:
-    # A column of the table that is named as an answer gives way to it.
-    hidden = [ROW_KEY, *evaluation.table.columns]
-    return evaluation.test.drop(columns=hidden, errors="ignore").join(evaluation.table)
-
-
-def _errors(evaluation: Evaluation) -> Values:
-    """Of numbers prediction - target; of a class, the probability that the others were given."""
-    if evaluation.classes is None:
-        return evaluation.answers.predictions - evaluation.targets
-    given = evaluation.table[evaluation.classes.columns].to_numpy()
-    place = np.searchsorted(
-        np.asarray(evaluation.classes.labels),
-        evaluation.test[evaluation.recipe.data.target].to_numpy(),
-    )
-    return 1 - given[np.arange(len(given)), place]
-
-
-def _plots_of_values(evaluation: Evaluation) -> dict[str, Figure]:
-    answers, target = evaluation.answers, evaluation.recipe.data.target
-    values = evaluation.targets, answers.predictions, target, answers.weights
-    return {
-        "predictions_vs_targets": plots.plot_predictions(*values),
-        "residuals": plots.plot_residuals(*values),
-        "error_by_target": plots.plot_error_by_target(*values),
-    }
-
-
-def _plots_of_classes(evaluation: Evaluation, classes: Classes) -> dict[str, Figure]:
-    target, about = evaluation.recipe.data.target, evaluation.recipe.about
-    true = evaluation.test[target].to_numpy()
-    shown = classes.labels if classes.positive is None else (classes.positive,)
-    scores = {
-        about.name_class(target, label): (
-            (true == label).astype(float),
-            evaluation.table[f"{PROBABILITY_PREFIX}{label}"].to_numpy(),
-        )
-        for label in shown[:_MOST_CURVES]
-    }
-    said, weights = evaluation.table[PREDICTION].to_numpy(), evaluation.answers.weights
-    figures = {
-        "confusion": plots.plot_confusion(true, said, target, weights, about.labels),
-        "roc": plots.plot_roc(scores, target, weights),
-        "precision_recall": plots.plot_precision_recall(scores, target, weights),
-        "calibration": plots.plot_calibration(scores, target, weights),
-    }
-    if classes.positive is not None:
-        [(name, (is_class, score))] = scores.items()
-        threshold = evaluation.facts.get("threshold")
-        figures["lift"] = plots.plot_lift(is_class, score, name, weights)
-        figures["score_distribution"] = plots.plot_scores(is_class, score, name, threshold, weights)
-    return figures
 
 
 def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> pd.DataFrame:
@@ -506,7 +396,7 @@ def _importance(model: PyFuncModel, evaluation: Evaluation, metric: Metric) -> p
 
     table, how = compute_importance(
         answers_for,
-        evaluation.test.drop(columns=[ROW_KEY, recipe.data.target]),
+        evaluation.rows,
         evaluation.targets,
         metric,
         recipe.split.seed,
