@@ -15,7 +15,10 @@ from modelling.recipe import load_recipe
 from modelling.tables.stream import Batch, open_stream
 from modelling.tables.table import has_decimal_comma, read_table
 from steps import score
+from steps.scoring import batches
+from steps.scoring.batches import Result
 from steps.scoring.output import RejectWriter
+from steps.scoring.request import Request, _free_texts, key_columns
 
 PROJECT = Path(__file__).parents[2]
 WINES = load_recipe("recipes/wine_quality.yaml", PROJECT)
@@ -38,9 +41,9 @@ def tags(monkeypatch):
 
 
 def test_the_data_means_nothing_in_the_description(tags, tmp_path):
-    request = score.Request("new_rows.csv", None, [], tmp_path / "o", tmp_path / "_r_", 10)
+    request = Request("new_rows.csv", None, [], tmp_path / "o", tmp_path / "_r_", 10)
     sample = [pd.DataFrame({"scored_at": ["now"]})]
-    result = score.Result(10, 9, 1, 1.0, [(1, "'<i>' is no number")], sample)
+    result = Result(10, 9, 1, 1.0, [(1, "'<i>' is no number")], sample)
     score._report(request, WINES, result, "3", None)
     assert not set(tags[MLFLOW_RUN_NOTE]) & set("*[]<>_`")
 
@@ -57,9 +60,9 @@ def test_a_row_whose_text_is_not_utf_8_is_told_and_not_scored(tmp_path):
     trained = SimpleNamespace(pyfunc=SimpleNamespace(unwrap_python_model=lambda: model))
     seen = SimpleNamespace(add=lambda _: None)
     stream = open_stream(table)
-    request = score.Request(str(table), stream, ["n"], tmp_path / "o", tmp_path / "r", 30_000)
+    request = Request(str(table), stream, ["n"], tmp_path / "o", tmp_path / "r", 30_000)
     (batch,) = stream.batches(["n", "c"], 30_000)
-    scored, reasons = score._score_batch(batch, request, trained, seen, [])
+    scored, reasons = batches._score_batch(batch, request, trained, seen, [])
     assert reasons == {20_000: "column 'c' is not UTF-8 text"}
     assert scored["n"].to_pylist() == [str(number) for number in (*range(20_000), 8)]
     assert scored["prediction"].to_pylist() == [*range(20_000), 8]
@@ -71,11 +74,11 @@ def keys_of(tmp_path, key, *frames):
         frame.to_parquet(tmp_path / f"{number}.parquet")
     stream = open_stream(tmp_path)
     recipe = WINES.model_copy(update={"data": WINES.data.model_copy(update={"drop": [*frames[0]]})})
-    keys = score._key_columns(key, recipe, stream, None)
-    request = score.Request(tmp_path, stream, keys, tmp_path / "o", tmp_path / "r", 10)
+    keys = key_columns(key, recipe, stream, None)
+    request = Request(tmp_path, stream, keys, tmp_path / "o", tmp_path / "r", 10)
     answers = pd.DataFrame({"prediction": [1.0, 2.0]})
     copied = [
-        score._key_values(batch, request, np.array([0, 1]), answers)
+        batches._key_values(batch, request, np.array([0, 1]), answers)
         for batch in stream.batches(keys, 10)
     ]
     return keys, copied
@@ -105,7 +108,7 @@ def test_free_text_is_no_key_unless_it_is_asked_for(tmp_path, capsys):
     assert keys_of(tmp_path, "id,note", frame)[0] == ["id", "note"]
     path = tmp_path.with_suffix(".csv")
     path.write_bytes(b"id,note\n\xff\xfe\xfd,no text at all here\n")
-    assert score._free_texts(["id", "note"], open_stream(path)) == ["note"]
+    assert _free_texts(["id", "note"], open_stream(path)) == ["note"]
     empty = pd.DataFrame({"id": [None, None], "note": [None, None]})
     assert keys_of(tmp_path, "auto", empty)[0] == ["id", "note"]
 
@@ -120,10 +123,12 @@ def test_only_rows_that_are_scored_count_for_the_drift(tmp_path):
         predict_valid=lambda _: (inputs, pd.DataFrame({"prediction": [1.0, 3.0]}), {1: "bad"}),
     )
     trained = SimpleNamespace(pyfunc=SimpleNamespace(unwrap_python_model=lambda: model))
-    request = score.Request(tmp_path, stream, [], tmp_path / "o", tmp_path / "r", 10)
+    request = Request(tmp_path, stream, [], tmp_path / "o", tmp_path / "r", 10)
     counted = []
     drift = SimpleNamespace(add=lambda rows: counted.append(len(rows)))
-    scored, reasons = score._score_batch(Batch(table, np.arange(1, 4)), request, trained, drift, [])
+    scored, reasons = batches._score_batch(
+        Batch(table, np.arange(1, 4)), request, trained, drift, []
+    )
     assert scored["row"].to_pylist() == [1, 3]
     assert reasons == {1: "bad"}
     assert counted == [2, 2]
