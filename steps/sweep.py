@@ -40,7 +40,7 @@ from steps.runs.result import write_result
 @click.option("--trials", default="auto")
 @click.option("--seconds", default="none")
 @click.option("--sampler", default="auto", type=click.Choice(SAMPLERS))
-@click.option("--pruner", default="none", type=click.Choice(PRUNERS))
+@click.option("--pruner", default="auto", type=click.Choice(PRUNERS))
 @click.option("--folds", default=5, type=click.IntRange(min=2))
 @click.option("--seed", default=42, type=click.IntRange(min=0, max=2**32 - 1))
 @click.option("--patience", default="none")

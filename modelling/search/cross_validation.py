@@ -1,10 +1,12 @@
 """The score of a model on folds of the training rows, by which the trials of a sweep compete."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from modelling.estimators.estimators import fit_pipeline
@@ -24,13 +26,22 @@ from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import Fitting, fit_inputs, unfitted_pipeline, unseen_inputs
 from modelling.recipe import Recipe
 from modelling.tables.folds import split_folds
+from modelling.tables.split import sample_by_content
 
 _MOST_BYTES_KEPT = 256e6
+_SHARES = (1 / 16, 1 / 4)  # of the rows that a fold is fitted on
+_FEWEST_OF_A_SAMPLE = 3_000
+_MOST_JUDGED = 20_000
+
+Places = npt.NDArray[np.intp]
+Rows = TypeVar("Rows", pd.DataFrame, pd.Series)
 
 
 @dataclass(frozen=True)
 class _Fold:
-    number: int
+    """One split of the rows: those at the places `fit` are fitted on."""
+
+    fit: Places
     fitting: Fitting
     targets: pd.Series
     unseen: pd.DataFrame
@@ -68,9 +79,42 @@ class CrossValidation:
         stratify = self._classes is not None
         seed = recipe.split.seed
         self._rows = split_folds(raw, targets, folds, seed, stratify, times, groups, gap)
+        self._sampled: list[tuple[Places, Places]] | None = None
         self._given = {"times": times, "groups": groups, "gap": gap}
-        is_small = raw.memory_usage(deep=True).sum() * folds < _MOST_BYTES_KEPT
-        self._kept: dict[int, _Fold] | None = {} if is_small else None
+        self._keeps_folds = raw.memory_usage(deep=True).sum() * folds < _MOST_BYTES_KEPT
+        self._kept: dict[str, _Fold] = {}
+
+    @property
+    def is_large(self) -> bool:
+        """Whether samples of the rows are worth a look before all of them are."""
+        return len(self._rows[0][0]) * min(_SHARES) >= _FEWEST_OF_A_SAMPLE
+
+    def sample_scores(self, model: str, hyperparameters: Mapping[str, Any]) -> Iterator[float]:
+        """Gives the primary metric of models that are fitted on samples of the first fold's rows.
+
+        The first one on a sixteenth of them, the second on a quarter: each a share of each class,
+        the same rows in whatever order they stand. A threshold that is tuned is 0.5 here.
+
+        Raises:
+            InputError: scikit-learn refuses a hyperparameter or the data.
+        """
+        if self._sampled is None:
+            fit, judged = self._rows[0]
+            judged = self._sample(judged, min(1.0, _MOST_JUDGED / len(judged)))
+            self._sampled = [(self._sample(fit, share), judged) for share in _SHARES]
+        for number, (fit, judged) in enumerate(self._sampled):
+            fold = self._fold(f"sample {number}", fit, judged)
+            answers, true = self._read_one(self._values(fold, model, hyperparameters), judged)
+            yield self._metric(answers, true)
+
+    def _sample(self, places: Places, share: float) -> Places:
+        rows = self._raw.iloc[places].set_axis(places)
+        parts = [rows]
+        if self._classes is not None:
+            labels = self._targets.iloc[places].to_numpy()
+            parts = [part for _, part in rows.groupby(labels)]
+        chosen = [sample_by_content(part, math.ceil(share * len(part))).index for part in parts]
+        return np.sort(np.concatenate(chosen))
 
     def scores(self, model: str, hyperparameters: Mapping[str, Any]) -> Iterator[float]:
         """Gives the primary metric of the recipe on one fold after the other.
@@ -112,18 +156,24 @@ class CrossValidation:
         Raises:
             InputError: scikit-learn refuses a hyperparameter or the data.
         """
-        for number in range(len(self._rows)):
-            table = self._answer(self._fold(number), model, hyperparameters)
-            read_answers(table, self._classes)  # which knows all classes, or is refused
-            columns = PREDICTION if self._classes is None else self._classes.columns
-            yield table[columns].to_numpy(dtype=float)
+        for number, (fit, judged) in enumerate(self._rows):
+            yield self._values(self._fold(f"fold {number}", fit, judged), model, hyperparameters)
+
+    def _values(self, fold: _Fold, model: str, hyperparameters: Mapping[str, Any]) -> Values:
+        table = self._answer(fold, model, hyperparameters)
+        read_answers(table, self._classes)  # which knows all classes, or is refused
+        columns = PREDICTION if self._classes is None else self._classes.columns
+        return table[columns].to_numpy(dtype=float)
 
     def read(self, predicted: Iterable[Values]) -> Iterator[tuple[Answers, Values]]:
         """Gives the same of what `predict` gave."""
-        for values, (_, rows) in zip(predicted, self._rows, strict=False):
-            count = None if self._weights is None else self._weights.iloc[rows].to_numpy(float)
-            true = encode_targets(self._targets.iloc[rows], self._classes)
-            yield replace(self._decide(values), weights=count), true
+        for values, (_, judged) in zip(predicted, self._rows, strict=False):
+            yield self._read_one(values, judged)
+
+    def _read_one(self, values: Values, places: Places) -> tuple[Answers, Values]:
+        count = None if self._weights is None else self._weights.iloc[places].to_numpy(float)
+        true = encode_targets(self._targets.iloc[places], self._classes)
+        return replace(self._decide(values), weights=count), true
 
     def _decide(self, values: Values) -> Answers:
         if self._classes is None:
@@ -153,12 +203,11 @@ class CrossValidation:
         """As a training finds them: on a fold of the rows that are fitted here."""
         if not is_stopped(self._recipe.models[model], hyperparameters):
             return Rounds()
-        fit, _ = self._rows[fold.number]
         given = {
-            name: value.iloc[fit].reset_index(drop=True) if isinstance(value, pd.Series) else value
+            name: _rows_at(value, fold.fit) if isinstance(value, pd.Series) else value
             for name, value in self._given.items()
         }
-        raw = self._raw.iloc[fit].reset_index(drop=True)
+        raw = _rows_at(self._raw, fold.fit)
         return find_rounds(
             self._recipe, model, hyperparameters, raw, fold.targets, fold.weights, given
         )
@@ -179,19 +228,20 @@ class CrossValidation:
             said = (sure[number] >= threshold).astype(float)
             yield self._metric(Answers(said, sure[number], answers.weights), true[number])
 
-    def _fold(self, number: int) -> _Fold:
-        if self._kept is None:
-            return self._make_fold(number)
-        if number not in self._kept:
-            self._kept[number] = self._make_fold(number)
-        return self._kept[number]
+    def _fold(self, name: str, fit: Places, judged: Places) -> _Fold:
+        if name not in self._kept:
+            fold = self._make_fold(fit, judged)
+            if not self._keeps_folds and name.startswith("fold"):
+                return fold
+            self._kept[name] = fold
+        return self._kept[name]
 
-    def _make_fold(self, number: int) -> _Fold:
-        fit, score = self._rows[number]
-        fitting = fit_inputs(self._recipe, self._raw.iloc[fit].reset_index(drop=True))
-        unseen = unseen_inputs(self._raw.iloc[score].reset_index(drop=True), fitting.features)
-        known = self._targets.iloc[fit].reset_index(drop=True)
-        if self._weights is None:
-            return _Fold(number, fitting, known, unseen)
-        of_fit = self._weights.iloc[fit].reset_index(drop=True)
-        return _Fold(number, fitting, known, unseen, of_fit)
+    def _make_fold(self, fit: Places, judged: Places) -> _Fold:
+        fitting = fit_inputs(self._recipe, _rows_at(self._raw, fit))
+        unseen = unseen_inputs(_rows_at(self._raw, judged), fitting.features)
+        weights = None if self._weights is None else _rows_at(self._weights, fit)
+        return _Fold(fit, fitting, _rows_at(self._targets, fit), unseen, weights)
+
+
+def _rows_at(rows: Rows, places: Places) -> Rows:
+    return rows.iloc[places].reset_index(drop=True)

@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile, zip_longest
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class TrialResult:
 
     state: complete, pruned or failed; score: the mean over the folds of a complete one; folds: the
     scores of those that were done; run_id: the run that tells of it; reason: why it failed, or
-    whose run stands for it.
+    whose run stands for it; samples: the scores of the samples of the rows that came before.
     """
 
     number: int
@@ -54,6 +54,12 @@ class TrialResult:
     folds: tuple[float, ...] = ()
     run_id: str | None = None
     reason: str = ""
+    samples: tuple[float, ...] = ()
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """The scores that it was pruned by."""
+        return self.folds or self.samples
 
 
 def choose_sampler(space: Space, sampler: str) -> str:
@@ -162,7 +168,7 @@ class Search:
         return [one for one in known if one.number in kept]
 
     def _loss(self, one: TrialResult) -> float:
-        return self._sign * (one.folds[-1] if one.score is None else one.score)
+        return self._sign * (one.steps[-1] if one.score is None else one.score)
 
     def _frozen(self, one: TrialResult) -> FrozenTrial:
         return as_optuna(self._space, one, self._sign)
@@ -276,7 +282,7 @@ def as_optuna(space: Space, one: TrialResult, sign: int = 1) -> FrozenTrial:
         value=None if one.score is None else sign * one.score,
         params=params,
         distributions=kinds,
-        intermediate_values={step: sign * score for step, score in enumerate(one.folds)},
+        intermediate_values={step: sign * score for step, score in enumerate(one.steps)},
     )
 
 
@@ -287,19 +293,30 @@ def find_rival(
 
     They are those of the best, or the medians, among the first half of the trials before it: those
     are done in any order of work, so that the same trials are pruned however many run at a time.
+    Of halving, they are the medians of all that have a score of a sample, for each sample.
 
     Args:
-        pruner: none, median or wilcoxon.
+        pruner: none, median, wilcoxon or halving.
         number: of the trial.
         tried: all trials before half of that number.
         greater_is_better: of the scores.
     """
-    known = [one for one in tried if one.number < number // 2 and one.score is not None]
+    first = [one for one in tried if one.number < number // 2]
+    if pruner == "halving":
+        return _medians([one.samples for one in first])
+    known = [one for one in first if one.score is not None]
     if pruner == "none" or len(known) < _LEAST_KNOWN:
         return []
     if pruner == "median":
         return [float(score) for score in np.median([one.folds for one in known], axis=0)]
     return list(best_of(known, greater_is_better).folds)
+
+
+def _medians(scores: Sequence[Sequence[float]]) -> list[float]:
+    """The median of each step, as far as enough have come."""
+    steps = [[value for value in step if value is not None] for step in zip_longest(*scores)]
+    known = takewhile(lambda step: len(step) >= _LEAST_KNOWN, steps)
+    return [float(np.median(step)) for step in known]
 
 
 def best_of(tried: Sequence[TrialResult], greater_is_better: bool) -> TrialResult:

@@ -21,7 +21,7 @@ from modelling.recipe import Recipe
 from modelling.search.families import rank_of_cost, usual_space
 
 SAMPLERS = ("auto", "tpe", "random", "qmc", "grid")
-PRUNERS = ("none", "median", "wilcoxon")
+PRUNERS = ("auto", "none", "halving", "median", "wilcoxon")
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\((.*)\)\s*")
 _QUOTES = "'\""

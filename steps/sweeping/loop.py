@@ -21,7 +21,7 @@ from engine.trials.trial import Trial, TrialEnd, Trials
 from modelling.recipe import Recipe
 from modelling.search.search import Search, TrialResult, find_bar, find_rival, has_stalled
 from modelling.search.space import Point, Space
-from steps.sweeping.trial import PRUNED, STATE
+from steps.sweeping.trial import FOLD, PRUNED, SAMPLE, STATE
 
 SWEEP = "pipeline.sweep"
 CONTINUED = "pipeline.sweep_continues"
@@ -223,14 +223,17 @@ def _read(run: Run, plan: Plan) -> TrialResult | None:
         return TrialResult(number, point, "failed", run_id=run_id, reason=tags.get(ERROR, "failed"))
     if run.info.status != "FINISHED":
         return None
-    folds: tuple[float, ...] = ()
+    steps: dict[str, Any] = {}
     if plan.pruner != "none":
-        history = MlflowClient().get_metric_history(run_id, f"{metric}_fold")
-        folds = tuple(one.value for one in sorted(history, key=lambda one: one.step))
+        for field, suffix in (("folds", FOLD), ("samples", SAMPLE)):
+            history = MlflowClient().get_metric_history(run_id, metric + suffix)
+            steps[field] = tuple(one.value for one in sorted(history, key=lambda one: one.step))
     if tags.get(STATE) == PRUNED:
-        return TrialResult(number, point, "pruned", folds=folds, run_id=run_id)
+        return TrialResult(number, point, "pruned", run_id=run_id, **steps)
     score = run.data.metrics.get(metric)
-    return None if score is None else TrialResult(number, point, "complete", score, folds, run_id)
+    if score is None:
+        return None
+    return TrialResult(number, point, "complete", score, run_id=run_id, **steps)
 
 
 class Watcher(Protocol):
@@ -346,9 +349,11 @@ class SweepLoop:
                 ended.number, point, "failed", run_id=ended.run_id, reason=ended.error
             )
         else:
-            folds = tuple(ended.result["folds"])
             state, score = ended.result["state"], ended.result["score"]
-            tried = TrialResult(ended.number, point, state, score, folds, ended.run_id)
+            steps: dict[str, Any] = {
+                name: tuple(ended.result[name]) for name in ("folds", "samples")
+            }
+            tried = TrialResult(ended.number, point, state, score, run_id=ended.run_id, **steps)
         self._note(tried)
         key = self._plan.key(point)
         # Whatever it is: an equal point that comes while this one runs gets the same answer.

@@ -45,6 +45,7 @@ from engine.trials.trial import Place, Trials
 from modelling.judging.checks import Facts, run_checks
 from modelling.judging.metrics import metrics_of
 from modelling.recipe import TOGETHER, only_parts
+from modelling.search.cross_validation import CrossValidation
 from modelling.search.edges import find_edges
 from modelling.search.search import TrialResult, best_of, choose_sampler, count_trials
 from modelling.search.space import Point, build_space, own_points
@@ -125,7 +126,8 @@ def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> SweepRequest
     sampler = choose_sampler(space, options["sampler"])
     trials = _whole_number("trials", options["trials"], "auto")
     metric = metrics_of(recipe)[recipe.metrics.primary]
-    if options["pruner"] != "none" and _is_tuned(recipe.decision.threshold, metric):
+    is_tuned = _is_tuned(recipe.decision.threshold, metric)
+    if options["pruner"] not in ("auto", "none") and is_tuned:
         raise InputError(
             f"pruner {options['pruner']}: decision.threshold is tuned, so that no fold has a score "
             "before all are fitted; use pruner=none"
@@ -134,7 +136,7 @@ def _check(options: Mapping[str, Any], given: Mapping[str, str]) -> SweepRequest
         recipe=recipe,
         space=space,
         sampler=sampler,
-        pruner=options["pruner"],
+        pruner="none" if options["pruner"] == "auto" and is_tuned else options["pruner"],
         trials=count_trials(space, sampler, trials, seconds is not None),
         folds=options["folds"],
         seed=options["seed"],
@@ -193,7 +195,12 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
     validation = read_folds(only_parts(recipe, READS["trial"]), prepare.run_id, folds)
     depends = StepDependencies(PROJECT, recipe, asked.request.workspace.lock)
     on = depends.of_trials(folds, prepare.output_digest, asked.plan.space.models)
-    plan = replace(asked.plan, trials_key=on.key, prepared=prepare.output_digest)
+    plan = replace(
+        asked.plan,
+        trials_key=on.key,
+        prepared=prepare.output_digest,
+        pruner=_choose_pruner(asked.plan, validation),
+    )
     plan = _begin_warm(plan, run, resumed)
     tried, interrupted = _try_all(asked, plan, prepare, run, resumed, trials)
     if not (tried or interrupted):
@@ -226,6 +233,18 @@ def _sweep(asked: SweepRequest, run: ActiveRun, resumed: Run | None, trials: Tri
     mlflow.set_tags(verdict)
     print_summary(chain.steps, request, verdict, run, score)
     tell_verdict(recipe, verdict, run)
+
+
+def _choose_pruner(plan: Plan, validation: CrossValidation) -> str:
+    """The pruner's name; `auto` is halving where a large table is searched in a time."""
+    if plan.pruner == "auto":
+        return "halving" if plan.seconds and validation.is_large else "none"
+    if plan.pruner == "halving" and not validation.is_large:
+        raise InputError(
+            "pruner halving: there are too few training rows to try a model on a sixteenth of them "
+            "first; median and wilcoxon look at folds, or none"
+        )
+    return plan.pruner
 
 
 def _begin_warm(plan: Plan, run: ActiveRun, resumed: Run | None) -> Plan:

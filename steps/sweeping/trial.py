@@ -7,6 +7,7 @@ training rows once, and gives the function that does a trial on them.
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import click
@@ -29,6 +30,8 @@ from tracking.mlflow_manager import log_metrics
 STATE = "pipeline.trial_state"
 PRUNED = "pruned"
 FOLDS_FILE = "folds.npz"
+FOLD, SAMPLE = "_fold", "_sample"
+"""What stands behind the name of the metric for the score of a fold, or of a sample before it."""
 
 
 def open_trials(setting: Mapping[str, Any]) -> Work:
@@ -40,46 +43,84 @@ def open_trials(setting: Mapping[str, Any]) -> Work:
             what they predicted for the folds.
 
     Returns:
-        What does a trial: it takes `model`, `hyperparameters`, in `rival` the fold scores that the
-        pruner holds it against, and in `bar` the score from which on it is a good one, if any.
+        What does a trial: it takes `model`, `hyperparameters`, in `rival` the scores of folds or
+        samples that the pruner holds it against, and in `bar` the score from which on it is a good
+        one, if any.
     """
     # The same last digits with any number of processes at a time, and each keeps to its core.
     threadpool_limits(limits=1)
     recipe = cast("Recipe", only_parts(Recipe.model_validate(setting["recipe"]), READS["trial"]))
     validation = read_folds(recipe, setting["prepare_run_id"], setting["folds"])
-    metric = recipe.metrics.primary
+    return lambda trial: _Scoring(setting, trial, validation, recipe.metrics.primary).run()
 
-    def work(trial: Mapping[str, Any]) -> Figures:
-        scores: list[float] = []
-        predicted: list[Values] = []
 
-        def noted() -> Iterator[Values]:
-            for values in validation.predict(trial["model"], trial["hyperparameters"]):
-                predicted.append(values)
-                yield values
+@dataclass
+class _Scoring:
+    """A trial, and what it has reached so far."""
 
-        for score in validation.score(noted()):
-            scores.append(_finite(score, metric, len(scores)))
-            if trial["rival"] and len(scores) < setting["folds"] and _hopeless(trial, scores):
-                return Figures(
-                    _of_folds(metric, scores),
-                    {STATE: PRUNED},
-                    {"state": PRUNED, "score": None, "folds": scores},
-                )
-        figures = score_figures(metric, scores)
+    setting: Mapping[str, Any]
+    trial: Mapping[str, Any]
+    validation: CrossValidation
+    metric: str
+    samples: list[float] = field(default_factory=list)
+    folds: list[float] = field(default_factory=list)
+    predicted: list[Values] = field(default_factory=list)
+
+    def run(self) -> Figures:
+        """Scores the model on samples of the rows, then on folds, until it is hopeless or done."""
+        steps = {"folds": self.folds, "samples": self.samples}
+        if self._fails_on_samples() or self._fails_on_folds():
+            return Figures(
+                [*_of_samples(self.metric, self.samples), *_of_folds(self.metric, self.folds)],
+                {STATE: PRUNED},
+                {"state": PRUNED, "score": None, **steps},
+            )
+        figures = score_figures(self.metric, self.folds)
         mean = figures[0][1]
-        result: dict[str, Any] = {"state": "complete", "score": mean, "folds": scores}
-        files = {FOLDS_FILE: _as_file(predicted)} if _is_good(setting, trial, mean) else {}
-        return Figures(figures, {}, result, files)
+        files = {}
+        if _is_good(self.setting, self.trial, mean):
+            files[FOLDS_FILE] = _as_file(self.predicted)
+        return Figures(
+            [*figures, *_of_samples(self.metric, self.samples)],
+            {},
+            {"state": "complete", "score": mean, **steps},
+            files,
+        )
 
-    def _hopeless(trial: Mapping[str, Any], scores: list[float]) -> bool:
+    def _fails_on_samples(self) -> bool:
+        if self.setting["pruner"] != "halving":
+            return False
+        model, chosen = self.trial["model"], self.trial["hyperparameters"]
+        for score in self.validation.sample_scores(model, chosen):
+            self.samples.append(_finite(score, self.metric, f"sample {len(self.samples) + 1}"))
+            if self._is_hopeless(self.samples):
+                return True
+        return False
+
+    def _fails_on_folds(self) -> bool:
+        is_pruned = self.setting["pruner"] in ("median", "wilcoxon")
+        for score in self.validation.score(self._noted()):
+            self.folds.append(_finite(score, self.metric, f"fold {len(self.folds) + 1}"))
+            is_last = len(self.folds) == self.setting["folds"]
+            if is_pruned and not is_last and self._is_hopeless(self.folds):
+                return True
+        return False
+
+    def _noted(self) -> Iterator[Values]:
+        model, chosen = self.trial["model"], self.trial["hyperparameters"]
+        for values in self.validation.predict(model, chosen):
+            self.predicted.append(values)
+            yield values
+
+    def _is_hopeless(self, scores: Sequence[float]) -> bool:
+        rival = self.trial["rival"]
+        if len(rival) < len(scores):
+            return False
         # Here, since Optuna takes a while to import, and most sweeps prune nothing.
         from modelling.search.pruning import is_hopeless
 
-        better = setting["greater_is_better"]
-        return is_hopeless(setting["pruner"], trial["rival"], scores, better)
-
-    return work
+        better = self.setting["greater_is_better"]
+        return is_hopeless(self.setting["pruner"], rival, scores, better)
 
 
 def _is_good(setting: Mapping[str, Any], trial: Mapping[str, Any], score: float) -> bool:
@@ -117,7 +158,7 @@ def score_on_folds(
         validation = read_folds(settings, prepare_run_id, int(folds))
         metric = settings.metrics.primary
         scores = [
-            _finite(score, metric, fold)
+            _finite(score, metric, f"fold {fold + 1}")
             for fold, score in enumerate(validation.scores(name, hyperparameters))
         ]
         for figure, value, step in score_figures(metric, scores):
@@ -151,10 +192,14 @@ def score_figures(metric: str, scores: list[float]) -> list[tuple[str, float, in
 
 
 def _of_folds(metric: str, scores: list[float]) -> list[tuple[str, float, int]]:
-    return [(f"{metric}_fold", score, step) for step, score in enumerate(scores)]
+    return [(metric + FOLD, score, step) for step, score in enumerate(scores)]
 
 
-def _finite(score: float, metric: str, fold: int) -> float:
+def _of_samples(metric: str, scores: list[float]) -> list[tuple[str, float, int]]:
+    return [(metric + SAMPLE, score, step) for step, score in enumerate(scores)]
+
+
+def _finite(score: float, metric: str, where: str) -> float:
     if not math.isfinite(score):
-        raise InputError(f"{metric} is {score} on fold {fold + 1}")
+        raise InputError(f"{metric} is {score} on {where}")
     return score

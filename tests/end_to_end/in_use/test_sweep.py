@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import mlflow
@@ -26,7 +27,7 @@ from modelling.search.search import Search
 from modelling.search.space import build_space
 from steps.sweep import sweep
 from steps.sweeping.loop import POINT
-from steps.sweeping.run import _check, _open_trials
+from steps.sweeping.run import _check, _choose_pruner, _open_trials
 from steps.sweeping.trial import open_trials
 
 PROJECT = Path(__file__).parents[3]
@@ -155,6 +156,54 @@ def test_a_trial_is_what_train_makes_with_folds(store, grid):
     assert not alone.runs[0].outputs.model_outputs
 
 
+def test_of_halving_a_trial_stops_at_a_sample_and_its_run_says_so(store, grid):
+    setting = {
+        "recipe": load_recipe("recipes/wine_quality.yaml", PROJECT).model_dump(mode="json"),
+        "prepare_run_id": grid.of("sweep").data.tags["pipeline.step.prepare.run_id"],
+        "folds": FOLDS,
+        "pruner": "halving",
+        "greater_is_better": False,
+        "keeps": False,
+    }
+    ridge = {"model": "ridge", "hyperparameters": {"alpha": 0.1}}
+    mlflow.set_tracking_uri(store.uri)
+    try:
+        work = open_trials(setting)
+        whole, stopped = (work({**ridge, "rival": rival}) for rival in ([9.0, 9.0], [9.0, 0.0]))
+    finally:
+        mlflow.set_tracking_uri(None)
+    samples = whole.result["samples"]
+    assert whole.result["score"] == _trials(store, grid.of("sweep"))[0].data.metrics["rmse"]
+    assert (whole.result["state"], len(samples)) == ("complete", 2)
+    known = {"state": "pruned", "score": None, "folds": [], "samples": samples}
+    assert stopped.result == known
+    said = [("rmse_sample", score, step) for step, score in enumerate(samples)]
+    assert stopped.metrics == said
+    assert whole.metrics[-2:] == said
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "is_large", "chosen"),
+    [
+        ("auto", "60", True, "halving"),
+        ("auto", "60", False, "none"),
+        ("auto", "none", True, "none"),
+        ("none", "60", True, "none"),
+        ("halving", "none", True, "halving"),
+        ("median", "60", True, "median"),
+    ],
+)
+def test_large_tables_that_are_searched_in_a_time_are_halved(asked, seconds, is_large, chosen):
+    plan = _check_command(f"pruner={asked}", f"seconds={seconds}").plan
+    assert _choose_pruner(plan, SimpleNamespace(is_large=is_large)) == chosen
+
+
+def test_halving_is_for_many_rows():
+    plan = _check_command("alpha=1,2", "pruner=halving").plan
+    with pytest.raises(InputError, match="too few training rows to try a model on a sixteenth"):
+        _choose_pruner(plan, SimpleNamespace(is_large=False))
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("sampler", ["random", "qmc"])
 def test_the_number_of_jobs_makes_no_difference(make_store, sampler, read_artifact):
@@ -208,6 +257,7 @@ def _check_command(*parameters):
     context = sweep.make_context("sweep", words)
     asked = _check(context.params, read_hyperparameters(context))
     _open_trials(context.params, asked.plan.trials)
+    return asked
 
 
 @pytest.mark.parametrize(

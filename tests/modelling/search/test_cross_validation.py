@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
+from sklearn.tree import DecisionTreeClassifier
 
 from common.errors import InputError
 from modelling.judging.metrics import metrics_of
 from modelling.judging.thresholds import best_threshold
-from modelling.recipe import load_recipe
+from modelling.recipe import Recipe, load_recipe
+from modelling.search import cross_validation
 from modelling.search.cross_validation import CrossValidation, split_folds
 
 PROJECT = Path(__file__).parents[3]
@@ -126,8 +129,6 @@ def churn():
 
 
 def test_a_tuned_threshold_is_worth_more_than_a_half_and_costs_no_more_fits(churn, monkeypatch):
-    from modelling.search import cross_validation
-
     fits = []
     fit_pipeline = cross_validation.fit_pipeline
     monkeypatch.setattr(
@@ -173,3 +174,65 @@ def test_the_score_of_a_regression_is_that_of_scikit_learn():
         said = ridge.predict(raw.iloc[score])
         expected.append(root_mean_squared_error(targets.iloc[score], said))
     assert scores == pytest.approx(expected, rel=1e-9)
+
+
+def _many(rows):
+    """Rows, a class of which one in a hundred is, and what tells it."""
+    rng = np.random.default_rng(0)
+    raw = pd.DataFrame({"a": rng.normal(size=rows), "b": rng.normal(size=rows)})
+    return raw, pd.Series(np.where(raw["a"] + rng.normal(size=rows) > 3.3, "rare", "other"))
+
+
+def _classes(**changed):
+    return Recipe.model_validate(
+        {
+            "name": "rare",
+            "task": "classification",
+            "data": {"path": "t.csv", "target": "y", "positive_class": "rare"},
+            "models": {
+                "tree": {
+                    "estimator": "sklearn.tree.DecisionTreeClassifier",
+                    "parameters": {"max_depth": 3},
+                }
+            },
+            "metrics": {"primary": "roc_auc"},
+            **changed,
+        }
+    )
+
+
+def test_samples_are_a_share_of_each_class_and_the_same_in_any_order(monkeypatch):
+    monkeypatch.setattr(cross_validation, "_FEWEST_OF_A_SAMPLE", 50)
+    raw, targets = _many(2000)
+    order = np.random.default_rng(1).permutation(len(raw))
+    fitted = []
+    fit_pipeline = cross_validation.fit_pipeline
+
+    def noted(pipeline, inputs, known, *given):
+        fitted.append(known.value_counts().to_dict())
+        return fit_pipeline(pipeline, inputs, known, *given)
+
+    monkeypatch.setattr(cross_validation, "fit_pipeline", noted)
+    scores = []
+    for places in (np.arange(len(raw)), order):
+        rows, known = (one.iloc[places].reset_index(drop=True) for one in (raw, targets))
+        validation = CrossValidation(_classes(), rows, known, 4)
+        assert validation.is_large
+        scores.append([*validation.sample_scores("tree", {})])
+    assert scores[0] == scores[1]
+    of_fold = targets.value_counts() * 3 / 4
+    for sizes, share in zip(fitted, [1 / 16, 1 / 4] * 2, strict=True):
+        assert sizes == pytest.approx((share * of_fold).to_dict(), abs=1)
+    assert not CrossValidation(_classes(), raw.head(900), targets.head(900), 4).is_large
+
+
+def test_a_sample_is_scored_as_scikit_learn_does_it(monkeypatch):
+    raw, targets = _many(4000)
+    validation = CrossValidation(_classes(), raw, targets, 4)
+    (_, second) = validation.sample_scores("tree", {"max_depth": 2})
+    fit, judged = validation._rows[0]
+    some = validation._sample(fit, 1 / 4)
+    tree = DecisionTreeClassifier(max_depth=2, random_state=42).fit(raw.iloc[some], targets[some])
+    sure = tree.predict_proba(raw.iloc[judged])[:, 1]
+    assert second == pytest.approx(roc_auc_score(targets[judged] == "rare", sure), abs=1e-9)
+    assert {*some} <= {*fit}

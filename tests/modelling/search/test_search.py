@@ -155,6 +155,33 @@ def test_patience_counts_the_trials_since_the_best():
     assert not has_stalled(_all(math.nan, math.nan, math.nan), 2, greater_is_better=False)
 
 
+def test_of_halving_a_trial_is_held_against_all_that_have_a_score_of_the_sample():
+    point = Point("line", {})
+    tried = [
+        *(TrialResult(n, point, "pruned", samples=(float(n),)) for n in range(4)),
+        *(TrialResult(n, point, "complete", 1.0, (1.0,), samples=(float(n), 9.0)) for n in (4, 5)),
+        TrialResult(6, point, "complete", 1.0, (1.0,)),  # of a sweep that took no samples
+        TrialResult(7, point, "complete", 0.0, (0.0,), samples=(-9.0, -9.0)),
+    ]
+    assert find_rival("halving", 14, tried, greater_is_better=False) == [2.5]
+    assert find_rival("halving", 16, tried, greater_is_better=False) == [2.0, 9.0]
+    assert find_rival("halving", 4, tried, greater_is_better=False) == []
+
+
+@pytest.mark.parametrize("greater_is_better", [True, False])
+def test_of_halving_what_is_worse_than_half_on_a_sample_stops(greater_is_better):
+    sign = 1 if greater_is_better else -1
+    rival = [sign * 1.0, sign * 2.0]
+
+    def hopeless(*samples):
+        return is_hopeless("halving", rival, [sign * one for one in samples], greater_is_better)
+
+    assert hopeless(0.9)
+    assert not hopeless(1.1)
+    assert hopeless(1.1, 1.9)
+    assert not hopeless(1.1, 2.1)
+
+
 @pytest.mark.parametrize("pruner", ["median", "wilcoxon"])
 def test_a_trial_is_held_against_the_first_half_of_those_before_it(pruner):
     tried = _all(*range(1, 21))

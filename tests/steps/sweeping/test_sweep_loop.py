@@ -67,7 +67,8 @@ class Executor:
         tried = self.written[number] = _result(trial, self._plan)
         if tried.state == "failed":
             return TrialEnd(number, tried.run_id, error=tried.reason)
-        result = {"state": tried.state, "score": tried.score, "folds": tried.folds}
+        names = ("state", "score", "folds", "samples")
+        result = {name: getattr(tried, name) for name in names}
         return TrialEnd(number, tried.run_id, result)
 
 
@@ -79,11 +80,24 @@ def _result(trial, plan):
     scores = tuple(chance.random() for _ in range(FOLDS))
     if chance.random() < 0.2:
         return TrialResult(*known, "failed", run_id=run_id, reason=f"no {point}")
+    if plan.pruner == "halving":
+        return _halved(known, scores, rival, plan, run_id)
     for done in range(1, FOLDS):
         folds = scores[:done]
         if rival and is_hopeless(plan.pruner, rival, list(folds), plan.greater_is_better):
             return TrialResult(*known, "pruned", folds=folds, run_id=run_id)
     return TrialResult(*known, "complete", sum(scores) / FOLDS, scores, run_id)
+
+
+def _halved(known, scores, rival, plan, run_id):
+    """The same of a trial that is held against others on two samples first."""
+    better = plan.greater_is_better
+    for done in (1, 2):
+        samples = scores[:done]
+        if len(rival) >= done and is_hopeless("halving", rival, list(samples), better):
+            return TrialResult(*known, "pruned", samples=samples, run_id=run_id)
+    mean = sum(scores) / FOLDS
+    return TrialResult(*known, "complete", mean, scores, run_id, samples=scores[:2])
 
 
 class Nobody:
@@ -125,7 +139,7 @@ def plans(draw):
         PLAN,
         space=space,
         sampler=sampler,
-        pruner=draw(st.sampled_from(["none", "median", "wilcoxon"])),
+        pruner=draw(st.sampled_from(["none", "median", "wilcoxon", "halving"])),
         trials=draw(st.sampled_from([TRIALS, 5, 1])),
         seed=draw(st.integers(0, 1000)),
         patience=draw(st.sampled_from([None, None, 1, 4])),
