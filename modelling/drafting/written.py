@@ -153,8 +153,11 @@ def almost(values: pd.Series, most: float) -> tuple[str, pd.Series]:
 
 
 def _distinct(column: pd.Series) -> pd.Series:
-    text = column if column.dtype == object else column.drop_duplicates()
-    return read_column(text, "category").dropna().drop_duplicates()
+    if column.dtype == object:
+        return read_column(column, "category").dropna().drop_duplicates()
+    text = column.drop_duplicates()
+    read = read_column(text, "category")
+    return read.dropna() if read.equals(text) else read.dropna().drop_duplicates()
 
 
 def _has_mark(text: pd.Series) -> bool:
@@ -170,8 +173,7 @@ def _number_forms(text: pd.Series) -> dict[str, pd.Series]:
     if text.empty:
         return {}
     plain = _plain_numbers(text)
-    marked = text[text.str.contains(r"[.,]")] if plain else text
-    if plain and not (len(marked) and _all_match(marked, _IN_GROUPS)):
+    if plain and not _may_have_groups(text):
         return plain
     if not all(map(_NUMBER_LIKE.fullmatch, text.head(_FIRST))):
         return {}
@@ -188,6 +190,16 @@ def _number_forms(text: pd.Series) -> dict[str, pd.Series]:
         for form, values in found.items()
         if np.isfinite(values).all()
     }
+
+
+def _may_have_groups(text: pd.Series) -> bool:
+    """Whether each point or comma of numbers may stand before a group of three digits."""
+    marked = text
+    for part in (text.head(_FIRST), text):
+        marked = part[part.str.contains(r"[.,]")]
+        if not marked.str.fullmatch(_IN_GROUPS).all():
+            return False
+    return not marked.empty
 
 
 def _all_match(text: pd.Series, pattern: str) -> bool:

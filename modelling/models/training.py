@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from common.errors import InputError
 from modelling.estimators.estimators import build_pipeline
-from modelling.estimators.preprocessing import describe_inputs
+from modelling.estimators.preprocessing import Inputs, describe_inputs
 from modelling.models.features import column_kinds, fit_features
 from modelling.models.sklearn_wrapper import OwnCodeError, apply_features, find_problems
 from modelling.recipe import Recipe
@@ -17,21 +17,30 @@ from modelling.recipe import Recipe
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a Pipeline is fitted on: the fitted features, and (n, columns) that they gave."""
+    """What a Pipeline is fitted on.
+
+    features: fitted; inputs: the (n, columns) that they gave; described: what each of these is.
+    """
 
     features: dict[str, Any]
     inputs: pd.DataFrame
+    described: Inputs
 
 
 def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
-    """Fits the recipe's features on (n, raw columns) training rows, without the target."""
+    """Fits the recipe's features on (n, raw columns) training rows, without the target.
+
+    Raises:
+        InputError: own code fails; or the features name a column that is not there.
+    """
     kinds = column_kinds(raw, recipe.data.columns)
     checks = recipe.data.columns
     gaps = [name for name in raw.columns if not checks or checks[name].missing]
     formats = {name: check.format for name, check in checks.items() if check.format}
     orders = {name: check.order for name, check in checks.items() if check.order}
     features = fit_features(raw, recipe.features, kinds, gaps, formats, orders, recipe.code)
-    return Fitting(features, _apply(raw, features))
+    inputs = _apply(raw, features)
+    return Fitting(features, inputs, describe_inputs(inputs, features, recipe.features))
 
 
 def _apply(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:
@@ -76,7 +85,7 @@ def unfitted_pipeline(
         hyperparameters,
         recipe.split.seed,
         recipe.task,
-        describe_inputs(fitting.inputs, fitting.features, recipe.features),
+        fitting.described,
         recipe.code,
         recipe.target.transform,
     )

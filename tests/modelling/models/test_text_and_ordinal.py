@@ -101,9 +101,8 @@ def test_an_ordinal_is_its_place_and_what_has_none_is_refused(refusal):
 def test_text_of_next_to_no_words_is_refused(refusal):
     recipe = Recipe.model_validate(RECIPE)
     raw = checked(TABLE.assign(review="one two")).drop(columns="y")
-    fitting = fit_inputs(recipe, raw)
     says = (
         "column 'review' is a text of 2 different words, at least 4 are needed; declare it as a "
         "category, or drop it"
     )
-    assert refusal(unfitted_pipeline, recipe, "tree", {}, fitting) == says
+    assert refusal(fit_inputs, recipe, raw) == says
