@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -12,26 +13,32 @@ from modelling.estimators.estimators import build_pipeline
 from modelling.estimators.preprocessing import Inputs, describe_inputs
 from modelling.models.features import column_kinds, fit_features
 from modelling.models.sklearn_wrapper import OwnCodeError, apply_features, find_problems
-from modelling.recipe import Recipe
+from modelling.recipe import Features, Recipe
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a Pipeline is fitted on.
-
-    features: fitted; inputs: the (n, columns) that they gave; described: what each of these is.
-    """
+    """What a Pipeline is fitted on: the fitted features, and (n, columns) that they gave."""
 
     features: dict[str, Any]
     inputs: pd.DataFrame
-    described: Inputs
+    declared: Features
+
+    @cached_property
+    def described(self) -> Inputs:
+        """What each column is; found out once, since many models may be fitted on them.
+
+        Raises:
+            InputError: the recipe's features name a column that is not there.
+        """
+        return describe_inputs(self.inputs, self.features, self.declared)
 
 
 def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
     """Fits the recipe's features on (n, raw columns) training rows, without the target.
 
     Raises:
-        InputError: own code fails; or the features name a column that is not there.
+        InputError: own code fails.
     """
     kinds = column_kinds(raw, recipe.data.columns)
     checks = recipe.data.columns
@@ -39,8 +46,7 @@ def fit_inputs(recipe: Recipe, raw: pd.DataFrame) -> Fitting:
     formats = {name: check.format for name, check in checks.items() if check.format}
     orders = {name: check.order for name, check in checks.items() if check.order}
     features = fit_features(raw, recipe.features, kinds, gaps, formats, orders, recipe.code)
-    inputs = _apply(raw, features)
-    return Fitting(features, inputs, describe_inputs(inputs, features, recipe.features))
+    return Fitting(features, _apply(raw, features), recipe.features)
 
 
 def _apply(raw: pd.DataFrame, features: dict[str, Any]) -> pd.DataFrame:

@@ -77,7 +77,7 @@ _UNFINISHED = ("FAILED", "KILLED")
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What a sweep was asked for, checked; its plan lacks the key, which the rows decide too."""
+    """What a sweep was asked for, checked; the rows decide its plan's key, and an `auto` pruner."""
 
     request: Request
     plan: Plan

@@ -462,7 +462,7 @@ def test_a_fit_that_scikit_learn_does_not_know_as_one_is_told(
 def test_a_transformer_of_a_column_that_is_not_there_names_the_nearest(tmp_path, refusal):
     parts = {"transformer": "own.Centred", "columns": ["aa"]}
     recipe = read(tmp_path, features={"transformers": {"t": parts}})
-    message = refusal(fit_inputs, recipe, ROWS)
+    message = refusal(unfitted_pipeline, recipe, "ridge", {}, fit_inputs(recipe, ROWS))
     assert message.startswith("features: unknown column 'aa', did you mean 'a'?")
 
 

@@ -22,6 +22,7 @@ def plot(rows):
     return Figure()
 def odd(rows):
     return f"{(rows['prediction'] > 250).sum()} of {len(rows)} rows are above 250"
+def half(table): return table["a"] / 2
 """
 
 
@@ -42,7 +43,10 @@ def recipe(tmp_path):
             "checks": ["own.check"],
         },
         "split": {"method": "own", "function": "own.side"},
-        "features": {"functions": {"twice": "own.twice"}},
+        "features": {
+            "functions": {"twice": "own.twice", "half": "own.half"},
+            "drop": ["half"],
+        },
         "models": {"ridge": {"estimator": "sklearn.linear_model.Ridge"}},
         "metrics": {"functions": {"off": {"function": "own.off", "greater_is_better": False}}},
         "plots": {"nothing": "own.plot"},
@@ -58,7 +62,7 @@ def test_each_is_said_in_a_line(recipe):
     assert said.exit_code == 0, said.output
     assert list(lines) == [
         "data.loader", "own.kept", "own.check", "own.side",
-        "own.twice", "models.ridge", "metrics.off", "plots.nothing", "checks.high",
+        "own.twice", "own.half", "models.ridge", "metrics.off", "plots.nothing", "checks.high",
     ]  # fmt: skip
     assert lines["data.loader"] == "300 rows: a, y"
     assert lines["own.kept"] == "leaves out 50 rows"
@@ -66,6 +70,7 @@ def test_each_is_said_in_a_line(recipe):
     assert lines["checks.high"].endswith("rows are above 250")
     assert lines["own.side"] == "200 training and 50 test rows"
     assert lines["own.twice"] == "0, 4, 10, … from 0 to 498"
+    assert lines["own.half"] == "0, 1, 2.5, … from 0 to 124.5"
 
 
 @pytest.mark.parametrize(

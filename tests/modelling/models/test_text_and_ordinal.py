@@ -105,4 +105,4 @@ def test_text_of_next_to_no_words_is_refused(refusal):
         "column 'review' is a text of 2 different words, at least 4 are needed; declare it as a "
         "category, or drop it"
     )
-    assert refusal(fit_inputs, recipe, raw) == says
+    assert refusal(unfitted_pipeline, recipe, "tree", {}, fit_inputs(recipe, raw)) == says
