@@ -32,6 +32,7 @@ def experiment(
     yield identity
     while mlflow.active_run():
         mlflow.end_run()
+    mlflow.set_tracking_uri(None)  # set in the environment too, where the next tests would find it
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
