@@ -153,7 +153,8 @@ def try_models(
                 continue
             done = _try(one, recipe, validations[one.transform], deadline)
             if one.model != _NAIVE:  # which has prepared the folds
-                slowest = max(slowest, (time.monotonic() - started) / _FOLDS)
+                folds = _FOLDS if done else 1  # what was given up had done one, or few more
+                slowest = max(slowest, (time.monotonic() - started) / folds)
         except (InputError, ValueError, ArithmeticError) as error:
             failed[str(one)] = " ".join(str(error).split())[:_LONGEST_REASON]
             continue

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -79,7 +80,6 @@ class CrossValidation:
         stratify = self._classes is not None
         seed = recipe.split.seed
         self._rows = split_folds(raw, targets, folds, seed, stratify, times, groups, gap)
-        self._sampled: list[tuple[Places, Places]] | None = None
         self._given = {"times": times, "groups": groups, "gap": gap}
         self._keeps_folds = raw.memory_usage(deep=True).sum() * folds < _MOST_BYTES_KEPT
         self._kept: dict[str, _Fold] = {}
@@ -98,14 +98,16 @@ class CrossValidation:
         Raises:
             InputError: scikit-learn refuses a hyperparameter or the data.
         """
-        if self._sampled is None:
-            fit, judged = self._rows[0]
-            judged = self._sample(judged, min(1.0, _MOST_JUDGED / len(judged)))
-            self._sampled = [(self._sample(fit, share), judged) for share in _SHARES]
         for number, (fit, judged) in enumerate(self._sampled):
             fold = self._fold(f"sample {number}", fit, judged)
             answers, true = self._read_one(self._values(fold, model, hyperparameters), judged)
             yield self._metric(answers, true)
+
+    @cached_property
+    def _sampled(self) -> list[tuple[Places, Places]]:
+        fit, judged = self._rows[0]
+        judged = self._sample(judged, min(1.0, _MOST_JUDGED / len(judged)))
+        return [(self._sample(fit, share), judged) for share in _SHARES]
 
     def _sample(self, places: Places, share: float) -> Places:
         rows = self._raw.iloc[places].set_axis(places)

@@ -225,9 +225,9 @@ def _read(run: Run, plan: Plan) -> TrialResult | None:
         return None
     steps: dict[str, Any] = {}
     if plan.pruner != "none":
-        for field, suffix in (("folds", FOLD), ("samples", SAMPLE)):
-            history = MlflowClient().get_metric_history(run_id, metric + suffix)
-            steps[field] = tuple(one.value for one in sorted(history, key=lambda one: one.step))
+        field, suffix = ("samples", SAMPLE) if plan.pruner == "halving" else ("folds", FOLD)
+        history = MlflowClient().get_metric_history(run_id, metric + suffix)
+        steps[field] = tuple(one.value for one in sorted(history, key=lambda one: one.step))
     if tags.get(STATE) == PRUNED:
         return TrialResult(number, point, "pruned", run_id=run_id, **steps)
     score = run.data.metrics.get(metric)
