@@ -7,14 +7,18 @@ import platform
 import queue
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
+import mlflow
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy import make_url
 
 from common.errors import InputError
+from common.tags import TRIAL
+from engine.failures import end_run_unless_ended
 from engine.processes.forkserver import PROJECT
 from engine.trials.dask_worker import WorkerLostError, do_trial, end_processes, find_obstacle
 from engine.trials.trial import Place, Trial, TrialEnd
@@ -43,6 +47,7 @@ class DaskTrials:
         self._ended: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._under_way: dict[int, Any] = {}
         self._place = b""
+        self._answered: dict[int, str | None] = {}
         with tempfile.TemporaryDirectory(prefix="cuvee-") as folder:
             archive = _pack(Path(folder))
             self._archive = archive.name
@@ -92,6 +97,7 @@ class DaskTrials:
             del self._under_way[number]
             if future.status == "finished":
                 ended.append(pickle.loads(next(results)))  # noqa: S301 - ours, as all that Dask sends
+                self._answered[number] = ended[-1].run_id
             else:
                 ended.append(_lost(number, future))
         return ended
@@ -102,6 +108,8 @@ class DaskTrials:
             self._client.cancel(list(self._under_way.values()), force=True)
         self._client.run(end_processes, self._archive, self._place, on_error="ignore")
         self._client.close()
+        if self._answered:
+            end_doubles(pickle.loads(self._place), self._answered)  # noqa: S301 - pickled by `begin`
 
     def _threads(self) -> int:
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
@@ -128,6 +136,27 @@ class DaskTrials:
         for obstacle in checked.values():
             if obstacle:
                 raise InputError(f"scheduler {address}: worker {obstacle}")
+
+
+def end_doubles(place: Place, answered: Mapping[int, str | None]) -> None:
+    """Ends what was done twice: a worker was lost after its trial, but before its answer was here.
+
+    Args:
+        place: where the trials are recorded.
+        answered: the run that counts, by the number of its trial.
+    """
+    runs = mlflow.search_runs(
+        [place.experiment_id],
+        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{place.tags[MLFLOW_PARENT_RUN_ID]}' "
+        "and attributes.status = 'FINISHED'",
+        output_format="list",
+    )
+    for run in runs:
+        run_id = run.info.run_id
+        counted = answered.get(int(run.data.tags[TRIAL]), run_id)
+        if counted != run_id:
+            line = f"its worker was lost before its answer came; run {counted} did it again"
+            end_run_unless_ended(run_id, "KILLED", line)
 
 
 def _connect(address: str) -> Any:

@@ -369,7 +369,7 @@ class SweepLoop:
         for run in MlflowClient().search_runs(
             [own.info.experiment_id],
             f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{own.info.run_id}' and tags.`{TRIAL}` = "
-            f"'{ended.number}' and attributes.status = 'RUNNING'",
+            f"'{ended.number}' and attributes.status != 'FAILED'",
         ):
             end_run_unless_ended(run.info.run_id, "KILLED", str(ended.error))
 
