@@ -29,8 +29,6 @@ _NEEDED_LATER = (
     "mlflow.tracing.processor.otel",
     "mlflow.tracing.provider",
     "mlflow.utils.search_logged_model_utils",
-    "pandera.accessors.pandas_accessor",
-    "pandera.backends.pandas.register",
     "pyarrow.dataset",
     "sqlalchemy.dialects.sqlite",
     "sqlite3",

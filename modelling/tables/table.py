@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pandera.pandas as pa
 import pyarrow as arrow
 import pyarrow.compute as compute
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
-from pandera.errors import SchemaErrors
 
 from common.errors import InputError, unknown_name
 from modelling.files.changes import unchanged
@@ -45,7 +43,7 @@ _FEWEST_OF_A_CLASS = 2
 _MOST_COUNTED = 1_000_000
 _CODE = r"[+-]?0\d"  # digits that are no quantity
 _DECIMAL_COMMA = "1234,56"
-_GAP = "missing where no gap is allowed"
+_GAP = "missing"
 _NO_GAP = "None"  # as a label; elsewhere it is one, as for pandas
 
 
@@ -420,17 +418,17 @@ def _within_limits(
 
 def _outside(values: pd.Series, check: ColumnCheck) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
     """What a column should not hold, in words, and where it does."""
-    if check.min is not None:
-        yield f"below min {limit_text(check.min)}", values.lt(_limit(check.min)).to_numpy()
-    if check.max is not None:
-        yield f"above max {limit_text(check.max)}", values.gt(_limit(check.max)).to_numpy()
-    if KINDS[check.type].is_whole:
-        yield "no integer", (values % 1 > 0).to_numpy()
-    if check.order:
-        unknown = values.notna() & ~values.isin(check.order)
-        yield f"none of {', '.join(check.order)}", unknown.to_numpy()
     if not check.missing:
         yield _GAP, values.isna().to_numpy()
+    if KINDS[check.type].is_whole:
+        yield "not an integer", (values % 1 > 0).to_numpy()
+    if check.min is not None:
+        yield f"not at least {limit_text(check.min)}", values.lt(_limit(check.min)).to_numpy()
+    if check.max is not None:
+        yield f"not at most {limit_text(check.max)}", values.gt(_limit(check.max)).to_numpy()
+    if check.order:
+        unknown = values.notna() & ~values.isin(check.order)
+        yield f"not one of {', '.join(check.order)}", unknown.to_numpy()
 
 
 def _without_rare_classes(frame: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, int]:
@@ -442,20 +440,44 @@ def _without_rare_classes(frame: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataF
 
 
 def _check_values(
-    frame: pd.DataFrame, checks: dict[str, ColumnCheck], recipe: Recipe, source: str
+    frame: pd.DataFrame, checks: Mapping[str, ColumnCheck], recipe: Recipe, source: str
 ) -> None:
+    is_limited = recipe.data.outside_limits == "refuse"
+    for name, check in checks.items():
+        values = frame[name]
+        for what, wrong in _refused(values, check, is_limited):
+            if wrong.any():
+                raise InputError(f"table {source}: {_first_refused(values, what, wrong)}")
+        share = values.isna().mean()
+        if is_limited and check.missing and share > check.missing:
+            raise InputError(
+                f"table {source}: column {name!r} is missing in {share:.1%} of the rows, more than "
+                f"the {check.missing:.1%} that are allowed"
+            )
     target = recipe.data.target
-    limits = recipe.data.outside_limits == "refuse"
-    try:
-        _schema(checks, limits).validate(frame, lazy=True, inplace=True)
-    except SchemaErrors as error:
-        raise InputError(f"table {source}: {_first_failure(error.failure_cases)}") from error
     if recipe.task == "classification":
         _check_classes(frame[target], recipe, source)
     elif frame[target].min() == frame[target].max():
         raise InputError(
             f"table {source}: target {target!r} is constant, there is nothing to learn"
         )
+
+
+def _refused(
+    values: pd.Series, check: ColumnCheck, is_limited: bool
+) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    if KINDS[check.type].is_number:
+        yield "not finite", np.isinf(values.to_numpy())
+    if is_limited:
+        yield from _outside(values, check)
+
+
+def _first_refused(values: pd.Series, what: str, wrong: npt.NDArray[np.bool_]) -> str:
+    value = values[wrong].iloc[0]
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    where = f"column {values.name!r}, row {values.index[wrong][0] + 1}"
+    is_what = f" is {what}" if what == _GAP else f": {shown} is {what}"
+    return where + is_what + _and_more(int(wrong.sum()) - 1)
 
 
 def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str, ColumnCheck]:
@@ -659,55 +681,8 @@ def _check_classes(labels: pd.Series, recipe: Recipe, source: str) -> None:
         find_class(classes, positive)
 
 
-def _schema(checks: dict[str, ColumnCheck], limits: bool) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema(
-        {name: _pandera_column(check, limits) for name, check in checks.items()}
-    )
-
-
-def _pandera_column(check: ColumnCheck, limits: bool) -> pa.Column:
-    rules = []
-    if KINDS[check.type].is_number:
-        rules.append(pa.Check(np.isfinite, name="finite", ignore_na=True))
-    if limits and KINDS[check.type].is_whole:
-        rules.append(pa.Check(lambda column: column % 1 == 0, name="an integer", ignore_na=True))
-    if limits and check.min is not None:
-        least = f"at least {limit_text(check.min)}"
-        rules.append(pa.Check.ge(_limit(check.min), error=least))
-    if limits and check.max is not None:
-        most = f"at most {limit_text(check.max)}"
-        rules.append(pa.Check.le(_limit(check.max), error=most))
-    if limits and check.order:
-        known = list(check.order)
-        rules.append(pa.Check.isin(known, error=f"one of {', '.join(known)}", ignore_na=True))
-    if limits and check.missing:
-        rules.append(
-            pa.Check(
-                lambda column: column.isna().mean() <= check.missing,
-                name=f"missing in at most {check.missing:.1%} of the rows",
-                ignore_na=False,
-            )
-        )
-    return pa.Column(None, rules, nullable=check.missing > 0)
-
-
 def _limit(limit: float | date) -> float | pd.Timestamp:
     return pd.Timestamp(limit) if isinstance(limit, date) else limit
-
-
-def _first_failure(failures: pd.DataFrame) -> str:
-    first = failures.iloc[0]
-    same = failures[(failures["column"] == first["column"]) & (failures["check"] == first["check"])]
-    where = f"column {first['column']!r}"
-    if pd.isna(first["index"]):
-        return f"{where} is not {first['check']}"
-    where += f", row {int(first['index']) + 1}"
-    more = _and_more(len(same) - 1)
-    if first["check"] == "not_nullable":
-        return f"{where} is missing{more}"
-    value = first["failure_case"]
-    shown = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"{where}: {shown} is not {first['check']}{more}"
 
 
 def _and_more(count: int, one: str = "row", many: str = "rows") -> str:

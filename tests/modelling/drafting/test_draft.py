@@ -397,7 +397,7 @@ def test_a_table_that_grows_keeps_its_recipe():
     checked = check_table(table, made.recipe, "t")
     assert len(checked.frame) == 1500
     (line,) = checked.outside
-    assert line.startswith("'height' is above max 9")
+    assert line.startswith("'height' is not at most 9")
     assert line.endswith(" in row 1491 (and 2 more rows)")
 
 
