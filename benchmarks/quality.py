@@ -37,6 +37,7 @@ from threadpoolctl import threadpool_limits
 
 from modelling.drafting.draft import choose_best, draft_recipe
 from modelling.estimators.estimators import fit_pipeline
+from modelling.files.table_file import read_table
 from modelling.judging.answers import Answers, Values, encode_targets, find_classes, read_answers
 from modelling.judging.metrics import metrics_of
 from modelling.kinds import ROW_KEY
@@ -47,7 +48,7 @@ from modelling.search.cross_validation import CrossValidation
 from modelling.search.search import Search, TrialResult, best_of
 from modelling.search.space import build_space, own_points
 from modelling.tables.split import sample_by_content, split_table
-from modelling.tables.table import check_table, read_table
+from modelling.tables.table import check_table
 from steps.sweeping.loop import Plan
 from steps.sweeping.together import find_ensemble
 

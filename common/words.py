@@ -49,3 +49,8 @@ def with_minus(words: str) -> str:
 def counted(number: float, noun: str, several: str = "") -> str:
     """Writes how many there are: 1 row, 1,258 rows; 2 classes, where several is said."""
     return f"{number:,.0f} {noun if number == 1 else several or noun + 's'}"
+
+
+def and_more(count: int, one: str = "row", several: str = "rows") -> str:
+    """Writes, behind the first one, how many more there are: (and 2 more rows)."""
+    return f" (and {count} more {several if count > 1 else one})" if count > 0 else ""

@@ -22,8 +22,8 @@ from engine.entry_point import run_command
 from engine.processes.forkserver import PROJECT
 from modelling.drafting.column_look import show
 from modelling.drafting.draft import Draft, draft_recipe, recipe_name, render_draft
+from modelling.files.table_file import read_table
 from modelling.recipe import known_encoding
-from modelling.tables.table import read_table
 from steps.runs.names import DATA_SHA256
 from steps.runs.result import write_result
 from steps.runs.step import named_run

@@ -20,6 +20,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from common.errors import InputError, unknown_name
 from engine.failures import FindingError
+from modelling.files.table_file import has_decimal_comma
 from modelling.inspecting.drift import profiled_answers
 from modelling.inspecting.monitoring import KeptPromise, check_classes, hold_against, promise_for
 from modelling.inspecting.reliability import coverage_figures, measure_coverage
@@ -36,7 +37,8 @@ from modelling.judging.plots import plot_resampled
 from modelling.models.row_evidence import hold_intervals
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
-from modelling.tables.table import has_decimal_comma, read_numbers, read_weights, rows_that_count
+from modelling.tables.cells import read_numbers, read_weights
+from modelling.tables.rows import rows_that_count
 from modelling.tables.targets import read_targets
 from steps.registry.versions import get_champion
 from steps.reporting.report import report_step

@@ -15,20 +15,17 @@ import pandas as pd
 from common.errors import InputError
 from common.tags import OUTPUT_DIGEST
 from common.words import counted
+from modelling.files.table_file import has_decimal_comma
 from modelling.kinds import KINDS, ROW_KEY
 from modelling.models.sklearn_wrapper import read_column
 from modelling.own_code import ask_check
 from modelling.recipe import Recipe
+from modelling.tables.cells import read_time
 from modelling.tables.digest import table_digest
+from modelling.tables.profile import profile_table
+from modelling.tables.rows import ask_sides
 from modelling.tables.split import split_table, time_in_days
-from modelling.tables.table import (
-    CheckedTable,
-    ask_sides,
-    check_table,
-    has_decimal_comma,
-    profile_table,
-    read_time,
-)
+from modelling.tables.table import CheckedTable, check_table
 from steps.reporting.report import report_step
 from steps.runs.names import (
     DATA_SHA256,

@@ -34,8 +34,9 @@ from modelling.models.sklearn_wrapper import answer
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.own_code import Files, ask_check, ask_plot, check_own_code, failures_named
 from modelling.recipe import Recipe, load_recipe
+from modelling.tables.rows import ask_sides
 from modelling.tables.split import split_table
-from modelling.tables.table import CheckedTable, ask_sides, check_table
+from modelling.tables.table import CheckedTable, check_table
 from steps.runs.result import write_result
 from steps.sources.read_source import read_source
 from steps.sources.table_source import fetch_data

@@ -12,7 +12,7 @@ from common.words import counted
 from modelling.drafting.column_look import show
 from modelling.drafting.written import Habits, Written, find_written
 from modelling.models.sklearn_wrapper import is_missing, read_column
-from modelling.tables.table import label_text, read_labels
+from modelling.tables.cells import label_text, read_labels
 
 Task = Literal["regression", "classification"]
 

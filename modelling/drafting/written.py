@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from modelling.files.table_file import has_decimal_comma
 from modelling.kinds import ColumnType
 from modelling.models.sklearn_wrapper import FALSE, LARGEST_EXACT, TRUE, read_column
-from modelling.tables.table import has_decimal_comma
 
 _BODIES = (
     *("1234.56", "1,234.56", "1 234.56", "1'234.56"),

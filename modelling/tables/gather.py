@@ -20,8 +20,8 @@ from common.errors import InputError
 from modelling.files.changes import unchanged
 from modelling.files.csv_files import composed, open_text
 from modelling.files.endings import JSON_LINES, TABLES, WORKBOOKS
+from modelling.files.table_file import DECIMAL_COMMA, check_names, not_there
 from modelling.tables.stream import TableStream, open_stream
-from modelling.tables.table import DECIMAL_COMMA, check_names, not_there
 
 _ROWS_AT_ONCE = 50_000
 _HIDDEN = (".", "_", "~$")  # the last is what Excel keeps beside a file that is open

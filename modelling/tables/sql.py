@@ -12,8 +12,8 @@ from sqlalchemy.engine import URL, Connection, Row, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from common.errors import InputError
+from modelling.files.table_file import check_names
 from modelling.tables.gather import write_rows
-from modelling.tables.table import check_names
 
 _QUERY = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:select|with)\b", re.IGNORECASE)
 _ROWS_AT_ONCE = 50_000

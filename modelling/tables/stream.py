@@ -23,14 +23,9 @@ from common.errors import InputError
 from modelling.files.changes import unchanged
 from modelling.files.csv_files import CsvForm, as_written, composed, read_header, sniff_csv
 from modelling.files.endings import PARQUET
+from modelling.files.table_file import DECIMAL_COMMA, check_names, first_line, not_there
 from modelling.kinds import KINDS, number_as_text
-from modelling.tables.table import (
-    DECIMAL_COMMA,
-    check_names,
-    first_line,
-    not_there,
-    read_numbers,
-)
+from modelling.tables.cells import read_numbers
 
 _BUFFER_BYTES = 1 << 20  # of each column of a Parquet file
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"

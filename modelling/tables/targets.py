@@ -7,7 +7,7 @@ from common.errors import InputError, unknown_name
 from modelling.judging.answers import Classes
 from modelling.kinds import number_as_text
 from modelling.models.sklearn_wrapper import is_missing
-from modelling.tables.table import label_text, read_cells
+from modelling.tables.cells import label_text, read_cells
 
 
 def read_targets(

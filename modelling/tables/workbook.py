@@ -19,8 +19,8 @@ from python_calamine import (
 from common.errors import InputError, unknown_name
 from modelling.files.changes import unchanged
 from modelling.files.csv_files import composed, told_apart
+from modelling.files.table_file import check_names
 from modelling.models.sklearn_wrapper import GAPS
-from modelling.tables.table import check_names
 
 _LARGEST_WHOLE = 2**53
 _LOOKED_AT = 50

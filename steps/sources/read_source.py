@@ -7,9 +7,9 @@ import pandas as pd
 
 from common.errors import InputError
 from modelling.files.csv_files import composed
+from modelling.files.table_file import check_names, not_there, read_table
 from modelling.own_code import call, find_named, in_words, where
 from modelling.recipe import Recipe
-from modelling.tables.table import check_names, not_there, read_table
 
 
 def read_source(path: Path, recipe: Recipe, numbers: Collection[str] = ()) -> pd.DataFrame:

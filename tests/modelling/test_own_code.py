@@ -30,8 +30,9 @@ from modelling.own_code import (
     own_packages,
 )
 from modelling.recipe import Features, Model, Recipe, load_recipe
+from modelling.tables.rows import ask_sides
 from modelling.tables.split import split_table
-from modelling.tables.table import ask_sides, check_table
+from modelling.tables.table import check_table
 
 CODE = """
     import numpy as np

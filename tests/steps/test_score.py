@@ -11,9 +11,9 @@ import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from common.errors import InputError
+from modelling.files.table_file import has_decimal_comma, read_table
 from modelling.recipe import load_recipe
 from modelling.tables.stream import Batch, open_stream
-from modelling.tables.table import has_decimal_comma, read_table
 from steps import score
 from steps.scoring import batches
 from steps.scoring.batches import Result

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from common.errors import InputError
+from modelling.files.table_file import read_table
 from modelling.recipe import load_recipe
 from modelling.tables.split import split_table
-from modelling.tables.table import check_table, read_table
+from modelling.tables.table import check_table
 
 PROJECT = Path(__file__).parents[3]
 HEADER = (PROJECT / "data/red-wine-quality.csv").read_text().splitlines()[0]

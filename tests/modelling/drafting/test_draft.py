@@ -15,10 +15,11 @@ from modelling.drafting import written
 from modelling.drafting.column_look import look_at_column
 from modelling.drafting.draft import draft_recipe, recipe_name, render_draft
 from modelling.drafting.written import find_habits
+from modelling.files.table_file import read_table
 from modelling.recipe import Recipe, load_recipe
 from modelling.search.space import build_space
 from modelling.tables.split import split_table
-from modelling.tables.table import check_table, read_table
+from modelling.tables.table import check_table
 
 ROWS = 300
 RANDOM = np.random.default_rng(0)

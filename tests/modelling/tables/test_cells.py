@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from common.errors import InputError
+from modelling.files.table_file import has_decimal_comma, read_table
 from modelling.models.features import fit_features
 from modelling.models.sklearn_wrapper import (
     GAPS,
@@ -24,9 +25,10 @@ from modelling.models.sklearn_wrapper import (
     with_columns,
 )
 from modelling.recipe import ColumnCheck, Features, load_recipe
+from modelling.tables.cells import read_numbers
 from modelling.tables.split import split_table
 from modelling.tables.stream import as_frame, open_stream
-from modelling.tables.table import check_table, has_decimal_comma, read_numbers, read_table
+from modelling.tables.table import check_table
 
 FORMATS = ["1234,56", "1,234.56", "1.234,56", "1 234,56", "1'234.56", "$1,234.56", "1 234,56 €"]
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelling.files.table_file import read_table
 from modelling.models.sklearn_wrapper import read_column
 from modelling.tables.stream import as_frame, is_numeric_category, open_stream
-from modelling.tables.table import read_table
 
 KINDS = {"n": "number", "b": "boolean", "c": "category", "d": "date"}
 

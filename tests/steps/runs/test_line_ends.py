@@ -9,13 +9,14 @@ import pytest
 
 from common import file_digests
 from common.file_digests import file_sha256, text_sha256
+from modelling.files.table_file import read_table
 from modelling.models import model_files, sklearn_wrapper
 from modelling.models.model_files import model_digest
 from modelling.recipe import load_recipe
 from modelling.tables.digest import table_digest
 from modelling.tables.split import split_table
 from modelling.tables.stream import open_stream
-from modelling.tables.table import check_table, read_table
+from modelling.tables.table import check_table
 from steps.pipeline.dependencies import StepDependencies
 
 PROJECT = Path(__file__).parents[3]

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from common.errors import InputError
-from modelling.tables.table import read_table
+from modelling.files.table_file import read_table
 from steps.scoring.database import DatabaseTable, open_table
 from steps.sources.table_source import fetch_table
 from tests.team_server import TOOLS, free_ports

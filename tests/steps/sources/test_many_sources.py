@@ -10,10 +10,11 @@ import pytest
 
 from common.errors import InputError
 from common.file_digests import file_sha256
+from modelling.files.table_file import read_table
 from modelling.recipe import Data, Recipe
 from modelling.tables.split import split_table
 from modelling.tables.stream import open_stream
-from modelling.tables.table import check_table, read_table
+from modelling.tables.table import check_table
 from steps.sources.table_source import fetch_data, fetch_table
 
 RNG = np.random.default_rng(0)

@@ -16,12 +16,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from modelling.estimators.estimators import fit_pipeline
+from modelling.files.table_file import read_table
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline
 from modelling.recipe import Recipe
 from modelling.tables.split import split_table
 from modelling.tables.stream import as_frame, open_stream
-from modelling.tables.table import check_table, read_table
+from modelling.tables.table import check_table
 from steps.sources.table_source import fetch_table
 
 RECIPE = Recipe.model_validate(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
+from modelling.files.table_file import read_table
 from modelling.recipe import Data
-from modelling.tables.table import read_table
 from steps.sources.table_source import check_path, fetch_data, fetch_for_steps, fetch_table
 
 
