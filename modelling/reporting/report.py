@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from common.words import MINUS, counted, places_of
@@ -103,6 +104,32 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
     more: int = 0
     note: str = ""
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, most: int = 50, rows: int = 0, note: str = "") -> Self:
+        """Makes one of the first rows of a frame.
+
+        Args:
+            frame: numbers stay numbers, whatever else becomes text, and what is missing nothing.
+            most: how many rows are shown.
+            rows: how many there are, if the frame does not have them all.
+            note: what is said of them.
+        """
+        shown = frame.head(most)
+        cells = tuple(tuple(map(_plain, row)) for row in shown.itertuples(index=False))
+        left_out = max(rows, len(frame)) - len(shown)
+        return cls(tuple(map(str, frame.columns)), cells, left_out, note)
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a table: a number as such, whatever else as text, nothing for what is missing."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    if isinstance(value, Shares):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value.item() if hasattr(value, "item") else str(value)
+    return value
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from steps.reporting.parts import (
     read_model,
     read_origin,
     read_plots,
-    read_sections,
     read_worst,
 )
 from steps.reporting.runs import PipelineRuns
+from steps.reporting.sections import read_sections
 from steps.reporting.single_rows import read_row_sections
 from steps.reporting.verdict import read_answer, read_facts, read_failure, read_steps, read_verdict
 from steps.runs.names import VERDICT

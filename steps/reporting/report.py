@@ -24,11 +24,11 @@ from engine.chain import Step
 from engine.failures import one_line
 from engine.processes.forkserver import PROJECT, can_fork
 from engine.warm import start_beside
+from modelling.reporting.description import describe_report
 from modelling.reporting.poster import as_png, as_svg
 from modelling.reporting.report import Report, render_report
 from steps.pipeline.order import UNTIL
 from steps.reporting.content import collect_report
-from steps.reporting.description import describe_report
 from steps.reporting.poster import draw
 from steps.reporting.run_files import RunFiles
 from steps.reporting.runs import PIPELINES, PipelineRuns

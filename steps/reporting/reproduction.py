@@ -1,7 +1,10 @@
 """What reproduce found: is it the same again?"""
 
+import re
+
+from common.words import counted
 from modelling.judging.comparison import CLOSE, DIFFERENT, IDENTICAL, TOLERANCE
-from modelling.reporting.report import Fact
+from modelling.reporting.report import Fact, Section, Table, show_number
 from steps.reporting.runs import PipelineRuns
 from steps.runs.names import VERDICT, VERDICT_REASON
 
@@ -38,3 +41,28 @@ def read_facts_of_reproduce(runs: PipelineRuns) -> list[Fact]:
             f"as a share of it; {TOLERANCE:.6f} is allowed",
         ),
     ]
+
+
+def read_comparison(runs: PipelineRuns) -> Section | None:
+    """Returns what was compared, then and now."""
+    files = runs.files("reproduce")
+    table = files.table("comparison") if files else None
+    if table is None:
+        return None
+    order = table["outcome"].eq(IDENTICAL)
+    for side in ("then", "now"):
+        brief = table[side].map(_brief)
+        table[side] = brief.where(order, table[side])
+    shown = table[["step", "what", "outcome", "then", "now", "difference"]]
+    shown = shown.sort_values("outcome", key=lambda _: order, kind="stable")
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in table["outcome"].value_counts().items())
+    text = f"{counted(len(table), 'comparison')}: {counts}. A difference is relative."
+    return Section("comparison", "Then and now", text, table=Table.of(shown, len(shown)))
+
+
+def _brief(text: object) -> str:
+    """A digest or a number in so many signs as tell it from others."""
+    words = str(text)
+    if re.fullmatch(r"[0-9a-f]{64}", words):
+        return words[:12]
+    return show_number(float(words)) if re.fullmatch(r"-?[\d.]+(e-?\d+)?", words) else words

@@ -26,10 +26,6 @@ def _read(runs: PipelineRuns, name: str) -> pd.DataFrame | None:
     return files.table(name) if files else None
 
 
-def _as_table(columns: dict[str, Any]) -> Table:
-    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)))
-
-
 def _why(runs: PipelineRuns) -> Section | None:
     """What moves the answers of some test rows most."""
     table = _read(runs, "reasons")
@@ -63,7 +59,7 @@ def _why(runs: PipelineRuns) -> Section | None:
         f"From its mean answer{mean} these columns move it most: for its worst answers, and for a "
         f"low, a middling and a high one. {how} They are reasons of the model, not of the world."
     )
-    return Section("why", "Why", text, table=_as_table(shown))
+    return Section("why", "Why", text, table=Table.of(pd.DataFrame(shown)))
 
 
 def _how_sure(runs: PipelineRuns) -> Section | None:
@@ -94,7 +90,7 @@ def _how_sure(runs: PipelineRuns) -> Section | None:
         ],
         size: [show(value) for value in table["size"]],
     }
-    return Section("sure", "How sure of a row", text, table=_as_table(shown))
+    return Section("sure", "How sure of a row", text, table=Table.of(pd.DataFrame(shown)))
 
 
 def _calibration(runs: PipelineRuns) -> Section | None:
@@ -124,7 +120,9 @@ def _calibration(runs: PipelineRuns) -> Section | None:
             for low, high in table[["low", "high"]].itertuples(index=False)
         ],
     }
-    return Section("probabilities", "Do probabilities hold?", text, table=_as_table(shown))
+    return Section(
+        "probabilities", "Do probabilities hold?", text, table=Table.of(pd.DataFrame(shown))
+    )
 
 
 def _percent(share: float) -> str:

@@ -11,8 +11,8 @@ from modelling.judging.comparison import CLOSE, DIFFERENT, IDENTICAL
 from modelling.recipe import load_recipe
 from modelling.reporting.report import Shares
 from steps.reporting import verdict
-from steps.reporting.parts import read_sections
 from steps.reporting.run_files import RunFiles
+from steps.reporting.sections import read_sections
 from steps.reporting.single_rows import read_row_sections
 from steps.runs.names import VERDICT, VERDICT_REASON
 
