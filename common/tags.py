@@ -14,3 +14,6 @@ PYTHON = "pipeline.python"
 RERUN_REASON = "pipeline.rerun_reason"
 THREADS = "pipeline.threads"
 TRIAL = "pipeline.trial"
+
+LONGEST_TAG = 5000
+"""Characters of a tag's text: older servers of MLflow take no more."""

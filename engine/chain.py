@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.exceptions import ExecutionException
 
-from common.tags import ERROR, OUTPUT_DIGEST
+from common.tags import ERROR, LONGEST_TAG, OUTPUT_DIGEST
 from engine.cache.code_digests import edited_files
 from engine.cache.key import Dependencies, in_words
 from engine.cache.step_cache import StepCache
@@ -23,8 +23,6 @@ from engine.processes.forkserver import start_awaited_forkserver
 from engine.processes.guard import environment_variables, parent_variable
 from engine.step_log import LOG_VARIABLE, read_log
 from engine.terminal import STEP_WIDTH, LiveLine, cut, say
-
-_LONGEST_TAG = 5000
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ class Chain:
     def _note(
         self, name: str, run_id: str, status: str, reason: str, seconds: float | None = None
     ) -> None:
-        facts = {"run_id": run_id, "status": status, "reason": reason[:_LONGEST_TAG]}
+        facts = {"run_id": run_id, "status": status, "reason": reason[:LONGEST_TAG]}
         if seconds is not None:
             facts["seconds"] = f"{seconds:.1f}"
         tags = {f"pipeline.step.{name}.{fact}": value for fact, value in facts.items()}

@@ -11,9 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NAME
 
 from common.secrets import hide_secrets
-from common.tags import ERROR
-
-_LONGEST_TAG = 5000
+from common.tags import ERROR, LONGEST_TAG
 
 
 class StepError(Exception):
@@ -67,7 +65,7 @@ def end_run_unless_ended(run_id: str, status: str, line: str) -> None:
         entry_point = run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT, "run")
         client.set_tag(run_id, MLFLOW_RUN_NAME, f"{entry_point} {Path(recipe).stem}")
     if ERROR not in run.data.tags:
-        client.set_tag(run_id, ERROR, line[:_LONGEST_TAG])
+        client.set_tag(run_id, ERROR, line[:LONGEST_TAG])
     if run.info.status not in (status, "KILLED"):
         client.set_terminated(run_id, status)
 

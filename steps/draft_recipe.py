@@ -17,6 +17,7 @@ import mlflow
 
 from common.errors import InputError
 from common.file_digests import text_sha256
+from common.tags import LONGEST_TAG
 from engine.command_line import TypedCommand, typed_command, typed_path
 from engine.entry_point import run_command
 from engine.processes.forkserver import PROJECT
@@ -33,7 +34,6 @@ from tracking.mlflow_manager import log_artifact, log_metrics
 from tracking.output_manager import temporary_folder
 
 _MOST_SHOWN = 8
-_LONGEST_TAG = 5000
 _SCHEMA = "recipes/recipe.schema.json"
 
 
@@ -82,9 +82,7 @@ def main(
                 "columns_dropped": len(draft.dropped),
             }
         )
-        mlflow.set_tag(
-            "pipeline.columns_dropped", ", ".join(draft.dropped)[:_LONGEST_TAG] or "none"
-        )
+        mlflow.set_tag("pipeline.columns_dropped", ", ".join(draft.dropped)[:LONGEST_TAG] or "none")
         click.echo(_summary(draft, place, command))
 
 

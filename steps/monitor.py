@@ -19,6 +19,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from common.errors import InputError, unknown_name
+from common.tags import LONGEST_TAG
 from engine.failures import FindingError
 from modelling.files.table_file import has_decimal_comma
 from modelling.inspecting.drift import profiled_answers
@@ -63,8 +64,6 @@ from steps.sources.workspace import Workspace, find_recipe
 from tracking.artifacts_logger import log_config, log_plot, log_table
 from tracking.mlflow_manager import log_metrics
 from tracking.output_manager import save_temporary, temporary_folder
-
-_LONGEST_TAG = 5000
 
 
 @dataclass(frozen=True)
@@ -339,8 +338,8 @@ def _tell(
         lines.append(_coverage_in_words(measured.coverage))
     mlflow.set_tags(
         {
-            ALERT: "; ".join(alerts)[:_LONGEST_TAG] or "none",
-            DRIFT: in_words(measured.drifted)[:_LONGEST_TAG] or "none",
+            ALERT: "; ".join(alerts)[:LONGEST_TAG] or "none",
+            DRIFT: in_words(measured.drifted)[:LONGEST_TAG] or "none",
             MLFLOW_RUN_NOTE: "\n\n".join(
                 [paragraphs(lines), *(f"**ALERT**: {escape(alert)}" for alert in alerts)]
             ),

@@ -12,6 +12,7 @@ import pandas as pd
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from common.errors import InputError
+from common.tags import LONGEST_TAG
 from common.words import counted
 from modelling.inspecting.drift import DriftCounts
 from modelling.recipe import Recipe
@@ -135,7 +136,7 @@ def _report(
     )
     words = in_words(drifted)
     lines = _summary(request, recipe, result, version, drifted, words)
-    mlflow.set_tags({DRIFT: words[:5000] or "none", MLFLOW_RUN_NOTE: paragraphs(lines)})
+    mlflow.set_tags({DRIFT: words[:LONGEST_TAG] or "none", MLFLOW_RUN_NOTE: paragraphs(lines)})
     for line in lines:
         click.echo(f"score: {line}")
 

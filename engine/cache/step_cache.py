@@ -22,13 +22,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_USER
 from mlflow.utils.uri import is_local_uri
 
 from common.file_digests import file_sha256
-from common.tags import CACHE_KEY, RERUN_REASON
+from common.tags import CACHE_KEY, LONGEST_TAG, RERUN_REASON
 from engine.cache.key import Dependencies, in_words
 
 _OUTPUTS = "pipeline.outputs"
 _STEP = "pipeline.cache_step"
 _DEPENDENCIES_FILE = "cache_key.json"
-_LONGEST_TAG = 5000
 _RUNS_TO_COMPARE = 5
 # What is written after the step, as its log or report, and what Python leaves beside a model.
 _NOT_OUTPUTS = re.compile(
@@ -88,7 +87,7 @@ class StepCache:
             reason: why it ran, in words.
             is_findable: whether it may stand for the step another time.
         """
-        tags = {RERUN_REASON: reason[:_LONGEST_TAG]}
+        tags = {RERUN_REASON: reason[:LONGEST_TAG]}
         if is_findable and self._mode != "off":
             self._client.log_text(run.info.run_id, dependencies.to_json(), _DEPENDENCIES_FILE)
             tags |= {
@@ -168,7 +167,7 @@ class StepCache:
                     if file.is_file() and not _NOT_OUTPUTS.match(name):
                         digests[name] = file_sha256(file)[:16]
         text = json.dumps(digests, sort_keys=True)
-        if len(text) > _LONGEST_TAG:
+        if len(text) > LONGEST_TAG:
             return {"one of the artifacts": hashlib.sha256(text.encode()).hexdigest()}
         return digests
 

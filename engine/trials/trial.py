@@ -25,11 +25,9 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from common.secrets import hide_secrets
-from common.tags import ERROR
+from common.tags import ERROR, LONGEST_TAG
 from engine.failures import end_run_unless_ended, one_line
 from engine.processes.guard import Guard, process_tags
-
-_LONGEST_TEXT = 5000
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ class _Server:
     ) -> TrialEnd:
         run_id = run.info.run_id
         line = one_line(error) if error else None
-        tags = {**figures.tags, **({ERROR: line[:_LONGEST_TEXT]} if line else {})}
+        tags = {**figures.tags, **({ERROR: line[:LONGEST_TAG]} if line else {})}
         now = int(datetime.now().timestamp() * 1000)
         self._client.log_batch(
             run_id,
