@@ -64,7 +64,7 @@ from modelling.judging.resampling import adds_up
 from modelling.kinds import ROW_KEY
 from modelling.models.evidence import ModelOnTest, TrainingRows, collect_facts
 from modelling.models.row_evidence import AnsweredRows, explain_some, hold_intervals
-from modelling.models.sklearn_wrapper import apply_features
+from modelling.models.sklearn_wrapper import SklearnWrapper, apply_features
 from modelling.own_code import ask_check
 from modelling.recipe import Recipe
 from modelling.tables.digest import table_digest
@@ -136,7 +136,10 @@ def evaluate(recipe: str, prepare_run_id: str, model_uri: str) -> None:
         figures |= baseline_figures(evaluation, known, known_weights, metrics)
         known_rows = _read_training(prepare_run_id, settings)
         figures |= _of_training(known_rows, model, classes, settings, metrics)
-        figures |= _log_single_rows(evaluation, model)
+        wrapper = model.unwrap_python_model()
+        _log_reasons(evaluation, wrapper)
+        _log_calibration(evaluation)
+        figures |= _log_coverage(evaluation, wrapper)
         slices = _log_slices(evaluation, metrics)
         importance = _importance(model, evaluation, metrics[settings.metrics.primary])
         found = _collect_facts(model, evaluation, known_rows, figures, importance, slices)
@@ -205,32 +208,41 @@ def _collect_facts(
     )
 
 
-def _log_single_rows(evaluation: Evaluation, model: PyFuncModel) -> dict[str, float]:
-    """Logs what is known of single rows: why, how sure, and whether probabilities hold."""
-    classes, recipe = evaluation.classes, evaluation.recipe
-    wrapper, weights = model.unwrap_python_model(), evaluation.answers.weights
-    true = evaluation.test[recipe.data.target]
-    rows = evaluation.rows
-    positive = None if classes is None else classes.positive
-    answered = AnsweredRows(rows, evaluation.table)
+def _log_reasons(evaluation: Evaluation, wrapper: SklearnWrapper) -> None:
+    """Logs why some rows got their answers."""
+    answered = AnsweredRows(evaluation.rows, evaluation.table)
+    positive = evaluation.classes.positive if evaluation.classes else None
     reasons = explain_some(wrapper, answered, errors_of(evaluation), positive)
-    if reasons is not None:
-        places = reasons.pop("place")
-        keys = [f"{key:016x}" for key in evaluation.test[ROW_KEY].iloc[places]]
-        reasons.insert(0, ROW_KEY, keys)
-        log_table(reasons.assign(true=true.iloc[places].to_numpy()), "reasons")
-    if positive is not None and evaluation.answers.probabilities is not None:
-        said = evaluation.answers.probabilities
-        log_table(calibration_table(said, evaluation.targets, weights), "calibration_table")
-    held = None
-    if wrapper.features.get("intervals"):
-        inputs = apply_features(rows, wrapper.features)
-        held = hold_intervals(wrapper, inputs, evaluation.table, evaluation.targets, classes)
+    if reasons is None:
+        return
+    rows = evaluation.test.iloc[reasons.pop("place")]
+    reasons.insert(0, ROW_KEY, [f"{key:016x}" for key in rows[ROW_KEY]])
+    true = rows[evaluation.recipe.data.target].to_numpy()
+    log_table(reasons.assign(true=true), "reasons")
+
+
+def _log_calibration(evaluation: Evaluation) -> None:
+    """Logs whether the probabilities of the class to be found are the shares that they say."""
+    answers, classes = evaluation.answers, evaluation.classes
+    if classes is not None and classes.positive is not None and answers.probabilities is not None:
+        table = calibration_table(answers.probabilities, evaluation.targets, answers.weights)
+        log_table(table, "calibration_table")
+
+
+def _log_coverage(evaluation: Evaluation, wrapper: SklearnWrapper) -> dict[str, float]:
+    """Logs how often intervals hold what is true, of all rows and of parts; returns the figures."""
+    classes, recipe, rows = evaluation.classes, evaluation.recipe, evaluation.rows
+    if not wrapper.features.get("intervals"):
+        return {}
+    inputs = apply_features(rows, wrapper.features)
+    held = hold_intervals(wrapper, inputs, evaluation.table, evaluation.targets, classes)
     if held is None:
         return {}
     parts = dict(part for text in recipe.slices for part in parts_of(text, rows))
+    true = evaluation.test[recipe.data.target].to_numpy()
     for label in classes.labels if classes else ():
-        parts[recipe.about.name_class(recipe.data.target, label)] = true.to_numpy() == label
+        parts[recipe.about.name_class(recipe.data.target, label)] = true == label
+    weights = evaluation.answers.weights
     coverage = measure_coverage(held.holds, held.sizes, held.promised, parts, weights)
     log_table(coverage, "coverage")
     size = "interval_width" if classes is None else "set_size"
