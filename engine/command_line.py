@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -103,8 +103,9 @@ def typed_command() -> TypedCommand:
             return _read_mlflow_run(words[words.index("run") + 1 :])
     if Path(sys.argv[0]).name != "main.py":
         return TypedCommand()
-    names, values = sys.argv[1::2], sys.argv[2::2]
-    given = {name.removeprefix("--"): value for name, value in zip(names, values, strict=False)}
+    given: dict[str, str] = {}
+    with suppress(ValueError):  # click has refused it
+        given = _read_pairs(sys.argv[1:])
     return TypedCommand(("python", sys.argv[0]), given, is_script=True)
 
 
@@ -127,20 +128,32 @@ _LIKE_A_SLIP = 0.85  # n_jobs and jobs, which are two things, are less alike
 
 
 def read_hyperparameters(context: click.Context) -> dict[str, str]:
-    """Turns `--alpha 0.5 --max_depth null`, which a command did not declare, into names and texts.
+    """Turns `--alpha 0.5 --max_depth=null`, which a command did not declare, into names and texts.
 
     Raises:
         click.UsageError: these are no pairs of a name and a value, or a name is a slip of a
             parameter that the command declares.
     """
-    arguments = context.args
-    names, values = arguments[::2], arguments[1::2]
-    if len(names) != len(values) or any(not name.startswith("--") for name in names):
+    try:
+        given = _read_pairs(context.args)
+    except ValueError as error:
         raise click.UsageError(
-            f"hyperparameters are written --name value, got: {' '.join(arguments)}"
-        )
-    given = {name.removeprefix("--"): value for name, value in zip(names, values, strict=True)}
+            f"hyperparameters are written --name value, got: {' '.join(context.args)}"
+        ) from error
     _check_for_slips(given, [str(parameter.name) for parameter in context.command.params])
+    return given
+
+
+def _read_pairs(words: Sequence[str]) -> dict[str, str]:
+    """The texts by their names, of `--name text` and `--name=text`."""
+    given: dict[str, str] = {}
+    rest = iter(words)
+    for word in rest:
+        name, has_text, text = word.partition("=")
+        known = text if has_text else next(rest, None)
+        if known is None or not name.startswith("--"):
+            raise ValueError(f"{word!r} is no name with a text")
+        given[name.removeprefix("--")] = known
     return given
 
 

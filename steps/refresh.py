@@ -4,7 +4,8 @@ Called with `recipe`, `data` (new labelled rows), `method` (train or sweep), `mo
 that takes. The champion is monitored on the rows. Within its limits it stays; on an alert a model
 is trained on the rows, and takes its place if it passes the gate and is better on the test rows.
 Leaves the verdict, why, and the runs of `monitor` and of the training. The same night again does
-nothing: with the same rows, recipe and champion the answer is the one that was given.
+nothing: with the same rows, recipe, champion, method, model and hyperparameters the answer is the
+one that was given.
 """
 
 import hashlib
@@ -23,7 +24,6 @@ from common.errors import InputError
 from engine.command_line import TAKES_HYPERPARAMETERS, read_hyperparameters
 from engine.entry_point import run_command
 from engine.failures import FindingError
-from modelling.recipe import Recipe
 from modelling.reporting.markdown import paragraphs
 from pipelines.doors import TRAINING, DoorError, run_door
 from steps.registry.versions import find_champion
@@ -43,7 +43,7 @@ from steps.sources.workspace import Workspace, find_recipe
 from tracking.output_manager import temporary_folder
 
 NIGHT = "pipeline.night"
-"""The digest of the rows, the recipe and the champion: what a night's answer depends on."""
+"""The digest of the rows, the recipe, the champion, and what would be trained in its place."""
 
 _OF_MONITOR = ("recipe", "data")
 _LONGEST_HOURS = 7 * 24
@@ -82,14 +82,16 @@ def refresh(context: click.Context, recipe: str, data: str, method: str, model: 
     settings = load_whole(recipe)
     check_source(data)
     data = Workspace(recipe).place_of_typed(data)
-    given = {"recipe": recipe, "data": data, "model": model, **read_hyperparameters(context)}
+    asked = {"model": model, **read_hyperparameters(context)}
+    given = {"recipe": recipe, "data": data, **asked}
     with step_run("refresh", settings) as run:
         mlflow.set_tag(MLFLOW_RUN_NAME, f"refresh {settings.name}")
         digest = source_sha256(fetch_for_steps(settings.data, data, temporary_folder("table")))
         mlflow.set_tag(DATA_SHA256, digest)
         champion = find_champion(settings.name)
         before = str(champion.version) if champion else None
-        known = _find_night(run, _night(settings, digest, before))
+        night = [settings.model_dump(mode="json"), dict(settings.code), digest, method, asked]
+        known = _find_night(run, _night(night, before))
         if known:
             decision, before = _read_decision(known), known.data.tags[CHAMPION_BEFORE]
             click.echo(f"refresh: nothing to do, run {known.info.run_id} has done it")
@@ -106,7 +108,7 @@ def refresh(context: click.Context, recipe: str, data: str, method: str, model: 
                 MODEL_VERSION: str(decision.version),
                 ALERT: decision.alert or "none",
                 CHAMPION_BEFORE: before or "none",
-                NIGHT: _night(settings, digest, decision.version),
+                NIGHT: _night(night, decision.version),
                 MLFLOW_RUN_NOTE: paragraphs(filter(None, (decision, decision.alert))),
             }
         )
@@ -114,9 +116,9 @@ def refresh(context: click.Context, recipe: str, data: str, method: str, model: 
         raise FindingError(f"ALERT: {decision.alert}; {decision}")
 
 
-def _night(recipe: Recipe, digest: str, version: str | None) -> str:
-    content = json.dumps([recipe.model_dump(mode="json"), dict(recipe.code), digest, str(version)])
-    return hashlib.sha256(content.encode()).hexdigest()
+def _night(content: list[Any], version: str | None) -> str:
+    """The digest of a night on which this version is the champion."""
+    return hashlib.sha256(json.dumps([*content, str(version)]).encode()).hexdigest()
 
 
 def _find_night(own: Run, night: str) -> Run | None:

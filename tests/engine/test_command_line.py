@@ -35,6 +35,11 @@ def read(given):
 def test_pairs_are_read():
     given = ["--alpha", "-1", "--max_depth", "null", "--name", "--odd", "--recipe", "r.yaml"]
     assert read(given) == {"alpha": "-1", "max_depth": "null", "name": "--odd"}
+    assert read(["--alpha=0.5", "--l1_ratio", "=", "--loss=a=b"]) == {
+        "alpha": "0.5",
+        "l1_ratio": "=",
+        "loss": "a=b",
+    }
 
 
 @pytest.mark.parametrize("given", [["--alpha"], ["alpha", "1"], ["--alpha", "1", "x"]])
@@ -108,10 +113,16 @@ def test_a_hint_repeats_what_was_typed_before_mlflow_went_into_the_project(
     assert command.again("sweep") == sweep
 
 
-def test_a_hint_of_main_py_is_one_of_main_py_from_where_one_stands(monkeypatch):
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--recipe", "r.yaml", "--model", "x", "--data", "t.csv"],
+        ["--recipe=r.yaml", "--model=x", "--data=t.csv"],
+    ],
+)
+def test_a_hint_of_main_py_is_one_of_main_py_from_where_one_stands(monkeypatch, given):
     monkeypatch.setattr(psutil.Process, "environ", lambda _: {})
-    given = ["../cuvee/main.py", "--recipe", "r.yaml", "--model", "x", "--data", "t.csv"]
-    monkeypatch.setattr(sys, "argv", given)
+    monkeypatch.setattr(sys, "argv", ["../cuvee/main.py", *given])
     command = typed_command()
     again = "python ../cuvee/main.py --recipe r.yaml --data t.csv --model ridge"
     assert command.again(model="ridge") == again
