@@ -93,8 +93,13 @@ except Exception as error:
 case $is_new in
     failed) fail "$store" ;;
 esac
+shown_store=$store
 case $store in
-    http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has the UI: $store" && exit ;;
+    sqlite:*) ;;
+    *@*) shown_store=${store%%://*}://***@${store##*@} ;;
+esac
+case $store in
+    http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has the UI: $shown_store" && exit ;;
 esac
 
 is_for_others=
@@ -139,8 +144,8 @@ start_server() { # port
     exec 9>&- # ends the guard of an earlier try, whose last act is to remove the folder
     [ -z "$guard" ] || { wait "$guard" || true; mkdir -m 700 "$folder"; }
     mkfifo "$folder/alive" && exec 9<>"$folder/alive"
-    local command=("${python[@]}" -m mlflow server --backend-store-uri "$store" --workers 1
-        --host "$host" --port "$1")
+    export MLFLOW_BACKEND_STORE_URI=$store # not an option, which `ps` shows with its password
+    local command=("${python[@]}" -m mlflow server --workers 1 --host "$host" --port "$1")
     if [ -n "$is_for_others" ]; then
         local known=("${names[@]}" localhost 127.0.0.1) hosts origins
         hosts=$(printf "%s:$1," "${known[@]}") origins=$(printf "http://%s:$1," "${known[@]}")
@@ -203,7 +208,7 @@ case $reachable in *:*) reachable="[$reachable]" ;; esac
 echo "MLflow UI  http://$reachable:$port"
 # MLflow opens its part for GenAI unless the address asks for the other one.
 echo "runs       http://$reachable:$port/#/experiments/0/runs?workflowType=machine_learning"
-echo "store      $store"
+echo "store      $shown_store"
 [ -z "$is_for_others" ] || printf "for all    http://%s:$port\n" "${names[@]}"
 echo "Ctrl-C ends it."
 wait "$server" || true

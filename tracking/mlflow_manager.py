@@ -7,6 +7,7 @@ import math
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
@@ -27,10 +28,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_SOURCE_T
 from mlflow.utils.rest_utils import http_request
 from sqlalchemy import Engine, event, make_url
 
+from common.user_cache import user_cache
 from tracking.store_place import check_files_reach_all, find_former_folder
 
 _LONGEST_PARAM = 6000
 _SECONDS_TO_ANSWER = 10
+_SECONDS_TO_MAKE_A_STORE = 600
 # Files go through the server: its store need not be reached from here, nor be known. And MLflow
 # would print a link to each run.
 _BY_THE_SERVER = {
@@ -199,18 +202,29 @@ def _create_database(database: Path) -> None:
             return
         # Names that nobody would give a copy of it.
         for left_behind in database.parent.glob(f".{glob.escape(database.name)}.unfinished-*"):
-            left_behind.unlink()
+            if time.time() - left_behind.stat().st_mtime > _SECONDS_TO_MAKE_A_STORE:
+                left_behind.unlink()
         unfinished = database.with_name(f".{database.name}.unfinished-{os.getpid()}")
         try:
             MlflowClient(sqlite_uri(unfinished)).search_experiments(max_results=1)
-            unfinished.rename(database)
+            _give_name(unfinished, database)
         finally:
             unfinished.unlink(missing_ok=True)
 
 
+def _give_name(unfinished: Path, database: Path) -> None:
+    """Lets it be the database, unless another user or container has made one meanwhile."""
+    try:
+        os.link(unfinished, database)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        unfinished.rename(database)
+
+
 def store_lock(purpose: str) -> FileLock:
     """Returns a lock among the processes of this user on this host, for one purpose at a time."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "cuvee", "locks")
+    root = user_cache() / "locks"
     root.mkdir(parents=True, exist_ok=True)
     return FileLock(root / hashlib.sha256(purpose.encode()).hexdigest()[:16])
 

@@ -153,7 +153,8 @@ def end_doubles(place: Place, answered: Mapping[int, str | None]) -> None:
     )
     for run in runs:
         run_id = run.info.run_id
-        counted = answered.get(int(run.data.tags[TRIAL]), run_id)
+        number = run.data.tags.get(TRIAL)  # prepare has none
+        counted = answered.get(int(number), run_id) if number else run_id
         if counted != run_id:
             line = f"its worker was lost before its answer came; run {counted} did it again"
             end_run_unless_ended(run_id, "KILLED", line)

@@ -1,6 +1,7 @@
 """The run of a step: where it goes, how it ends, its params and metrics as they are stored."""
 
 import math
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sqlalchemy import make_url
 
+from tracking import mlflow_manager
 from tracking.mlflow_manager import (
     configure_autologging,
     database_file,
@@ -91,14 +93,30 @@ def test_files_lie_in_the_working_directory_whatever_its_name(tmp_path, monkeypa
 def test_without_any_name_it_is_a_whole_database_in_the_working_directory(tmp_path):
     copies = [tmp_path / f"mlflow.db.{ending}" for ending in ("1", "20261124", "2026-11-24.gz")]
     left_behind = tmp_path / ".mlflow.db.unfinished-1"
-    for file in (*copies, left_behind):
+    being_made = tmp_path / ".mlflow.db.unfinished-2"
+    for file in (*copies, left_behind, being_made):
         file.write_bytes(b"runs")
+    os.utime(left_behind, (0, 0))
     mlflow.set_tracking_uri(None)
     assert init_mlflow() == mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         assert list(database.execute("SELECT name FROM experiments")) == [("Default",)]
-    # What nobody finished is gone; copies of an old one stay.
-    assert set(tmp_path.glob("*.db*")) == {tmp_path / "mlflow.db", *copies}
+    # What nobody finished is gone; copies of an old one stay, and what another one may be making.
+    found = {*tmp_path.glob("*.db*"), *tmp_path.glob(".*.db*")}
+    assert found == {tmp_path / "mlflow.db", *copies, being_made}
+
+
+def test_a_database_that_another_user_makes_meanwhile_stays_theirs(tmp_path, monkeypatch):
+    class SlowClient(MlflowClient):
+        def search_experiments(self, *given, **more):
+            (tmp_path / "mlflow.db").write_bytes(b"theirs")
+            return super().search_experiments(*given, **more)
+
+    monkeypatch.setattr(mlflow_manager, "MlflowClient", SlowClient)
+    mlflow.set_tracking_uri(None)
+    init_mlflow()
+    assert (tmp_path / "mlflow.db").read_bytes() == b"theirs"
+    assert not list(tmp_path.glob("*unfinished*"))
 
 
 def test_a_relative_database_is_made_absolute_and_kept_if_it_is_there(tmp_path):

@@ -24,6 +24,8 @@ def test_of_a_trial_that_was_done_twice_one_counts(client):
         client.set_terminated(run_id)
         return run_id
 
+    prepared = client.create_run("0", tags={"mlflow.parentRunId": PARENT}).info.run_id
+    client.set_terminated(prepared)
     first, lost, again = do(0), do(1), do(1)
     without_answer, of_another_sweep = do(2), do(1, "1" * 32)
 
@@ -34,5 +36,5 @@ def test_of_a_trial_that_was_done_twice_one_counts(client):
     ended = client.get_run(lost)
     assert ended.info.status == "KILLED"
     assert again in ended.data.tags["pipeline.error"]
-    for run_id in (first, again, without_answer, of_another_sweep):
+    for run_id in (prepared, first, again, without_answer, of_another_sweep):
         assert client.get_run(run_id).info.status == "FINISHED"
