@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -190,28 +190,34 @@ def _find_table(
     named = str(recorded.request["data"])
     data = _data_section(recorded)
     found: dict[str, str] = {}
-    tried = [(named, project), (named, PROJECT)]
+    # As main of each project is told it, and where it is read here.
+    present = _below(PROJECT, named)
+    tried = {named: _below(project, named), present: present}
     if team and team.place_of(named) != named:
-        tried.insert(0, (team.place_of(named), PROJECT))
-    for source, root in tried:
-        path = fetch_data(data, source, folder) if data else fetch_table(source, folder)
-        is_relative = str(path) == source and not path.is_absolute()
-        path = root / path if is_relative else path
-        if path.exists():
-            where = str(path) if is_relative and root == PROJECT else source
-            # Once, a table with CRLFs was recorded by its bytes.
-            digests = [source_sha256(path), *([file_sha256(path)] if path.is_file() else [])]
-            is_same = recorded.data_sha256 in digests
-            found.setdefault(where, recorded.data_sha256 if is_same else digests[0])
-        if not is_relative and source == named:
-            break
+        tried = {team.place_of(named): team.place_of(named), **tried}
+    for where, source in tried.items():
+        with suppress(InputError) if found or where != present else nullcontext():
+            path = fetch_data(data, source, folder) if data else fetch_table(source, folder)
+            if path.exists():
+                # Once, a table with CRLFs was recorded by its bytes.
+                digests = [source_sha256(path), *([file_sha256(path)] if path.is_file() else [])]
+                if recorded.data_sha256 in digests:
+                    return where, recorded.data_sha256
+                found[where] = digests[0]
     if not found:
         raise InputError(
             f"run {recorded.run_id} cannot be made again: its table {named} is not there any more"
         )
-    same = [where for where, digest in found.items() if digest == recorded.data_sha256]
-    where = same[0] if same else next(iter(found))
-    return where, found[where]
+    return next(iter(found.items()))
+
+
+def _below(folder: Path, named: str) -> str:
+    """Where a table is whose relative paths start from a folder; a URI and a query are left."""
+    if named.startswith("$"):
+        return named
+    parts = [named] if (folder / named).exists() else named.split(", ")
+    is_uri = re.compile(r"\w+://|runs:/|models:/").match
+    return ", ".join(part if is_uri(part) else str(folder / part) for part in parts)
 
 
 def _data_section(recorded: RecordedRun) -> Data | None:

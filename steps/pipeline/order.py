@@ -230,7 +230,7 @@ ORDER = (
         ),
         depends_on=lambda so_far: so_far.depends.of_evaluate(
             so_far.digest("prepare"),
-            _champion_of(so_far).tags[MODEL_DIGEST],
+            _champion_of(so_far).tags.get(MODEL_DIGEST, "unknown"),
             _champion_of(so_far).tags.get(ESTIMATOR),
         ),
         figures=_figures_of_evaluate,

@@ -4,8 +4,10 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from engine.cache.key import ABSENT, LOCK, OWN_LOCK
-from modelling.recipe import load_recipe
+from modelling.recipe import Data, load_recipe
 from steps import reproduce
 from tracking.output_manager import save_temporary
 
@@ -26,6 +28,34 @@ def test_a_recipe_that_git_does_not_have_keeps_the_order_of_its_keys(tmp_path, m
     again = load_recipe(reproduce._recipe(recorded, tmp_path), tmp_path)
     assert again == recipe
     assert list(again.data.columns) == list(columns) != sorted(columns)
+
+
+@pytest.mark.parametrize("path", ["months", "months/*.csv", "months/1.csv, months/2.csv"])
+def test_files_of_a_folder_that_has_grown_are_those_of_the_recorded_commit(
+    tmp_path, monkeypatch, path
+):
+    then, now = tmp_path / "then", tmp_path / "now"
+    for project, months in ((then, "12"), (now, "123")):
+        (project / "months").mkdir(parents=True)
+        for month in months:
+            (project / "months" / f"{month}.csv").write_text(f"a,y\n{month}{len(months)},1\n")
+    data = Data(path=path, target="y")
+    monkeypatch.chdir(now)
+    monkeypatch.setattr(reproduce, "PROJECT", now)
+    monkeypatch.setattr(reproduce, "_data_section", lambda _: data)
+
+    def find(project, sha256="0"):
+        recorded = SimpleNamespace(request={"data": path}, run_id="1", data_sha256=sha256)
+        return reproduce._find_table(recorded, project, tmp_path / "data", None)
+
+    _, sha256 = find(then)
+    assert find(then, sha256) == (path, sha256)
+    where, other = find(now)
+    assert other != sha256
+    # Where Git has none of it, it is the present one, wherever it is read from.
+    where, found = find(tmp_path / "without", other)
+    assert found == other
+    assert where == ", ".join(str(now / part) for part in path.split(", "))
 
 
 def test_a_package_that_is_not_as_the_recipes_own_lock_has_it_is_the_likely_reason():
