@@ -6,6 +6,11 @@ from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, urlsplit
 
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
+# SQLAlchemy reads a slash in a password as it stands.
+_DATABASE_CREDENTIALS = re.compile(
+    r"((?:postgres(?:ql)?|cockroachdb|redshift|mysql|mariadb|mssql|oracle|snowflake)(?:\+\w+)?://)"
+    r"[^:/@\s'\"]*:([^@\s'\"]*)@"
+)
 _WORD = r"(?:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key|private_?key|credential)"
 _VARIABLE = re.compile(_WORD, re.IGNORECASE)
 _SHORTEST = 8
@@ -37,7 +42,7 @@ _URI_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 def without_credentials(text: str) -> str:
     """Returns a text in which no URL has a user and a password before its host."""
-    return _URL_CREDENTIALS.sub("", text)
+    return _URL_CREDENTIALS.sub("", _DATABASE_CREDENTIALS.sub(r"\1", text))
 
 
 def hide_secrets(text: str) -> str:
@@ -90,6 +95,8 @@ def holds_secret(uri: str) -> bool:
     except ValueError:
         return "://" in uri and "@" in uri
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    if database := _DATABASE_CREDENTIALS.match(uri):
+        password = database[2]
     if not colon and parts.scheme in ("http", "https"):
         password = user  # a token, as the servers of Git take them
     values = [value for name, value in parse_qsl(parts.query) if _URI_KEYS.fullmatch(name)]

@@ -20,7 +20,7 @@ FAILURES = (Boto3Error, BotoCoreError, ClientError, OSError, ValueError)
 def one_line(error: BaseException) -> str:
     """Returns what an error says, in one line and without the passwords of URLs."""
     line = " ".join(str(error).partition("[SQL:")[0].split())
-    return re.sub(r"(?<=://)[^/@\s'\"]+@", "", line)
+    return re.sub(r"(postgresql(?:\+\w+)?://)[^@\s'\"]*@|(?<=://)[^/@\s'\"]+@", r"\1", line)
 
 
 def setting(name: str) -> str:

@@ -129,6 +129,7 @@ def _keep_result(_context: click.Context, _option: click.Parameter, text: str) -
     path = typed_path(text).absolute()
     if not path.parent.is_dir():
         raise click.UsageError(f"result: there is no folder {path.parent}")
+    path.unlink(missing_ok=True)  # who waits for it must not read what an earlier one said
     _result[:] = [path]
 
 

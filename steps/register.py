@@ -48,6 +48,7 @@ from steps.registry.versions import (
     REPLACED_VERSION,
     find_champion,
     find_equal_version,
+    named,
     unfit_columns,
 )
 from steps.reporting.report import report_step
@@ -222,7 +223,7 @@ def _read_slices(recipe: Recipe, candidate: Run) -> pd.DataFrame:
 
 
 def _without_champion(name: str) -> str:
-    found = MlflowClient().search_registered_models(f"name = '{name}'")
+    found = MlflowClient().search_registered_models(named(name))
     moves = read_journal(found[0].tags) if found else []
     if not moves:
         return "passed the gate, and there was no champion before"

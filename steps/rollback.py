@@ -22,7 +22,7 @@ from steps.registry.journal import (
     version_before,
 )
 from steps.registry.turns import wait_for_others
-from steps.registry.versions import REPLACED_VERSION, find_champion
+from steps.registry.versions import REPLACED_VERSION, find_champion, named
 from steps.runs.model_digests import describe_lost_files
 from steps.runs.names import CHAMPION_BEFORE, MODEL_VERSION, VERDICT
 from steps.runs.result import write_result
@@ -66,7 +66,7 @@ def _choose(name: str, version: str, champion: ModelVersion | None) -> ModelVers
     Raises:
         InputError: it is not there, never passed the gate, or is the champion already.
     """
-    found = MlflowClient().search_model_versions(f"name = '{name}'")
+    found = MlflowClient().search_model_versions(named(name))
     versions = {str(each.version): each for each in found}
     passed = {number for number, each in versions.items() if each.tags.get(VERDICT, "") in _PASSED}
     now = str(champion.version) if champion else None

@@ -1,6 +1,7 @@
 """What the result of each step depends on, for the step cache."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,7 @@ class StepDependencies:
         own = {"model": model, **values, **hyperparameters}
         inputs = {
             "the prepared table": prepared,
-            "the order of the features": _order(self._recipe.features.inputs()),
+            **self._orders(own),
             "conda.yaml": text_sha256(self._project / "conda.yaml"),
         }
         is_tuned = self._recipe.decision.threshold == "tuned"
@@ -82,13 +83,14 @@ class StepDependencies:
 
     def of_trials(self, folds: int, prepared: str, models: Iterable[str]) -> Dependencies:
         """All that a trial's score depends on, but its model, one of these, and hyperparameters."""
-        estimators = [self._recipe.models[model].estimator for model in models]
+        chosen = [self._recipe.models[model] for model in models]
+        estimators = [path for model in chosen for path in named_estimators(model, {})]
         dependencies = self._dependencies(
             "sweeping.trial",
             {"folds": folds},
             {
                 "the prepared table": prepared,
-                "the order of the features": _order(self._recipe.features.inputs()),
+                **self._orders({}),
             },
             estimators,
         )
@@ -152,6 +154,16 @@ class StepDependencies:
                 **self._not_locked(package_versions(own_packages(code))),
             },
         )
+
+    def _orders(self, parameters: Mapping[str, Any]) -> dict[str, str]:
+        """What a key, which is made without the order of names, must know of it."""
+        features = self._recipe.features
+        inner = {name: parameters[name] for name in sorted(parameters)}
+        inner = {name: value for name, value in inner.items() if isinstance(value, Mapping)}
+        return {
+            "the order of the features": _order([*features.inputs(), *features.transformers]),
+            **({"the order of the inner models": _order([json.dumps(inner)])} if inner else {}),
+        }
 
     def _not_locked(self, versions: Mapping[str, str]) -> dict[str, str]:
         """The versions of packages that the lock, which counts as a whole, does not pin."""

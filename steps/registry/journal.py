@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from modelling.reporting.markdown import escape
-from steps.registry.versions import CHALLENGER, CHAMPION, find_champion
+from steps.registry.versions import CHALLENGER, CHAMPION, find_champion, named
 from tracking.mlflow_manager import store_lock
 
 _TAG = "pipeline.journal."
@@ -142,7 +142,7 @@ def move_champion(name: str, version: str, what: str, why: str) -> Move:
 
 def move_under_way(name: str) -> Move | None:
     """Returns the move that is not complete; its run is at work on it, or was cut off."""
-    found = MlflowClient().search_registered_models(f"name = '{name}'")
+    found = MlflowClient().search_registered_models(named(name))
     moving = found[0].tags.get(_MOVING) if found else None
     return Move.from_json(moving) if moving else None
 
@@ -184,7 +184,7 @@ def _take_back(name: str, move: Move) -> None:
 def _versions(name: str, move: Move) -> list[ModelVersion]:
     """Both versions of a move, of which one may have been deleted since."""
     client = MlflowClient()
-    existing = {str(found.version) for found in client.search_model_versions(f"name = '{name}'")}
+    existing = {str(found.version) for found in client.search_model_versions(named(name))}
     return [client.get_model_version(name, each) for each in move.versions if each in existing]
 
 

@@ -16,7 +16,13 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from engine.processes.guard import process_of
 from steps.registry.journal import finish_move, move_under_way
-from steps.registry.versions import REPLACED_BY_VERSION, REPLACED_VERSION, UNFINISHED, get_version
+from steps.registry.versions import (
+    REPLACED_BY_VERSION,
+    REPLACED_VERSION,
+    UNFINISHED,
+    get_version,
+    named,
+)
 
 _ABSENT = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
 
@@ -29,7 +35,7 @@ def find_unfinished(name: str, before: int | None = None) -> list[ModelVersion]:
         before: only versions before this one.
     """
     found = MlflowClient().search_model_versions(
-        f"name = '{name}' and tags.`{UNFINISHED}` LIKE '%'", order_by=["version_number ASC"]
+        f"{named(name)} and tags.`{UNFINISHED}` LIKE '%'", order_by=["version_number ASC"]
     )
     # The tags are read after the search, and one that was completed in between has lost its mark.
     marked = [version for version in found if UNFINISHED in version.tags]

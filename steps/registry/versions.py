@@ -23,10 +23,16 @@ UNFINISHED = "pipeline.unfinished"
 """The tag of a version that is not complete yet: the run that registers it."""
 
 
+def named(name: str) -> str:
+    """Returns the filter of MLflow's searches for a registered model, or its versions, by name."""
+    quote = '"' if "'" in name else "'"
+    return f"name = {quote}{name}{quote}"
+
+
 def find_champion(name: str) -> ModelVersion | None:
     """Returns the version of the registered model that is in use; None if there is none yet."""
     # Asked for an alias of a model that is not there, a server with users says "forbidden".
-    found = MlflowClient().search_registered_models(f"name = '{name}'")
+    found = MlflowClient().search_registered_models(named(name))
     version = found[0].aliases.get(CHAMPION) if found else None
     return MlflowClient().get_model_version(name, version) if version else None
 
@@ -87,7 +93,7 @@ def find_equal_version(name: str, model_digest: str) -> ModelVersion | None:
     One that is not complete, or whose files are gone, is none.
     """
     found = MlflowClient().search_model_versions(
-        f"name = '{name}' and tags.`{MODEL_DIGEST}` = '{model_digest}'",
+        f"{named(name)} and tags.`{MODEL_DIGEST}` = '{model_digest}'",
         order_by=["version_number DESC"],
     )
     for version in found:

@@ -85,7 +85,11 @@ class RecordedRun:
         logged = {file.path for file in MlflowClient().list_artifacts(self.run_id)}
         if self.left_out and DIFF_FILE not in logged:
             return None  # all that was dirty was left out
-        return download(self.run_id, DIFF_FILE)
+        return self._changes(DIFF_FILE)
+
+    def _changes(self, name: str) -> Path | None:
+        path = download(self.run_id, name)
+        return path if path.stat().st_size else None
 
     def workspace(self) -> RecordedWorkspace | None:
         """Returns the state of the recipe's own repository; None if it is in none.
@@ -101,7 +105,7 @@ class RecordedRun:
             git = TypeAdapter(GitState).validate_python(content)
             if left_out or not _COMMIT.fullmatch(git.commit):
                 raise ValueError(f"its diff leaves out {', '.join(left_out)}")
-            diff = download(self.run_id, WORKSPACE_DIFF_FILE) if git.is_dirty else None
+            diff = self._changes(WORKSPACE_DIFF_FILE) if git.is_dirty else None
         except (ValueError, KeyError) as error:
             raise InputError(str(error)) from error
         return RecordedWorkspace(git, recipe, diff)

@@ -148,6 +148,6 @@ def _record_diff(project: Path, git: GitState, name: str = DIFF_FILE) -> list[st
     left_out = write_diff(project, git, diff)
     if left_out:
         click.echo(f"main: left out of the recorded diff: {', '.join(left_out)}")
-    if diff.stat().st_size:
+    if diff.stat().st_size or (git.is_dirty and not left_out):  # empty: only the index was changed
         log_artifact(diff)
     return left_out

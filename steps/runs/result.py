@@ -81,11 +81,18 @@ class Result(BaseModel):
 
 def write_result(ending: Ending) -> None:
     """Writes what came of an entry point beside its run, and to the file that was asked for."""
-    run = MlflowClient().get_run(ending.run_id) if ending.run_id else None
+    run, problem = None, None
+    if ending.run_id:
+        try:
+            run = MlflowClient().get_run(ending.run_id)
+        except Exception as error:  # the store is away: whoever waits for the file is told
+            problem = error
     text = describe(ending, run).model_dump_json(indent=2) + "\n"
     if ending.result:
         with whole_file(ending.result) as file:
             file.write_text(text, encoding="utf-8")
+    if problem:
+        raise problem
     if run:
         MlflowClient().log_text(run.info.run_id, text, RESULT)
 
@@ -95,7 +102,7 @@ def describe(ending: Ending, run: Run | None) -> Result:
 
     Args:
         ending: how its process ended.
-        run: its run, if it came to one.
+        run: its run, if it came to one and can be read.
     """
     result = Result(
         entry_point=ending.entry_point,
@@ -103,6 +110,7 @@ def describe(ending: Ending, run: Run | None) -> Result:
         exit_code=ending.exit_code,
         seconds=round(ending.seconds, 1),
         error=None if ending.status == "alert" else ending.line,
+        run_id=ending.run_id,
     )
     if run is None:
         return result
@@ -110,7 +118,6 @@ def describe(ending: Ending, run: Run | None) -> Result:
     recipe, version = tags.get("pipeline.recipe"), tags.get(MODEL_VERSION)
     return result.model_copy(
         update={
-            "run_id": run.info.run_id,
             "recipe": recipe,
             "verdict": tags.get(VERDICT),
             "reason": tags.get(VERDICT_REASON),

@@ -88,8 +88,9 @@ class Plan:
     def key(self, point: Point) -> str:
         """Returns the key of a trial: equal for trials that must give the same."""
         model = self.recipe.models[point.model].model_dump(mode="json", exclude={"parameters"})
-        content = [self.trials_key, model, self.parameters(point)]
-        text = json.dumps(content, sort_keys=True, default=str)
+        # Inner models count in their order, a point's own parameters in any.
+        content = [self.trials_key, model, dict(sorted(self.parameters(point).items()))]
+        text = json.dumps(content, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def trial(

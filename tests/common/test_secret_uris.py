@@ -16,6 +16,7 @@ from common.secrets import holds_secret
         "https://host/w.csv?sv=1&sig=0123",
         "https://host/w.csv?access_token=0123",
         "https://me:$A:hunter2@host/",
+        "postgresql+psycopg2://mlflow:ab/cd+ef@db/mlflow",
     ],
 )
 def test_secrets(uri):
@@ -34,6 +35,8 @@ def test_secrets(uri):
         "abfss://container@account.dfs.core.windows.net/wines.csv",
         "s3://bucket/a@b.csv",
         "runs:/abc/wines.csv",
+        "postgresql://mlflow:$PASSWORD@db/mlflow",
+        "postgresql://db/mlflow",
     ],
 )
 def test_others(uri):

@@ -86,3 +86,8 @@ def test_short_values_are_no_secrets(monkeypatch):
 def test_credentials_leave_a_url():
     text = "at https://me:hunter2@host:5000/x?a=b@c and https://token@host, me@host"
     assert without_credentials(text) == "at https://host:5000/x?a=b@c and https://host, me@host"
+
+
+def test_a_slash_in_the_password_of_a_database_hides_none_of_it():
+    text = "at postgresql+psycopg2://mlflow:ab/cd+ef@db/mlflow, as http://host:80/x@y"
+    assert without_credentials(text) == "at postgresql+psycopg2://db/mlflow, as http://host:80/x@y"

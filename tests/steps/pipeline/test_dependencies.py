@@ -7,7 +7,7 @@ import pytest
 
 from engine.cache import code_digests
 from engine.cache import key as cache_key
-from modelling.recipe import load_recipe
+from modelling.recipe import Transformer, load_recipe
 from steps.pipeline.dependencies import StepDependencies
 
 PROJECT = Path(__file__).parents[3]
@@ -126,10 +126,20 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("of_step", STEPS.values(), ids=STEPS)
-def test_an_edited_class_of_ones_own_is_a_reason(own, tmp_path, of_step):
+INSIDE = {
+    "estimator": "sklearn.ensemble.VotingRegressor",
+    "parameters": {"estimators": {"own": {"estimator": "mine.Own"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("of_step", "model"),
+    [*((of_step, {"estimator": "mine.Own"}) for of_step in STEPS.values()),
+     (STEPS["train"], INSIDE), (STEPS["trials"], INSIDE)],
+)  # fmt: skip
+def test_an_edited_class_of_ones_own_is_a_reason(own, tmp_path, of_step, model):
     recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)
-    ridge = recipe.models["ridge"].model_copy(update={"estimator": "mine.Own"})
+    ridge = recipe.models["ridge"].model_copy(update=model)
     recipe = recipe.model_copy(update={"models": {**recipe.models, "ridge": ridge}})
     before = of_step(StepDependencies(PROJECT, recipe))
     assert of_step(StepDependencies(PROJECT, recipe)).key == before.key
@@ -194,3 +204,22 @@ def test_the_order_of_columns_and_features_is_a_reason_and_that_of_other_keys_is
     for what, of_step in steps.items():
         changes = of_step(others).changes_since(of_step(depends))
         assert changes == [f"the order of the {what} changed"]
+
+
+def test_the_order_of_transformers_and_of_inner_models_is_a_reason():
+    """The columns and the votes of a model come in it."""
+    recipe = load_recipe("recipes/wine_quality.yaml", PROJECT)
+    steps = [Transformer(transformer=name, columns=("pH",)) for name in ("a.b", "c.d")]
+    inner = {name: {"estimator": "sklearn.linear_model.Ridge"} for name in ("one", "two")}
+
+    def reason(transformers, estimators):
+        features = recipe.features.model_copy(update={"transformers": transformers})
+        depends = StepDependencies(PROJECT, recipe.model_copy(update={"features": features}))
+        return depends.of_train("ridge", {"estimators": estimators}, "rows")
+
+    one = dict(zip(("first", "second"), steps, strict=True))
+    then = reason(one, inner)
+    turned = reason(dict(reversed(one.items())), inner)
+    assert turned.changes_since(then) == ["the order of the features changed"]
+    turned = reason(one, dict(reversed(inner.items())))
+    assert turned.changes_since(then) == ["the order of the inner models changed"]

@@ -128,3 +128,9 @@ def test_a_version_without_an_alias_goes_and_one_with_it_stays(client, tmp_path)
 
 def test_a_model_that_is_not_there_has_nothing_unfinished(client):
     assert finish_or_undo("nothing") == []
+
+
+def test_a_model_that_somebody_named_with_an_apostrophe_hinders_nobody(client):
+    client.create_registered_model("vin d'Ana")
+    assert finish_or_undo("vin d'Ana") == []
+    assert find_champion("vin d'Ana") is None

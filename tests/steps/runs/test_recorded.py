@@ -18,7 +18,7 @@ def recorded(tmp_path, make_database):
 
     def record(is_dirty, left_out=(), diff=None):
         run = MlflowClient().create_run("0")
-        if diff:
+        if diff is not None:
             MlflowClient().log_text(run.info.run_id, diff, DIFF_FILE)
         return RecordedRun(run, {}, SimpleNamespace(is_dirty=is_dirty), {}, {}, left_out)
 
@@ -32,5 +32,6 @@ def test_what_was_left_out_is_no_diff(recorded, monkeypatch, tmp_path):
     assert recorded(is_dirty=False).diff() is None
     assert recorded(is_dirty=True, left_out=left_out).diff() is None
     assert recorded(is_dirty=True, left_out=left_out, diff="a diff").diff().read_text() == "a diff"
+    assert recorded(is_dirty=True, diff="").diff() is None  # only the index was changed
     with pytest.raises(InputError, match=DIFF_FILE):
         recorded(is_dirty=True).diff()  # it is lost
