@@ -34,6 +34,8 @@ _FUNCTIONS = (*_OF_NUMBERS, *_OF_DATES, *_OF_TEXTS, "if")
 _SPECIAL = re.compile(r"""(?P<text>'[^']*'|"[^"]*")|`(?P<name>[^`]+)`|(?P<if>\bif\s*\()""")
 _DEEPEST = 200  # what the model evaluates, and JSON holds, wherever it is loaded
 _LONGEST_QUOTE = 100
+# Of ISO 8601, what NumPy takes for the same.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?")
 _ALLOWED = (
     "allowed are columns, numbers, + - * / **, () and the functions "
     f"{', '.join(_FUNCTIONS)}(condition, then, else)"
@@ -162,11 +164,11 @@ def _kind(operand: "Tree | str", kinds: Mapping[str, str]) -> str:
 
 def _check_date(text: str) -> None:
     try:
-        if datetime.fromisoformat(text).tzinfo is None:
-            return
+        is_date = _DATE.fullmatch(text) is not None and bool(datetime.fromisoformat(text))
     except ValueError:
-        pass
-    raise ValueError(f"{text[:_LONGEST_QUOTE]!r} is no date such as '2026-11-21'")
+        is_date = False
+    if not is_date:
+        raise ValueError(f"{text[:_LONGEST_QUOTE]!r} is no date such as '2026-11-21'")
 
 
 class _NotAllowedError(Exception):

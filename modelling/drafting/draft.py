@@ -22,6 +22,7 @@ from modelling.drafting.target_look import FEWEST_ROWS, look_at_target
 from modelling.drafting.tries import LEAST_ABOVE_CHANCE, reachable, try_models, with_best
 from modelling.drafting.written import find_habits
 from modelling.kinds import ROW_KEY
+from modelling.models.sklearn_wrapper import read_column
 from modelling.recipe import (
     ColumnCheck,
     Data,
@@ -128,7 +129,10 @@ def draft_recipe(
     findings = find_suspects(frame, looks, first, progress)
     suspects, notes = findings.suspects, findings.notes
     chosen = [name for name in checks if name not in suspects]
-    groups = frame[findings.groups[0]] if findings.groups else None
+    groups = None
+    if findings.groups:  # as prepare has them, for the same rows on the same side
+        column = table[findings.groups[0]].reset_index(drop=True)
+        groups = read_column(column[frame.index], "category")
     split, split_reason = _find_split(frame[[*chosen, target]], target, found.task, groups)
     left = {
         "drop": [name for name in looks if name not in chosen],

@@ -65,7 +65,8 @@ def sample_rows(targets: pd.Series, task: str, columns: int) -> pd.Index:
     most = max(_FEWEST_OF_MANY, min(_MOST_ROWS, _MOST_CELLS // columns))
     if task == "classification":
         targets = targets[targets.map(targets.value_counts()) >= _FOLDS]
-    if len(targets) <= most:
+    classes = targets.nunique() if task == "classification" else 0
+    if len(targets) <= most + classes:  # each class must have one of those that are left
         return targets.index
     labels = targets if task == "classification" else None
     rows, _ = train_test_split(targets.index, train_size=most, random_state=0, stratify=labels)
@@ -176,6 +177,9 @@ def find_sum(
     if numbers.shape[1] < 2 or len(numbers) < 2 * _FOLDS:
         return [], float("nan")
     targets = targets[numbers.index]
+    counts = targets.value_counts()
+    if task != "regression" and (len(counts) < 2 or counts.min() < _FOLDS):
+        return [], float("nan")  # a class is hardly among the rows without gaps
     ways = [(numbers, targets)]
     if task == "regression" and (targets > 0).all():
         positive = numbers[[name for name in numbers if (numbers[name] > 0).all()]]

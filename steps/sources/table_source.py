@@ -141,7 +141,9 @@ def fetch_table(
     if may_be_folder and source_column is None and _is_parquet_folder(Path(source)):
         return Path(source)
     if _is_several(source):
-        files = [file for part in _parts(source) for file in _files(part, folder)]
+        # Downloads of the same name are not the same.
+        parts = enumerate(_parts(source))
+        files = [file for number, part in parts for file in _files(part, folder / str(number))]
     else:
         files = [_fetch_one(source, folder)]
         if source_column is None and not files[0].name.lower().endswith(_MADE):
@@ -175,6 +177,7 @@ def _parts(source: str) -> list[str]:
 
 def _files(part: str, folder: Path) -> list[Path]:
     if _is_uri(part):
+        folder.mkdir(parents=True, exist_ok=True)
         return [_fetch_one(part, folder)]
     path = Path(part)
     if path.is_dir():

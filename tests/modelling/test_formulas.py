@@ -248,6 +248,9 @@ def test_conditions_tell_rows(condition, values):
         ("if(city < 'b', 1, 2)", "'city': category and text cannot be compared by <"),
         ("if(city == x, 1, 2)", "'city', 'x': category and number cannot be compared by =="),
         ("if(start > 'soon', 1, 2)", "'soon' is no date such as '2026-11-21'"),
+        ("if(start > '20261121', 1, 2)", "'20261121' is no date such as '2026-11-21'"),
+        ("if(start > '2026-W47', 1, 2)", "'2026-W47' is no date such as '2026-11-21'"),
+        ("if(start > '2026-02-30', 1, 2)", "'2026-02-30' is no date such as '2026-11-21'"),
     ],
 )
 def test_what_has_no_meaning_is_refused_in_a_line(formula, says):

@@ -11,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
+from modelling.drafting import draft as draft_module
 from modelling.drafting import written
 from modelling.drafting.column_look import look_at_column
 from modelling.drafting.draft import draft_recipe, recipe_name, render_draft
@@ -356,6 +357,17 @@ def test_a_number_whose_edge_parts_the_classes_is_kept_and_named():
     made = draft(NOISE.assign(paid=SHUFFLED / 7, y=np.where(SHUFFLED > ROWS / 2, "yes", "no")))
     assert "paid" in made.recipe.data.columns
     assert any(line.startswith("paid: alone it reaches roc_auc") for line in made.doubts)
+
+
+def test_a_draft_tries_on_the_rows_that_prepare_trains_on(monkeypatch):
+    patient = np.arange(ROWS) // 6
+    of_patient = RANDOM.normal(size=ROWS)[patient]
+    given = []
+    monkeypatch.setattr(
+        draft_module, "choose_best", lambda recipe, *rest: given.append(rest[1]) or (recipe, [])
+    )
+    draft(NOISE.assign(patient=patient, y=of_patient), seconds=1)
+    assert given[0].tolist() == [str(number) for number in patient]
 
 
 @pytest.mark.parametrize("is_number", [False, True])

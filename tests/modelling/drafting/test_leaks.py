@@ -46,3 +46,17 @@ def test_a_column_that_says_much_is_never_passed_over(name, monkeypatch):
 def test_of_many_columns_fewer_rows_are_looked_at(columns, rows):
     targets = pd.Series(np.resize(["yes", "no", "no"], 12_000))
     assert len(leaks.sample_rows(targets, "classification", columns)) == rows
+
+
+def test_of_one_row_too_many_none_is_left_out():
+    """Each class would have to be among those that are."""
+    targets = pd.Series(np.resize(["yes", "no", "no"], 10_001))
+    assert len(leaks.sample_rows(targets, "classification", 10)) == 10_001
+
+
+def test_a_class_that_has_gaps_in_each_row_is_no_sum():
+    targets = pd.Series(np.resize(["yes", "no"], 200))
+    refund = pd.Series(np.arange(200.0)).where(targets == "yes")
+    frame = pd.DataFrame({"refund": refund, "a": np.arange(200.0) % 7})
+    kinds = dict.fromkeys(frame, "number")
+    assert leaks.find_sum(frame, kinds, targets, "classification", 0.9)[0] == []

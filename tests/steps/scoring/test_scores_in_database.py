@@ -128,6 +128,8 @@ def test_postgresql_is_read_and_written(postgres, tmp_path, monkeypatch):
         write("$SHOP replace scores", [SCORES], InputError("stop"))
     table = read_table(fetch_table("$SHOP select * from scores order by id", tmp_path))
     assert table["id"].tolist() == ["1", "1", "2", "2"]
+    sign = read_table(fetch_table("$SHOP select 'x%' as a where 'xy' like 'x%'", tmp_path))
+    assert sign["a"].tolist() == ["x%"]
     assert table["key"].tolist()[:2] == [str(2**63)] * 2
     assert table["probability_yes"].tolist() == ["0.75", "0.75", "0.5", "0.5"]
     assert pd.to_datetime(table["scored_at"], utc=True).eq("2026-01-02T00:00:00Z").all()

@@ -25,6 +25,8 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     (folder / "wines.csv").write_text("a,b\n1,2\n")
     (folder / "wines.jsonl").write_text('{"a": 1, "b": 2}\n')
+    (folder / "2025").mkdir()
+    (folder / "2025" / "wines.csv").write_text("a,b\n3,4\n")
     asked = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -97,6 +99,12 @@ def test_a_variable_holds_the_password(server, tmp_path, monkeypatch):
 def test_what_only_this_project_reads_is_made_one_that_all_read(server, tmp_path):
     path = fetch_table(f"http://{server[0]}/wines.jsonl?of=2024", tmp_path)
     assert read_table(path).to_dict("list") == {"a": ["1"], "b": ["2"]}
+
+
+def test_two_files_of_the_same_name_are_two(server, tmp_path):
+    host = server[0]
+    path = fetch_table(f"http://{host}/wines.csv, http://{host}/2025/wines.csv", tmp_path)
+    assert read_table(path).to_dict("list") == {"a": ["1", "3"], "b": ["2", "4"]}
 
 
 def test_a_variable_holds_the_whole_uri(server, tmp_path, monkeypatch):
