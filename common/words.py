@@ -2,10 +2,16 @@
 
 import math
 import re
+import sys
 
 MINUS = "\N{MINUS SIGN}"
 """What stands before a figure below zero, where it is shown to a person."""
 _LARGE = 1000
+
+
+def is_finite(figure: float) -> bool:
+    """Says whether a figure is a finite one; MLflow's store keeps infinity as the largest float."""
+    return abs(figure) < sys.float_info.max
 
 
 def places_of(metric: str) -> int:
@@ -21,6 +27,8 @@ def show_figure(figure: float, sign: str = "", metric: str = "") -> str:
         sign: `+` to write that of a positive one too.
         metric: its name.
     """
+    if not is_finite(figure):
+        return str(figure if math.isnan(figure) else math.copysign(math.inf, figure))
     if abs(figure) >= _LARGE:
         return f"{figure:{sign},.0f}"
     places = places_of(metric)
@@ -30,8 +38,8 @@ def show_figure(figure: float, sign: str = "", metric: str = "") -> str:
 
 def three_digits(figure: float) -> str:
     """Writes a number with three digits, as in a sentence: 52,600 and 0.630."""
-    if not math.isfinite(figure):
-        return str(figure)
+    if not is_finite(figure):
+        return show_figure(figure)
     places = 2 - math.floor(math.log10(abs(figure) or 1))
     return f"{round(figure, places):,.{max(0, places)}f}"
 

@@ -83,7 +83,8 @@ def _evaluated_rows(evaluation: Evaluation, metrics: Mapping[str, Metric]) -> Ev
         name = "roc_auc"
     elif name == "r2" or adds_up(metrics[name], answers, targets):
         name = "rmse" if evaluation.classes is None else "accuracy"
-    return EvaluatedRows(evaluation.rows, answers, targets, name, metrics[name], recipe.split.seed)
+    metric, seed = metrics[name], recipe.split.seed
+    return EvaluatedRows(evaluation.rows, answers, targets, name, metric, seed, evaluation.groups)
 
 
 def baseline_figures(

@@ -16,7 +16,7 @@ from modelling.formulas import check_kinds, columns_in, is_condition, parse_cond
 from modelling.judging.answers import Answers, Values
 from modelling.judging.intervals import FEW_ROWS, compute_intervals
 from modelling.judging.metrics import HIGH, LOW, Metric
-from modelling.judging.resampling import no_warnings
+from modelling.judging.resampling import figure_if_any, no_warnings
 from modelling.kinds import kind_of_values
 
 Mask = npt.NDArray[np.bool_]
@@ -34,7 +34,10 @@ _MARGIN_OF_FOUND = 1.3  # of the interval's reach: the worst of six nodes is soo
 
 @dataclass(frozen=True)
 class EvaluatedRows:
-    """Test rows without their target, what a model says of them, what is true, and the metric."""
+    """Test rows without their target, what a model says of them, what is true, and the metric.
+
+    groups: (n,) of rows that belong together.
+    """
 
     rows: pd.DataFrame
     answers: Answers
@@ -42,12 +45,14 @@ class EvaluatedRows:
     name: str
     metric: Metric
     seed: int
+    groups: npt.NDArray[Any] | None = None
 
     def of_rows(self, places: npt.NDArray[np.intp]) -> "EvaluatedRows":
         """Returns the same of some of the rows."""
         rows = self.rows.iloc[places].reset_index(drop=True)
         answers, targets = self.answers.of_rows(places), self.targets[places]
-        return EvaluatedRows(rows, answers, targets, self.name, self.metric, self.seed)
+        groups = None if self.groups is None else self.groups[places]
+        return EvaluatedRows(rows, answers, targets, self.name, self.metric, self.seed, groups)
 
 
 def measure_slices(tested: EvaluatedRows, slices: tuple[str, ...]) -> pd.DataFrame:
@@ -81,9 +86,8 @@ def find_slices(tested: EvaluatedRows, errors: Values) -> pd.DataFrame:
     Returns:
         As `measure_slices`, the worst first, only what is worse; nothing of fewer than 120 rows.
     """
-    order = np.random.default_rng(tested.seed).permutation(len(tested.targets))[:_MOST_SAMPLED]
-    half = len(order) // 2
-    if half < 2 * FEW_ROWS:
+    order, half = _halves(tested)
+    if min(half, len(order) - half) < 2 * FEW_ROWS:
         return _measure(tested, tested, {}, "found")
     seen, other = tested.of_rows(order[:half]), tested.of_rows(order[half:])
     nodes = list(_nodes(seen.rows, np.abs(errors[order[:half]]), other.rows))
@@ -91,6 +95,19 @@ def find_slices(tested: EvaluatedRows, errors: Values) -> pd.DataFrame:
     parents = {name: parent for name, _, parent in nodes}
     worst = _most_telling(table[table["worse"]], parents, tested)
     return worst.sort_values("difference", key=abs, ascending=False).reset_index(drop=True)
+
+
+def _halves(tested: EvaluatedRows) -> tuple[npt.NDArray[np.intp], int]:
+    """Some rows in an order by chance, and where their second half begins: with another group."""
+    rng, rows = np.random.default_rng(tested.seed), len(tested.targets)
+    if tested.groups is None:
+        order = rng.permutation(rows)[:_MOST_SAMPLED]
+        return order, len(order) // 2
+    groups = np.unique(tested.groups, return_inverse=True)[1]
+    place = rng.permutation(groups.max() + 1)[groups]
+    order = np.argsort(place, kind="stable")[:_MOST_SAMPLED]
+    middle = place[order[len(order) // 2]]
+    return order, int(np.searchsorted(place[order], middle))
 
 
 def _most_telling(
@@ -118,9 +135,11 @@ def _measure(
         chosen = part.of_rows(np.flatnonzero(mask))
         figure = low = high = math.nan
         if len(chosen.targets) >= 2:
-            figure = _figure(chosen)
+            metrics = {part.name: part.metric}
+            with no_warnings():
+                figure = figure_if_any(part.metric, chosen.answers, chosen.targets)
             ends = compute_intervals(
-                {part.name: part.metric}, chosen.answers, chosen.targets, part.seed
+                metrics, chosen.answers, chosen.targets, part.seed, chosen.groups
             )
             low, high = (ends.get(part.name + end, math.nan) for end in (LOW, HIGH))
         margin = _MARGIN_OF_FOUND if how == "found" else 1
@@ -132,14 +151,6 @@ def _measure(
         rows.append((name, how, len(chosen.targets), figure, low, high, figure - of_all, is_told))
     columns = ("slice", "how", "rows", part.name, "low", "high", "difference", "worse")
     return pd.DataFrame(rows, columns=columns).astype({"worse": bool})
-
-
-def _figure(tested: EvaluatedRows) -> float:
-    try:
-        with no_warnings():
-            return tested.metric(tested.answers, tested.targets)
-    except (InputError, ValueError):  # of a slice without a row of some class
-        return math.nan
 
 
 def parts_of(text: str, rows: pd.DataFrame) -> Iterator[tuple[str, Mask]]:
@@ -226,6 +237,8 @@ def _numbers(column: pd.Series, levels: list[Any]) -> pd.Series:
         return column.astype(object).map({value: place for place, value in enumerate(levels)})
     if pd.api.types.is_datetime64_any_dtype(column):
         return column.dt.year + column.dt.dayofyear / 366
+    if not pd.api.types.is_numeric_dtype(column):  # which has no value among the rows looked at
+        return pd.Series(np.nan, column.index)
     return pd.Series(pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan))
 
 

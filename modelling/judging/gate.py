@@ -4,7 +4,6 @@ Every comparison is a row that is written down, whether it passed or not.
 """
 
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from common.errors import InputError
-from common.words import show_figure
+from common.words import is_finite, show_figure
 from modelling.judging.answers import Answers, Values
 from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import BASELINE_PREFIX, Metric
@@ -50,7 +49,7 @@ def check_finite(names: Iterable[str], metrics: Mapping[str, float]) -> list[Com
     """Compares each expected metric with nothing but finiteness: a missing one fails too."""
     values = {name: metrics.get(name, math.nan) for name in names}
     return [
-        Comparison(name, "finite", value, math.nan, "a finite number", _is_finite(value))
+        Comparison(name, "finite", value, math.nan, "a finite number", is_finite(value))
         for name, value in values.items()
     ]
 
@@ -139,13 +138,8 @@ def _row(
     metric: str, check: str, candidate: float, reference: float, required: str, passed: bool
 ) -> Comparison:
     references = [] if check == "threshold" else [reference]
-    finite = all(_is_finite(value) for value in [candidate, *references])
+    finite = all(is_finite(value) for value in [candidate, *references])
     return Comparison(metric, check, candidate, reference, required, passed and finite)
-
-
-def _is_finite(value: float) -> bool:
-    """Whether a figure is a finite one; the largest of all is how MLflow's store keeps infinity."""
-    return abs(value) < sys.float_info.max
 
 
 def compare_with_champion(

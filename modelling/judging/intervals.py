@@ -6,11 +6,16 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import InputError
 from common.words import counted
 from modelling.judging.answers import Answers, Classes, Values
 from modelling.judging.metrics import HIGH, LOW, Metric
-from modelling.judging.resampling import adds_up, no_warnings, percentile_interval, rows_to_draw
+from modelling.judging.resampling import (
+    adds_up,
+    figure_if_any,
+    no_warnings,
+    percentile_interval,
+    rows_to_draw,
+)
 from modelling.recipe import Promotion
 
 CONFIDENCE = 0.95
@@ -112,15 +117,9 @@ def _weights(
 def _figures(metric: Metric, answers: Answers, targets: Values, weights: Values) -> Values:
     if metric.of_weights:
         return metric.of_counts(answers, targets, weights)
-    return np.array([_figure(metric, answers, targets, row) for row in weights], dtype=float)
-
-
-def _figure(metric: Metric, answers: Answers, targets: Values, weights: Values) -> float:
-    drawn = np.repeat(np.arange(len(targets)), weights.astype(int))
-    try:
-        return metric(answers.of_rows(drawn), targets[drawn])
-    except (InputError, ArithmeticError, ValueError):  # of a resample without a row of some class
-        return math.nan
+    draws = (np.repeat(np.arange(len(targets)), row.astype(int)) for row in weights)
+    figures = [figure_if_any(metric, answers.of_rows(drawn), targets[drawn]) for drawn in draws]
+    return np.array(figures, dtype=float)
 
 
 def few_rows(targets: Values, classes: Classes | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import InputError
 from modelling.judging.answers import Answers, Values
 from modelling.judging.metrics import Metric
 from modelling.recipe import Promotion
@@ -41,8 +42,16 @@ def adds_up(score: Metric, answers: Answers, targets: Values) -> bool:
     """Says whether a metric is a sum over the rows, as a count is: each row twice, it doubles."""
     twice = np.repeat(np.arange(len(targets)), 2)
     with no_warnings():
-        doubled = score(answers.of_rows(twice), targets[twice])
-        return abs(doubled) > 1.5 * abs(score(answers, targets))
+        doubled = figure_if_any(score, answers.of_rows(twice), targets[twice])
+        return abs(doubled) > 1.5 * abs(figure_if_any(score, answers, targets))
+
+
+def figure_if_any(score: Metric, answers: Answers, targets: Values) -> float:
+    """Returns a metric of some rows; NaN where it has none, as of rows without one of a class."""
+    try:
+        return score(answers, targets)
+    except (InputError, ArithmeticError, ValueError):
+        return math.nan
 
 
 @contextmanager
@@ -119,7 +128,7 @@ def _statistics(
     is_sum = any(adds_up(score, given, targets) for given in answers)
 
     def of_one(rows: Rows) -> float:
-        figures = [score(given.of_rows(rows), targets[rows]) for given in answers]
+        figures = [figure_if_any(score, given.of_rows(rows), targets[rows]) for given in answers]
         return reduce(operator.sub, figures) * (len(targets) / len(rows) if is_sum else 1)
 
     def of_many(draws: Iterable[Rows]) -> Iterator[float]:

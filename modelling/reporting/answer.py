@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from common.words import MINUS, with_minus
+from common.words import MINUS, is_finite, with_minus
 
 _MOST_PLACES = 6
 
@@ -56,7 +56,7 @@ class Quality:
     @property
     def gain(self) -> str:
         """How much less its error is than the naive one, in words; empty of other metrics."""
-        if self.greater_is_better or not math.isfinite(self.baseline) or self.baseline <= 0:
+        if self.greater_is_better or not is_finite(self.baseline) or self.baseline <= 0:
             return ""
         share = round(100 * (self.baseline - self.figure) / self.baseline)
         if share == 0:
@@ -115,7 +115,7 @@ def _than_naive(quality: Quality) -> str:
     if quality.gain:
         return f", {quality.gain} than {quality.naive}"
     name = quality.metric
-    if not math.isfinite(quality.baseline) or name in ("r2", "precision", "recall"):
+    if not is_finite(quality.baseline) or name in ("r2", "precision", "recall"):
         return ""
     if name == "roc_auc" and quality.positive:
         return ", and guessing does in 50"
@@ -146,10 +146,10 @@ def show_range(
     its ends are empty.
     """
     width = high - low
-    if math.isfinite(width) and width > 0:
+    if is_finite(width) and width > 0:
         places = -math.floor(math.log10(width / 2))
         return _rounded(figure, places), _rounded(low, places), _rounded(high, places)
-    if not math.isfinite(figure):
+    if not is_finite(figure):
         return "no number", "", ""
     return _rounded(figure, 2 - math.floor(math.log10(abs(figure) or 1))), "", ""
 

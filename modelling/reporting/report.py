@@ -15,7 +15,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from common.words import MINUS, counted, places_of
+from common.words import MINUS, counted, is_finite, places_of
 from modelling.judging.checks import Finding
 from modelling.reporting.graph import StepState, lay_out_graph
 
@@ -278,7 +278,7 @@ def show_number(value: Any, digits: int = 4) -> str:
         return str(value)
     if math.isnan(value):
         return "not a number"
-    if math.isinf(value):
+    if not is_finite(value):
         return "infinite" if value > 0 else f"{MINUS}infinite"
     value += 0  # so that no zero has a minus
     if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
@@ -300,7 +300,7 @@ def show_metric(value: float | None, metric: str) -> str:
 
 def show_brief(value: Any) -> str:
     """Writes a number of a table with four digits and no idle zero: 3, 46.5, 0.9967."""
-    if not isinstance(value, float) or not math.isfinite(value) or abs(value) >= 10_000:
+    if not isinstance(value, float) or not is_finite(value) or abs(value) >= 10_000:
         return show_number(value)
     places = 4 if abs(value) < 1000 else 0
     text = f"{value:,.0f}" if places == 0 else f"{value:.4g}"
@@ -314,7 +314,7 @@ def is_figure(value: Any) -> bool:
 
 def show_like(value: float, largest: float) -> str:
     """Writes a number with the places of the largest beside it: 0.1439 and 0.0001."""
-    if not math.isfinite(value) or not math.isfinite(largest) or largest <= 0:
+    if not is_finite(value) or not is_finite(largest) or largest <= 0:
         return show_number(value)
     places = min(8, max(0, 3 - math.floor(math.log10(largest)) - 1 + (largest < 1)))
     return f"{value + 0.0:,.{places}f}".replace("-", MINUS)

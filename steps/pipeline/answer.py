@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from mlflow.entities import Run
 
+from common.words import is_finite
 from modelling.judging.metrics import BASELINE_PREFIX, HIGH, LOW, metrics_of
 from modelling.recipe import Recipe
 from modelling.reporting.answer import Quality
@@ -18,7 +19,7 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
     """Returns what the metric that decides says; None if the run has none, or no figure of it."""
     metrics, name = evaluated.data.metrics, recipe.metrics.primary
     known = metrics_of(recipe)
-    if name not in known or not math.isfinite(metrics.get(name, math.nan)):
+    if name not in known or not is_finite(metrics.get(name, math.nan)):
         return None
     positive = recipe.data.positive_class
     return Quality(

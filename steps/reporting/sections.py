@@ -77,6 +77,8 @@ def _slices(runs: PipelineRuns) -> Section | None:
     if (table["how"] == "found").any():
         text += " What was found is measured on the half of the test rows that the search had not."
     metric = table.columns[3]
+    known = [metric, "low", "high", "difference"]
+    table[known] = table[known].astype(float)  # of None, where no slice has a figure
     figures = [show_range(*row) for row in table[[metric, "low", "high"]].itertuples(index=False)]
     shown = pd.DataFrame(
         {

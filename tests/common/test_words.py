@@ -1,6 +1,7 @@
 """Figures and counts are written so that they say something, and in whole words."""
 
 import math
+import sys
 
 import pytest
 
@@ -28,6 +29,7 @@ from common.words import (
         (1.5e-12, "1.5e-12"),
         (math.nan, "nan"),
         (math.inf, "inf"),
+        (-sys.float_info.max, "-inf"),  # as a store of MLflow keeps it
     ],
 )
 def test_a_figure_keeps_what_it_says_on_a_small_scale(figure, shown):

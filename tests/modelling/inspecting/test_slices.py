@@ -1,5 +1,7 @@
 """For whom a model is good: named parts of the test rows, and the bad one found without a name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from common.errors import InputError
 from modelling.inspecting.slices import EvaluatedRows, find_slices, measure_slices
 from modelling.judging.answers import Answers
-from modelling.judging.metrics import BINARY_METRICS, REGRESSION_METRICS
+from modelling.judging.metrics import BINARY_METRICS, REGRESSION_METRICS, Metric
 
 ROWS = 2000
 
@@ -92,3 +94,39 @@ def test_a_class_that_a_slice_lacks_leaves_its_figure_unknown():
 def test_a_slice_that_cannot_be_is_refused_by_name(text, words):
     with pytest.raises(InputError, match=words):
         measure_slices(evaluated(None, 0), (text,))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_column_with_hardly_a_value_is_no_obstacle(seed):
+    given = evaluated(None, seed)
+    note = pd.Series([None] * ROWS, dtype="str")
+    note[7] = "call back"
+    assert len(found(replace(given, rows=given.rows.assign(note=note)))) <= 1
+
+
+def test_what_is_found_is_confirmed_by_other_groups():
+    """Else what a group has is taken for what a column says."""
+    wrongly = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(30), 20)
+        rows = pd.DataFrame(rng.normal(size=(30, 4))[groups], columns=list("abcd"))
+        answers = Answers(rng.normal(size=600) * (rng.random(30) * 3)[groups])
+        metric = REGRESSION_METRICS["rmse"]
+        given = EvaluatedRows(rows, answers, np.zeros(600), "rmse", metric, seed, groups)
+        wrongly += len(found(given)) > 0
+    assert wrongly <= 2
+
+
+def test_a_metric_that_fails_on_a_part_has_no_figure_there():
+    given = evaluated(None, 0)
+
+    def fails(_predictions, targets):
+        if len(targets) < ROWS / 2:
+            raise ZeroDivisionError
+        return float(np.mean(np.abs(targets)))
+
+    own = replace(given, metric=Metric(fails, greater_is_better=False))
+    table = measure_slices(own, ("age > 60",))
+    assert table["rmse"].isna().all()
+    assert not table["worse"].any()

@@ -1,6 +1,7 @@
 """The sentence for the one who decides: how good, how sure, better than what, tested on what."""
 
 import math
+import sys
 from dataclasses import replace
 
 import pytest
@@ -120,6 +121,7 @@ def test_the_sentence_says_it_in_words(quality, sentence):
         ((12.0, 12.0, 12.0), ("12.0", "", "")),
         ((0.0, math.nan, math.nan), ("0.00", "", "")),
         ((math.inf, math.nan, math.nan), ("no number", "", "")),
+        ((sys.float_info.max, math.nan, math.nan), ("no number", "", "")),
         ((-0.4, -40.0, 39.0), ("0", "\N{MINUS SIGN}40", "40")),
         ((3e-12, 1e-12, 5e-12), ("3e\N{MINUS SIGN}12", "1e\N{MINUS SIGN}12", "5e\N{MINUS SIGN}12")),
     ],

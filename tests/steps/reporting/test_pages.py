@@ -50,6 +50,14 @@ def sections_of(runs):
     return {section.name: section for section in read_sections(runs)}
 
 
+def test_slices_without_any_figure_are_shown_as_such(run_of):
+    columns = ["slice", "how", "rows", "rmse", "low", "high", "difference", "worse"]
+    row = ["age > 90", "named", 1, None, None, None, None, False]
+    runs = run_of("evaluate", {"slices": pd.DataFrame([row], columns=columns)}, {}, {})
+    (shown,) = sections_of(runs)["slices"].table.rows
+    assert shown[:3] == ("age > 90", 1, "no number")
+
+
 def test_score_tells_what_was_written_where_and_what_was_not_with_its_reasons(run_of):
     bins = ["below 4.292460317", "4.292460317 to 5"]
     tables = {
