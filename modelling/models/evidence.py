@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from common.errors import InputError
 from common.words import three_digits
 from modelling.estimators.estimators import build_pipeline, fit_pipeline
 from modelling.estimators.preprocessing import describe_inputs
@@ -104,7 +106,8 @@ def collect_facts(
     sides = {"train": known.rows[[*most, target]], "test": some.rows[[*most, target]]}
     plain = seconds = None
     if not adds_up(metric, tested.answers, tested.targets):
-        plain, seconds = _hold_against_plain(some, known, metric, seed)
+        with suppress(InputError):  # of too few rows of a class, say
+            plain, seconds = _hold_against_plain(some, known, metric, seed)
     means, deviations = columns["importance"], columns["deviation"]
     return Facts(
         metric=name,
@@ -156,17 +159,26 @@ def _fit_plain(tested: ModelOnTest, known: TrainingRows, seed: int) -> Pipeline:
     """Fits gradient boosting without any settings, on as many rows as take about two seconds."""
     rows, classes = known.rows.drop(columns=tested.target), tested.classes
     most = max(1, _MOST_CELLS // (rows.shape[1] * (len(classes.labels) if classes else 1)))
-    every = -(-len(rows) // most)
-    inputs = predictable_inputs(rows.iloc[::every].reset_index(drop=True), tested.features)
-    targets = known.rows[tested.target].iloc[::every].reset_index(drop=True)[inputs.index]
-    weights = known.weights
+    targets, weights = known.rows[tested.target], known.weights
+    places = _evenly(targets, -(-len(rows) // most), is_of_each=classes is not None)
+    inputs = predictable_inputs(rows.iloc[places].reset_index(drop=True), tested.features)
+    targets = targets.iloc[places].reset_index(drop=True)[inputs.index]
     if weights is not None:
-        weights = weights.iloc[::every].reset_index(drop=True)[inputs.index]
+        weights = weights.iloc[places].reset_index(drop=True)[inputs.index]
     task = "regression" if classes is None else "classification"
     path = f"sklearn.ensemble.HistGradientBoosting{_KIND[task]}"
     described = describe_inputs(inputs, tested.features)
     pipeline = build_pipeline(Model(estimator=path), {}, seed, task, described)
     return fit_pipeline(pipeline, inputs, targets, weights=weights)
+
+
+def _evenly(targets: pd.Series, every: int, is_of_each: bool) -> npt.NDArray[np.intp]:
+    """The places of every so many rows, or of each class of every so many, but two at least."""
+    if not is_of_each:
+        return np.arange(0, len(targets), every)
+    of_class = pd.Series(np.arange(len(targets))).groupby(targets.to_numpy())
+    taken = [places[::every] if len(places) >= 2 * every else places[:2] for _, places in of_class]
+    return np.sort(np.concatenate(taken))
 
 
 def _seconds(pipeline: Any, rows: pd.DataFrame, features: dict[str, Any]) -> float:

@@ -16,6 +16,7 @@ from modelling.judging.metrics import (
     compute_metrics,
     metrics_of,
 )
+from modelling.models import evidence
 from modelling.models.evidence import ModelOnTest, TrainingRows, collect_facts
 from modelling.models.sklearn_wrapper import answer, apply_features
 from modelling.models.training import fit_inputs, unfitted_pipeline
@@ -136,3 +137,15 @@ def test_a_plain_model_that_is_better_is_told(recipe_with):
 def test_few_test_rows_are_told(recipe_with):
     said = found(recipe_with, make_table(1)[0], cut=ROWS - 20)
     assert said["few_rows"].startswith("only 20 test rows")
+
+
+def test_a_plain_model_sees_rows_of_each_class():
+    targets = pd.Series(["often"] * 1000)
+    targets[1:7] = "rare"
+    targets[500] = "once"
+    places = evidence._evenly(targets, 7, is_of_each=True)
+    counts = targets.iloc[places].value_counts()
+    assert counts["often"] == 142
+    assert counts["rare"] == 2
+    assert counts["once"] == 1
+    assert evidence._evenly(targets, 7, is_of_each=False).tolist() == list(range(0, 1000, 7))
