@@ -138,18 +138,6 @@ class CrossValidation:
         for answers, true in self.read(predicted):
             yield self._metric(answers, true)
 
-    def answers(
-        self, model: str, hyperparameters: Mapping[str, Any]
-    ) -> Iterator[tuple[Answers, Values]]:
-        """Gives what a model says of the rows of one fold after the other, and what is true.
-
-        Where the decision's threshold is tuned, it is 0.5 here.
-
-        Raises:
-            InputError: scikit-learn refuses a hyperparameter or the data.
-        """
-        return self.read(self.predict(model, hyperparameters))
-
     def predict(self, model: str, hyperparameters: Mapping[str, Any]) -> Iterator[Values]:
         """Gives what a model predicts for the rows of one fold after the other.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -240,10 +241,8 @@ def _read(run: Run, plan: Plan) -> TrialResult | None:
 class Watcher(Protocol):
     """Is told what becomes of a sweep while it runs."""
 
-    def show(
-        self, tried: Sequence[TrialResult], running: Mapping[int, Point], newest: bool
-    ) -> None:
-        """Shows the trials that are done and those that are not; newest: whether any is new."""
+    def show(self, tried: Sequence[TrialResult], running: Mapping[int, Point]) -> None:
+        """Shows the trials that are done and those that are not."""
 
 
 class SweepLoop:
@@ -281,16 +280,20 @@ class SweepLoop:
         self._equal: dict[str, list[int]] = {}  # numbers by the key of the trial they wait for
         self._attempts: Counter[int] = Counter()
         self._checked = 0
+        self._chosen: set[str] = set()
+        # In a time, numbers are all but endless; points may not be.
+        has_end = plan.seconds is not None and plan.space.is_finite
+        self._points = plan.space.count() if has_end else math.inf
 
     def run(self) -> list[TrialResult]:
         """Makes the trials, and returns those that count, by number."""
         while not (self._is_interrupted() or self._is_done()):
             self._fill()
-            self._watcher.show(self._tried, self._running, False)
+            self._watcher.show(self._tried, self._running)
             if self._running:
                 for ended in self._trials.wait(_SECONDS_BETWEEN_LOOKS):
                     self._take(ended)
-                self._watcher.show(self._tried, self._running, True)
+                self._watcher.show(self._tried, self._running)
         return self._tried
 
     def _is_done(self) -> bool:
@@ -303,7 +306,10 @@ class SweepLoop:
                     self._tried = whole[:length]
                     return True
             self._checked = len(whole)
-        return self._next >= self._plan.trials and not self._running
+        return not self._has_more() and not self._running
+
+    def _has_more(self) -> bool:
+        return self._next < self._plan.trials and len(self._chosen) < self._points
 
     def _whole(self) -> list[TrialResult]:
         """The trials that are done, up to the first one that is not."""
@@ -311,16 +317,20 @@ class SweepLoop:
         return [one for _, one in pairs]
 
     def _fill(self) -> None:
-        while self._next < self._plan.trials and self._trials.free() and self._may_start():
+        while self._has_more() and self._trials.free() and self._may_start():
+            if self._is_interrupted():  # also where each point is known, and takes no time
+                return
             number, self._next = self._next, self._next + 1
             if number in self._by_number:
                 known = self._by_number[number]
                 self._note(known)
+                self._chosen.add(known.point.key)
                 self._answers.setdefault(self._plan.key(known.point), known)
                 continue
             pending = list(self._running.values())
             point = self._search.choose(number, self._tried, pending)
             key = self._plan.key(point)
+            self._chosen.add(point.key)
             if key in self._answers:
                 self._note(_as(self._answers[key], number, point))
             elif key in self._equal:

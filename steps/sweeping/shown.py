@@ -49,9 +49,7 @@ class Progress:
                 tqdm(total=0, bar_format="{desc}", position=1, **common),
             ]
 
-    def show(
-        self, tried: Sequence[TrialResult], running: Mapping[int, Point], _newest: bool
-    ) -> None:
+    def show(self, tried: Sequence[TrialResult], running: Mapping[int, Point]) -> None:
         """Shows what is done, what failed, what runs, and the best trial."""
         if self._bars:
             bar, below = self._bars
@@ -69,7 +67,7 @@ class Progress:
     def close(self, tried: Sequence[TrialResult]) -> None:
         """Shows the last state, and leaves the terminal."""
         if self._bars:
-            self.show(tried, {}, True)
+            self.show(tried, {})
             for bar in self._bars:
                 bar.refresh()
             for bar in self._bars:  # from above: each leaves its line, and goes to the next

@@ -234,3 +234,18 @@ def test_a_sweep_in_which_all_fail_says_why():
     tried = [TrialResult(n, Point("ridge", {"alpha": n}), "failed", reason="no") for n in range(2)]
     with pytest.raises(InputError, match=r"all 2 trials failed: no"):
         _best(PLAN, tried)
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_search_in_a_time_ends_when_each_point_has_been_tried(sampler):
+    plan = replace(PLAN, space=FEW, sampler=sampler, trials=10_000, seconds=60)
+    tried = _one_after_the_other(plan)
+    assert {one.point.key for one in tried} == {point.key for point in FEW.grid()}
+    assert len(tried) < 200
+
+
+def test_a_search_whose_points_are_all_known_ends_with_its_time():
+    plan = replace(PLAN, space=FEW, sampler="random", trials=10_000)
+    looks = iter(range(200))
+    tried = _run(plan, Executor(plan, 1, list), is_interrupted=lambda: next(looks) > 100)
+    assert len(tried) < 200

@@ -30,9 +30,9 @@ def _sweep():
     progress, tried = Progress(PLAN), []
     for number in range(3):
         point = Point("ridge", {"alpha": 0.1 * number})
-        progress.show(tried, {number: point}, True)
+        progress.show(tried, {number: point})
         tried.append(TrialResult(number, point, "complete", 0.65 - 0.01 * number, (0.6,), "run"))
-        progress.show(tried, {}, True)
+        progress.show(tried, {})
     progress.close(tried)
 
 
