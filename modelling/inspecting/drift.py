@@ -278,7 +278,7 @@ class DriftCounts:
         """
         rows = []
         for name, bins in self._profile.items():
-            sides = np.array([bins["counts"], self._counts[name]])
+            sides = np.array([bins[self._key], self._counts[name]])
             used = slice(None) if sides[:, -1].any() else slice(0, -1)
             names = [_bin_name(bins, number) for number in range(sides.shape[1])][used]
             parts = (sides / np.maximum(sides.sum(axis=1, keepdims=True), 1))[:, used]

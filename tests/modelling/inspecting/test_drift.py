@@ -300,5 +300,14 @@ def test_drift_is_of_what_rows_weigh_where_the_training_knows_it():
     assert not counts.compare(LIMIT)["drifted"].any()
 
 
+def test_both_sides_of_a_distribution_are_of_what_rows_weigh():
+    rows, weights = column([0] * 50 + [1] * 50), np.repeat([9.0, 1.0], 50)
+    counts = DriftCounts(profile_rows(rows, weights=weights), weighted=True)
+    counts.add(rows, weights)
+    (shown,) = counts.shares().to_dict("records")
+    assert shown["now"] == pytest.approx([0, 0.9, 0.1, 0])
+    assert shown["in training"] == pytest.approx(shown["now"])
+
+
 def test_no_column_is_no_drift():
     assert DriftCounts({}).compare(0.25)["psi"].empty
