@@ -45,8 +45,8 @@ def choose_together(
 ) -> Together | None:
     """Returns the trials that are best together, or None if the first is as good alone.
 
-    Each model more must make the error smaller by one percent: that is what it costs. The error is
-    the score, or what is missing to 1 where more is better.
+    Each model more costs one percent of the error of the best alone. The error is the score, or how
+    far it is from 1 where more is better.
 
     Args:
         candidates: the best alone first.
@@ -62,7 +62,10 @@ def choose_together(
         if sign * best.mean <= sign * steps[-1].mean:
             break
         steps.append(best)
-    chosen = min(steps, key=lambda one: one.cost(greater_is_better))  # of equal ones, the first
+    error = abs(1 - alone.mean) if greater_is_better else abs(alone.mean)
+    chosen = max(
+        steps, key=lambda one: sign * one.mean - one.cost(error)
+    )  # of equal ones, the first
     return None if chosen is alone else Together(Counter(chosen.places), chosen.scores)
 
 
@@ -91,10 +94,9 @@ class _Selection:
     def mean(self) -> float:
         return float(np.mean(self.scores))
 
-    def cost(self, greater_is_better: bool) -> float:
-        """The error, and what each model more costs."""
-        error = abs(1 - self.mean) if greater_is_better else abs(self.mean)
-        return error * (1 + _COST_OF_A_MODEL * (len(set(self.places)) - 1))
+    def cost(self, error: float) -> float:
+        """What each model more than one costs."""
+        return _COST_OF_A_MODEL * error * (len(set(self.places)) - 1)
 
     def with_one(
         self, place: int, one: Folds, score: Callable[[Folds], Sequence[float]]

@@ -77,12 +77,17 @@ def find_ensemble(
     """
     if not plan.ensemble or not plan.recipe.may_be_together:
         return None
-    candidates, predicted = [], []
+    candidates: list[TrialResult] = []
+    predicted: list[Folds] = []
     for one in _candidates(plan, tried):
         try:
             predicted.append(read(str(one.run_id)))
         except InputError:  # of a sweep that asked for none
-            continue
+            if candidates:
+                continue
+            # The others are held against the best alone.
+            point = one.point
+            predicted.append(list(validation.predict(point.model, point.hyperparameters)))
         candidates.append(one)
     if len(candidates) < 2:
         return None

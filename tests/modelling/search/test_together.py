@@ -67,6 +67,15 @@ def test_a_gain_of_less_than_one_percent_is_not_worth_another_model():
         assert (found is not None) == is_worth_it
 
 
+def test_where_more_is_better_the_gain_counts_and_not_the_distance_to_one():
+    candidates, rmse = trials(1, 1.1, 1.2)
+    for best in (1, 25, 1000):  # a share, or money
+        found = choose_together(
+            candidates, lambda folds, best=best: [best * (2 - one) for one in rmse(folds)], True
+        )
+        assert found is not None
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.floats(0.1, 5), min_size=1, max_size=8),

@@ -71,6 +71,9 @@ class _Folds:
     def score(self, folds):
         return [float(np.mean(np.abs(fold))) for fold in folds]
 
+    def predict(self, model, _hyperparameters):
+        return [np.ones(4) if model == "ridge" else np.full(4, -1.1)] * 5
+
 
 def _find(plan, tried, predicted):
     def read(run_id):
@@ -103,13 +106,14 @@ def test_the_winner_is_one_model_with_a_preprocessing_for_each_member():
     assert list(found.table()["trial"]) == [one.number for one, _ in found.members]
 
 
-def test_where_none_was_asked_for_or_the_best_left_nothing_it_stays_alone():
+def test_where_none_was_asked_for_or_the_others_left_nothing_it_stays_alone():
     plan = replace(PLAN, ensemble=True)
     tried = [_tried(0, "ridge", 1.0), _tried(1, "elastic_net", 1.1)]
     predicted = {0: [np.ones(4)] * 5, 1: [np.full(4, -1.1)] * 5}
     assert _find(plan, tried, predicted)
     assert _find(PLAN, tried, predicted) is None
-    assert _find(plan, tried, {1: predicted[1]}) is None
+    assert _find(plan, tried, {0: predicted[0]}) is None
+    assert _find(plan, tried, {1: predicted[1]})  # the best alone is asked again
     own = plan.recipe.models["ridge"]
     models = {**plan.recipe.models, TOGETHER: own}
     theirs = replace(plan, recipe=plan.recipe.model_copy(update={"models": models}))
