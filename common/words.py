@@ -3,10 +3,12 @@
 import math
 import re
 import sys
+from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 """What stands before a figure below zero, where it is shown to a person."""
 _LARGE = 1000
+_MOST_PLACES = 6
 
 
 def is_finite(figure: float) -> bool:
@@ -42,6 +44,38 @@ def three_digits(figure: float) -> str:
         return show_figure(figure)
     places = 2 - math.floor(math.log10(abs(figure) or 1))
     return f"{round(figure, places):,.{max(0, places)}f}"
+
+
+def show_number(value: Any, digits: int = 4) -> str:
+    """Writes a number for a person: 1,258 and 0.6300, with a true minus; words as they are."""
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if math.isnan(value):
+        return "not a number"
+    if not is_finite(value):
+        return "infinite" if value > 0 else f"{MINUS}infinite"
+    value += 0  # so that no zero has a minus
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
+        text = f"{value:,.0f}"
+    elif abs(value) >= 1000:
+        text = f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3e}"
+    elif value and abs(value) < 10 ** (1 - digits):
+        places = 1 - math.floor(math.log10(abs(value)))  # two digits that say something
+        text = f"{value:.{places}f}" if places <= _MOST_PLACES else f"{value:.2e}"
+    else:
+        text = f"{value:.{digits if abs(value) < 100 else 1}f}"
+    return text.replace("-", MINUS)
+
+
+def show_brief(value: Any) -> str:
+    """Writes a number of a table with four digits and no idle zero: 3, 46.5, 0.9967."""
+    if not isinstance(value, float) or not is_finite(value) or abs(value) >= 10_000:
+        return show_number(value)
+    places = 4 if abs(value) < 1000 else 0
+    text = f"{value:,.0f}" if places == 0 else f"{value:.4g}"
+    return text.replace("-", MINUS)
 
 
 def with_brief_numbers(words: str) -> str:

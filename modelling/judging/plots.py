@@ -23,7 +23,7 @@ from sklearn.metrics import (
     confusion_matrix,
 )
 
-from common.words import MINUS, with_brief_numbers
+from common.words import MINUS, show_brief, with_brief_numbers
 from modelling.judging.answers import Values
 from modelling.judging.fonts import OTHER_FONTS
 
@@ -293,7 +293,7 @@ def plot_confusion(
     weights: Values | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Draws how many rows of each class were said to be of which: counts, coloured by share.
+    """Draws how many rows of each class were said to be of which, coloured by share.
 
     Args:
         targets: (n,) labels.
@@ -309,15 +309,16 @@ def plot_confusion(
     axes = figure.axes[0]
     axes.grid(visible=False)
     counts = confusion_matrix(targets, predictions, labels=classes, sample_weight=weights)
-    counts = np.rint(counts).astype(int)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    of_class = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.where(of_class > 0, of_class, 1)
     shown = [_short((names or {}).get(str(name), name)) for name in classes]
     display = ConfusionMatrixDisplay(shares, display_labels=shown)
     display.plot(ax=axes, cmap="Blues", include_values=False, im_kw={"vmin": 0, "vmax": 1})
     display.figure_.axes[-1].set_ylabel("share of the actual class")
     for (row, column), count in np.ndenumerate(counts if len(classes) <= _MOST_COUNTS else []):
         colour = "white" if shares[row, column] > 0.7 else "black"
-        words = f"{count:,}\n{shares[row, column]:.0%}" if len(classes) <= _FEW_CLASSES else count
+        words = show_brief(count.item())
+        words += f"\n{shares[row, column]:.0%}" if len(classes) <= _FEW_CLASSES else ""
         size = 14 if len(classes) <= _FEW_CLASSES else 10.5
         axes.text(column, row, words, ha="center", va="center", color=colour, fontsize=size)
     _label(figure, f"predicted {target}", f"actual {target}")

@@ -15,7 +15,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from common.words import MINUS, counted, is_finite, places_of
+from common.words import MINUS, counted, is_finite, places_of, show_brief, show_number
 from modelling.judging.checks import Finding
 from modelling.reporting.graph import StepState, lay_out_graph
 
@@ -23,7 +23,6 @@ _FOLDER = Path(__file__).parent / "templates"
 _LARGEST_TABLE_REPORTS = 1_500_000
 _SHOWN_ROWS = 30
 _LONGEST_NAME = 60
-_MOST_PLACES = 6
 _FIGURE = re.compile(rf"[-{MINUS}]?\d[\d,.]*\s?\S{{0,3}}")
 
 Number = float | int | None
@@ -270,41 +269,9 @@ def render_report(report: Report, compiled: Path | None = None) -> str:
     return _environment(compiled).get_template("report.html.j2").render(report=report)
 
 
-def show_number(value: Any, digits: int = 4) -> str:
-    """Writes a number for a person: 1,258 and 0.6300, with a true minus; words as they are."""
-    if value is None:
-        return "\N{EN DASH}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if math.isnan(value):
-        return "not a number"
-    if not is_finite(value):
-        return "infinite" if value > 0 else f"{MINUS}infinite"
-    value += 0  # so that no zero has a minus
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
-        text = f"{value:,.0f}"
-    elif abs(value) >= 1000:
-        text = f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3e}"
-    elif value and abs(value) < 10 ** (1 - digits):
-        places = 1 - math.floor(math.log10(abs(value)))  # two digits that say something
-        text = f"{value:.{places}f}" if places <= _MOST_PLACES else f"{value:.2e}"
-    else:
-        text = f"{value:.{digits if abs(value) < 100 else 1}f}"
-    return text.replace("-", MINUS)
-
-
 def show_metric(value: float | None, metric: str) -> str:
     """Writes a figure of a metric for a person."""
     return show_number(value, places_of(metric))
-
-
-def show_brief(value: Any) -> str:
-    """Writes a number of a table with four digits and no idle zero: 3, 46.5, 0.9967."""
-    if not isinstance(value, float) or not is_finite(value) or abs(value) >= 10_000:
-        return show_number(value)
-    places = 4 if abs(value) < 1000 else 0
-    text = f"{value:,.0f}" if places == 0 else f"{value:.4g}"
-    return text.replace("-", MINUS)
 
 
 def is_figure(value: Any) -> bool:

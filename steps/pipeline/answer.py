@@ -34,7 +34,7 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
         target=recipe.data.target,
         positive="" if positive is None else str(positive),
         rows=metrics.get(_ROWS, math.nan),
-        positives=count_positives(evaluated),
+        positives=count_positives(evaluated, recipe),
         label=recipe.about.labels.get(str(positive), ""),
         latest=recipe.split.method == "time",
         worst="" if (worst := evaluated.data.tags.get(WORST_SLICE, "none")) == "none" else worst,
@@ -42,8 +42,13 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
     )
 
 
-def count_positives(measured: Run) -> float:
-    """Returns how many of the rows that were measured are of the class to be found, if known."""
+def count_positives(measured: Run, recipe: Recipe) -> float:
+    """Returns how many of the rows that were measured are of the class to be found, if known.
+
+    That is NaN where rows count as they weigh: the metrics are sums of weights then.
+    """
+    if recipe.data.weight is not None:
+        return math.nan
     metrics = measured.data.metrics
     return metrics.get("true_positives", math.nan) + metrics.get("false_negatives", math.nan)
 

@@ -58,7 +58,7 @@ def read_answer_of_monitor(runs: PipelineRuns) -> str:
         target=data.target,
         positive="" if positive is None else str(positive),
         rows=runs.run.data.metrics["measured_rows"],
-        positives=count_positives(runs.run),
+        positives=count_positives(runs.run, runs.recipe),
         unit=runs.recipe.about.unit,
         label=runs.recipe.about.labels.get(str(positive), ""),
     )

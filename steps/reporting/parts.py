@@ -38,6 +38,7 @@ from steps.runs.names import (
     DATA_SHA256,
     IMPORTANCE,
     TEST_ROW_NUMBERS,
+    TEST_WEIGHT,
 )
 from steps.runs.provenance_write import GIT_DIRTY, LOCK_SHA256, WORKSPACE_COMMIT
 
@@ -84,9 +85,9 @@ def read_gate(runs: PipelineRuns) -> list[GateRow]:
         rows.append(
             GateRow(
                 name,
-                _as_count(name, candidate),
-                _as_count(name, figures.get(BASELINE_PREFIX + name)),
-                _as_count(name, theirs),
+                _as_count(figures, name, candidate),
+                _as_count(figures, name, figures.get(BASELINE_PREFIX + name)),
+                _as_count(figures, name, theirs),
                 "" if is_for_reading else _REQUIRED.get(check, "{}").format(row["required"]),
                 None if is_for_reading else bool(row["passed"]),
                 _known(row["low"]),
@@ -97,8 +98,10 @@ def read_gate(runs: PipelineRuns) -> list[GateRow]:
     return rows
 
 
-def _as_count(name: str, value: float | None) -> float | int | None:
-    return round(value) if name in OUTCOMES and value is not None and value == value else value
+def _as_count(figures: Mapping[str, float], name: str, value: float | None) -> float | int | None:
+    """Rounds what counts rows, such as the end of its interval; no sum of what they weigh."""
+    is_count = name in OUTCOMES and TEST_WEIGHT not in figures
+    return round(value) if is_count and value is not None and value == value else value
 
 
 def _metrics(runs: PipelineRuns) -> list[GateRow]:
@@ -108,9 +111,9 @@ def _metrics(runs: PipelineRuns) -> list[GateRow]:
     return [
         GateRow(
             name,
-            _as_count(name, value),
-            _as_count(name, figures[BASELINE_PREFIX + name]),
-            _as_count(name, champion.get(name)),
+            _as_count(figures, name, value),
+            _as_count(figures, name, figures[BASELINE_PREFIX + name]),
+            _as_count(figures, name, champion.get(name)),
             "",
             None,
             None,
@@ -129,8 +132,8 @@ def _how_sure(
     low, high = figures.get(name + LOW), figures.get(name + HIGH)
     interval = None
     if low is not None and high is not None:
-        interval = _as_count(name, low) or 0, _as_count(name, high) or 0
-    return interval, _as_count(name, figures.get(TRAINING_PREFIX + name))
+        interval = _as_count(figures, name, low) or 0, _as_count(figures, name, high) or 0
+    return interval, _as_count(figures, name, figures.get(TRAINING_PREFIX + name))
 
 
 def read_confidence(runs: PipelineRuns) -> float | None:

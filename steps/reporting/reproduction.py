@@ -2,9 +2,9 @@
 
 import re
 
-from common.words import counted
+from common.words import counted, show_number
 from modelling.judging.comparison import CLOSE, DIFFERENT, IDENTICAL, TOLERANCE
-from modelling.reporting.report import Fact, Section, Table, show_number
+from modelling.reporting.report import Fact, Section, Table
 from steps.reporting.runs import PipelineRuns
 from steps.runs.names import VERDICT, VERDICT_REASON
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from common.words import MINUS, counted, with_brief_numbers
+from common.words import MINUS, counted, show_brief, with_brief_numbers
 from modelling.inspecting.fairness import largest_gaps
 from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import OUTCOMES
@@ -97,7 +97,7 @@ def _slices(runs: PipelineRuns) -> Section | None:
 
 
 def _outcomes(runs: PipelineRuns) -> Section | None:
-    """What comes of the decisions of a binary classification: in rows, and in money if known."""
+    """What comes of a binary classification: in rows, or what they weigh, and money if known."""
     figures, recipe = runs.metrics("evaluate"), runs.recipe
     if recipe is None or not set(OUTCOMES) <= figures.keys():
         return None
@@ -113,7 +113,8 @@ def _outcomes(runs: PipelineRuns) -> Section | None:
     }
     table = pd.DataFrame([*cells.values()], columns=["it says", "and it is"])
     counts = [figures[outcome] for outcome in cells]
-    table["test rows"] = [f"{count:,.0f}" for count in counts]
+    rows = "test rows" if recipe.data.weight is None else "weight"
+    table[rows] = [show_brief(count) for count in counts]
     if worths := recipe.metrics.business_score:
         unit = f" {recipe.about.unit}" if recipe.about.unit else ""
         each = [getattr(worths, outcome.removesuffix("s")) for outcome in cells]
@@ -122,7 +123,7 @@ def _outcomes(runs: PipelineRuns) -> Section | None:
         table["together"] = [f"{total:,.0f}{unit}" for total in sums]
         for column in ("each is worth", "together"):
             table[column] = table[column].str.replace("-", MINUS)
-        table.loc[len(table)] = ["all", "", f"{sum(counts):,.0f}", "", f"{sum(sums):,.0f}{unit}"]
+        table.loc[len(table)] = ["all", "", show_brief(sum(counts)), "", f"{sum(sums):,.0f}{unit}"]
     threshold = runs.metrics("train").get("threshold")
     text = "" if threshold is None else f"From a probability of {threshold:.2f} on, it says {name}."
     return Section("outcomes", "What comes of it", text, table=Table.of(table))

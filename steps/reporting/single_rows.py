@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from common.words import MINUS, counted
+from common.words import MINUS, counted, show_brief
 from modelling.inspecting.reliability import ALL_ROWS, PROMISED_COVERAGE
 from modelling.kinds import ROW_KEY
-from modelling.reporting.report import Section, Table, show_brief
+from modelling.reporting.report import Section, Table
 from steps.reporting.parts import name_by_number
 from steps.reporting.runs import PipelineRuns
 

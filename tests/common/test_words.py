@@ -8,7 +8,9 @@ import pytest
 from common.words import (
     MINUS,
     counted,
+    show_brief,
     show_figure,
+    show_number,
     three_digits,
     with_brief_numbers,
     with_minus,
@@ -73,3 +75,24 @@ def test_a_figure_in_a_sentence_has_three_digits(figure, shown):
 def test_ranges_have_four_digits():
     assert with_brief_numbers("4.292460317 to 5") == "4.292 to 5"
     assert with_brief_numbers("'a' or 12") == "'a' or 12"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.63, "0.6300"),
+        (-0.0242, "\N{MINUS SIGN}0.0242"),
+        (1258, "1,258"),
+        (977.5, "977.5"),
+        (float("nan"), "not a number"),
+        (None, "\N{EN DASH}"),
+        (-0.000926, "\N{MINUS SIGN}0.00093"),
+        (3.2e-7, "3.20e\N{MINUS SIGN}07"),
+    ],
+)
+def test_numbers_are_written_for_people(value, shown):
+    assert show_number(value) == shown
+
+
+def test_numbers_of_tables_are_brief():
+    assert [show_brief(value) for value in (3.0, 46.5, 0.99668)] == ["3", "46.5", "0.9967"]

@@ -1,6 +1,7 @@
 """The recipe's own checks of a model, and what is kept of what all found."""
 
 import json
+import math
 from types import SimpleNamespace
 
 import mlflow
@@ -11,7 +12,7 @@ from common.errors import InputError
 from modelling.judging.checks import NOTE, SEVERE, Finding
 from modelling.recipe import Recipe
 from steps import evaluate
-from steps.pipeline.answer import read_cautions
+from steps.pipeline.answer import count_positives, read_cautions
 from steps.runs.names import CHECKS
 
 CODE = """
@@ -65,3 +66,11 @@ def test_the_severe_findings_are_told_unless_they_are_muted(tmp_path, make_datab
     logged = (tmp_path / "mlruns" / "0" / run.info.run_id / "artifacts" / "checks.json").read_text()
     assert [row[0] for row in json.loads(logged)["data"]] == [one.code for one in findings]
     mlflow.set_tracking_uri(None)
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(None, 5), ("w", math.nan)])
+def test_a_sum_of_weights_is_no_number_of_rows(weight, expected):
+    recipe = SimpleNamespace(data=SimpleNamespace(weight=weight))
+    metrics = {"true_positives": 3.0, "false_negatives": 2.0}
+    run = SimpleNamespace(data=SimpleNamespace(metrics=metrics))
+    assert count_positives(run, recipe) == pytest.approx(expected, nan_ok=True)

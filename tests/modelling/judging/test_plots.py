@@ -132,6 +132,13 @@ def test_the_confusion_matrix_shows_the_counts_and_their_shares_of_the_class():
     assert labels == ["a", "b"]
 
 
+def test_a_confusion_of_weights_shows_sums_and_the_shares_of_these():
+    actual, predicted = np.array(["a", "a", "b"]), np.array(["a", "b", "b"])
+    figure = plot_confusion(actual, predicted, "kind", np.array([0.3, 0.1, 1234.5]))
+    counts = [text.get_text() for text in figure.axes[0].texts]
+    assert counts == ["0.3\n75%", "0.1\n25%", "0\n0%", "1,234\n100%"]
+
+
 def test_a_long_class_is_shortened_and_twenty_classes_fit():
     names = np.array([f"class {number} with a very long name indeed" for number in range(20)])
     axes = plot_confusion(names, names, "kind").axes[0]

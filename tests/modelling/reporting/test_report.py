@@ -34,9 +34,7 @@ from modelling.reporting.report import (
     Shares,
     Table,
     render_report,
-    show_brief,
     show_like,
-    show_number,
     show_seconds,
 )
 from modelling.tables.profile import compare_sides, table_report
@@ -162,25 +160,7 @@ def test_what_is_found_is_shown_above_what_is_well_with_the_code_that_mutes_it()
     assert "checks: {mute: [leak]}" in page
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0.63, "0.6300"),
-        (-0.0242, "\N{MINUS SIGN}0.0242"),
-        (1258, "1,258"),
-        (977.5, "977.5"),
-        (float("nan"), "not a number"),
-        (None, "\N{EN DASH}"),
-        (-0.000926, "\N{MINUS SIGN}0.00093"),
-        (3.2e-7, "3.20e\N{MINUS SIGN}07"),
-    ],
-)
-def test_numbers_are_written_for_people(value, shown):
-    assert show_number(value) == shown
-
-
-def test_numbers_of_tables_and_times_are_short():
-    assert [show_brief(value) for value in (3.0, 46.5, 0.99668)] == ["3", "46.5", "0.9967"]
+def test_times_are_short():
     assert [show_seconds(value) for value in (0.63, 48, 125, 3840)] == [
         "0.6 s",
         "48 s",

@@ -157,5 +157,36 @@ def test_an_evaluation_tells_why_how_sure_and_whether_probabilities_hold(run_of)
     )  # fmt: skip
 
 
+@pytest.fixture
+def outcomes_of(run_of):
+    """The page of a classification with these counts, whose rows count as a column says."""
+
+    def read(weight, **counts):
+        recipe = load_recipe("recipes/customer_churn.yaml", PROJECT)
+        runs = run_of("evaluate", {}, {}, {})
+        runs.recipe = recipe.model_copy(
+            update={"data": recipe.data.model_copy(update={"weight": weight})}
+        )
+        runs.target, runs.metrics = "churned", lambda _: counts
+        return sections_of(runs)["outcomes"].table
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("weight", "title", "shown"),
+    [
+        (None, "test rows", ["12", "1,204", "0", "3"]),
+        ("w", "weight", ["0.4375", "1,204", "0", "2.5"]),
+    ],
+)
+def test_what_comes_of_it_is_in_rows_or_in_what_they_weigh(outcomes_of, weight, title, shown):
+    counts = [float(text.replace(",", "")) for text in shown]
+    names = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+    table = outcomes_of(weight, **dict(zip(names, counts, strict=True)))
+    place = table.columns.index(title)
+    assert [row[place] for row in table.rows][:4] == shown
+
+
 def test_an_evaluation_from_before_tells_nothing_of_single_rows(run_of):
     assert read_row_sections(run_of("evaluate", {}, {}, {})) == []

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from steps.reporting.parts import read_worst
+from steps.reporting.parts import read_gate, read_worst
 from steps.reporting.run_files import RunFiles
 
 CLASSES = [f"class {number}" for number in range(8)]
@@ -22,6 +22,20 @@ def worst(tmp_path):
         return read_worst(SimpleNamespace(files=files.get, recipe=None))
 
     return write_and_read
+
+
+@pytest.mark.parametrize(("weighed", "shown"), [({}, 1), ({"test_weight": 2.5}, 0.75)])
+def test_what_counts_rows_is_whole_and_what_sums_weights_is_not(weighed, shown):
+    figures = {f"{side}true_positives": 0.75 for side in ("", "dummy_", "train_")}
+    figures |= {"true_positives_low": 0.75, "true_positives_high": 0.75, **weighed}
+    runs = SimpleNamespace(
+        files=lambda _: None,
+        steps={"evaluate": None},
+        metrics={"evaluate": figures, "evaluate_champion": {}}.get,
+    )
+    (row,) = read_gate(runs)
+    found = row.candidate, row.baseline, row.train, *row.interval
+    assert found == (shown,) * 5
 
 
 def test_of_many_classes_the_error_is_shown_and_what_is_left_out_is_counted(worst):
