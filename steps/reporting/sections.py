@@ -177,14 +177,15 @@ def _promise(runs: PipelineRuns) -> Section | None:
     plots = [
         Plot(title, f"Plot. {title}", content)
         for name in files.names("plots")
-        if not (_is_of("drift", name) or _is_of("predictions", name))
+        if not any(_is_of(runs, what, name) for what in ("drift", "predictions"))
         and (content := files.read(name))
     ]
     return Section("promise", "Still good?", text, table=Table.of(table), plots=tuple(plots))
 
 
-def _is_of(what: str, plot: str) -> bool:
-    return what in plot.rpartition("/")[2]
+def _is_of(runs: PipelineRuns, what: str, plot: str) -> bool:
+    """Whether a plot, by the name of its file, is of that; a recipe may be called so too."""
+    return plot.rpartition("/")[2].startswith(f"{runs.recipe_name}-{what}-plot-")
 
 
 def _drift(runs: PipelineRuns) -> Section | None:
@@ -205,9 +206,9 @@ def _drift(runs: PipelineRuns) -> Section | None:
     plots = [
         Plot("Population stability index by column", f"Bar chart. {text}", content)
         for name in files.names("plots")
-        if _is_of("drift", name) and (content := files.read(name))
+        if _is_of(runs, "drift", name) and (content := files.read(name))
     ]
-    plots += _predictions(files) if "monitor" in runs.steps else []
+    plots += _predictions(runs, files) if "monitor" in runs.steps else []
     shown = Table.of(_drift_in_words(table, shares))
     return Section("drift", "Drift", text, table=shown, plots=tuple(plots))
 
@@ -249,15 +250,17 @@ def _scores(runs: PipelineRuns) -> Section | None:
         ("model", runs.model_name, f"version {version} of {runs.recipe_name}"),
     )
     known = tuple(Fact(label, str(value), note) for label, value, note in facts if value)
-    return Section("scores", "What was written", facts=known, plots=tuple(_predictions(files)))
+    return Section(
+        "scores", "What was written", facts=known, plots=tuple(_predictions(runs, files))
+    )
 
 
-def _predictions(files: RunFiles) -> list[Plot]:
+def _predictions(runs: PipelineRuns, files: RunFiles) -> list[Plot]:
     title = "What it answers now, and what it answered on its test"
     return [
         Plot(title, f"Bar chart. {title}", content)
         for name in files.names("plots")
-        if _is_of("predictions", name) and (content := files.read(name))
+        if _is_of(runs, "predictions", name) and (content := files.read(name))
     ]
 
 

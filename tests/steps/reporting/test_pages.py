@@ -15,6 +15,7 @@ from steps.reporting.run_files import RunFiles
 from steps.reporting.sections import read_sections
 from steps.reporting.single_rows import read_row_sections
 from steps.runs.names import VERDICT, VERDICT_REASON
+from tracking.output_manager import build_output_filename
 
 PROJECT = Path(__file__).parents[3]
 
@@ -155,6 +156,25 @@ def test_an_evaluation_tells_why_how_sure_and_whether_probabilities_hold(run_of)
     assert probabilities.table.rows[1] == (
         "40.0% to 90.0%", 100, "60.0%", "50.0%", "40.0% to 60.0%"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", ["wine", "sales_predictions", "drift_demo", "wine-drift"])
+def test_plots_are_told_apart_whatever_the_recipe_is_called(run_of, tmp_path, recipe):
+    columns = ["column", "psi", "limit", "drifted", "grown", "bin", "in training", "now"]
+    row = ["x", 0.3, 0.2, True, False, "0 to 1", 0.1, 0.25]
+    tables = {
+        "drift": pd.DataFrame([row], columns=columns),
+        "monitor": pd.DataFrame({"metric": ["rmse"], "now": [1.0], "promised": [1.0]}),
+    }
+    runs = run_of("monitor", tables, {}, {})
+    runs.recipe_name = recipe
+    (tmp_path / "plots").mkdir()
+    for what in ("drift", "predictions", "rmse"):
+        name = build_output_filename(recipe, what, "plot", {})
+        (tmp_path / "plots" / f"{name}.png").write_bytes(what.encode())
+    found = sections_of(runs)
+    assert [plot.content for plot in found["promise"].plots] == [b"rmse"]
+    assert [plot.content for plot in found["drift"].plots] == [b"drift", b"predictions"]
 
 
 @pytest.fixture
