@@ -147,7 +147,9 @@ def count_rounds(estimator: BaseEstimator, fitted: Rows, others: Rows, patience:
 
 def rounds_of(estimator: BaseEstimator) -> int:
     """Returns how many rounds an estimator has, or may have at most."""
-    return int(estimator.get_params(deep=False)[_names(estimator)[-1]])
+    rounds = estimator.get_params(deep=False)[_names(estimator)[-1]]
+    # Where nothing is said, XGBoost's is None.
+    return int(estimator.get_num_boosting_rounds() if rounds is None else rounds)
 
 
 def rounds_as_parameters(estimator: BaseEstimator, rounds: int) -> dict[str, Any]:

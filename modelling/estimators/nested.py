@@ -29,6 +29,8 @@ from modelling.own_code import Files
 _SAID = {"estimator", "parameters"}
 _SAID_OF_MODEL = _SAID | {"preprocess", "scale", "early_stopping"}
 
+_WRITTEN = "an inner model is written {estimator: its path, parameters: {…}}"
+
 NUMBERED = "of_numbered_classes"
 """The name of the one estimator in a vote that only numbers the classes for it."""
 
@@ -53,6 +55,9 @@ def make_estimator(
         InputError: one has no such parameter, or needs one that is not given.
     """
     values = {name: _value(value, seed, code, build) for name, value in given.items()}
+    for name in required_parameters(kind):
+        if isinstance(values.get(name), Mapping):
+            raise InputError(f"{name}: {_WRITTEN}, got: {values[name]}")
     own = {name: value for name, value in values.items() if "__" not in name}
     missing = [name for name in required_parameters(kind) if name not in own]
     if missing:
@@ -82,18 +87,32 @@ def _value(given: Any, seed: int, code: Files, build: Build) -> Any:
     if not isinstance(value, dict):
         return value
     if _is_estimator(value):
+        _check_keys(value)
         if "preprocess" in value:
             return build(value)
         kind = find_inner(str(value["estimator"]), code)
         return make_estimator(kind, value.get("parameters") or {}, seed, code, build)
-    if value and all(isinstance(each, dict) and _is_estimator(each) for each in value.values()):
-        return [(name, _value(each, seed, code, build)) for name, each in value.items()]
-    return value
+    if not any(map(_is_estimator, value.values())):
+        return value
+    for name, each in value.items():
+        if not _is_estimator(each):
+            raise InputError(f"{name}: {_WRITTEN}, got: {each}")
+    if any("preprocess" in each for each in value.values()):
+        # Each gets the columns then, and not what is made of them for all.
+        value = {name: {"preprocess": "auto", **each} for name, each in value.items()}
+    return [(name, _value(each, seed, code, build)) for name, each in value.items()]
 
 
-def _is_estimator(value: Mapping[str, Any]) -> bool:
+def _is_estimator(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("estimator"), str)
+
+
+def _check_keys(value: Mapping[str, Any]) -> None:
     said = _SAID_OF_MODEL if "preprocess" in value else _SAID
-    return isinstance(value.get("estimator"), str) and set(value) <= said
+    for key in value:
+        if key not in said:
+            needs = "; it goes with preprocess" if key in _SAID_OF_MODEL else ""
+            raise InputError(unknown_name("key of an inner model", key, sorted(said)) + needs)
 
 
 def packages_in(estimator: BaseEstimator) -> list[str]:

@@ -28,10 +28,11 @@ CASES = (
     ("xgboost.XGBClassifier", labels, "classification"),
 )
 for estimator, targets, task in CASES:
+    given = {} if task == "regression" else {"n_estimators": 100}
     recipe = Recipe.model_validate({
         "name": "r", "task": task, "data": {"path": "t.csv", "target": "y"},
         "models": {"m": {
-            "estimator": estimator, "early_stopping": 5, "parameters": {"n_estimators": 100}
+            "estimator": estimator, "early_stopping": 5, "parameters": given
         }},
     })
     rounds = find_rounds(recipe, "m", {}, rows, targets, None, {})

@@ -94,6 +94,30 @@ def test_the_seed_is_that_of_each_that_takes_one():
         ("ensemble.VotingRegressor", BOTH, {"weihgts": 1}, "did you mean 'weights'?"),
         ("pipeline.Pipeline", {"steps": {"one": LOGISTIC}}, {}, "Pipeline is not for a regression"),
         (
+            "ensemble.VotingRegressor",
+            {"estimators": {"one": {**RIDGE, "params": {"alpha": 2}}}},
+            {},
+            "unknown key of an inner model 'params', did you mean 'parameters'?",
+        ),
+        (
+            "ensemble.VotingRegressor",
+            {"estimators": {"one": {**RIDGE, "early_stopping": 5}}},
+            {},
+            "; it goes with preprocess",
+        ),
+        (
+            "ensemble.VotingRegressor",
+            {"estimators": {"one": RIDGE, "two": "sklearn.linear_model.Lasso"}},
+            {},
+            "two: an inner model is written {estimator: its path, parameters: {…}}, got: sklearn.",
+        ),
+        (
+            "ensemble.VotingRegressor",
+            {"estimators": {"two": "sklearn.linear_model.Lasso"}},
+            {},
+            "estimators: an inner model is written",
+        ),
+        (
             "ensemble.BaggingRegressor",
             {"estimator": {"estimator": "sklearn.linear_model.Rdge"}},
             {},
@@ -109,6 +133,14 @@ def test_the_seed_is_that_of_each_that_takes_one():
 )
 def test_what_cannot_be_built_is_told(estimator, parameters, given, says, refusal):
     assert says in refusal(build, estimator, parameters, given)
+
+
+def test_where_one_has_columns_of_its_own_each_has():
+    spread = {**RIDGE, "preprocess": "spread"}
+    pipeline = build("ensemble.VotingRegressor", {"estimators": {"one": spread, "two": TREE}})
+    fitted = fit_pipeline(pipeline, ROWS, NUMBERS)
+    assert all(isinstance(each, Pipeline) for each in fitted["estimator"].estimators_)
+    assert len(fitted.predict(ROWS)) == len(ROWS)
 
 
 def test_a_value_of_an_inner_one_is_checked_before_a_sweep(refusal):
