@@ -496,7 +496,7 @@ class Model(Section):
     """Of the estimator; `-P name=value` sets one for a run. An estimator that holds others has
     them there as `{estimator: …, parameters: …}`, or several by name; `-P name__alpha=value` sets
     a parameter of one. With `preprocess` (and `scale`) beside these, an inner one gets the columns
-    as it takes them best, and not as the outer one does."""
+    as it takes them best, and not as the outer one does; so do those beside it."""
     early_stopping: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Of LightGBM, XGBoost and HistGradientBoosting: after how many rounds in a row that make it no
     better on held-out rows it needs no more. They are a fifth of the training rows, held out as
