@@ -112,7 +112,7 @@ boosting_run = run_project(model="gradient_boosting", n_estimators=30)
 #
 # ## 3.3 Le rapport et l'affiche
 #
-# Chaque run a un rapport, `report.html`, parmi ses artefacts : un fichier qui se suffit, à envoyer par courriel.
+# Chaque pipeline et chaque étape a un rapport, `report.html`, parmi les artefacts de son run : un fichier qui se suffit, à envoyer par courriel.
 
 
 # %%

@@ -112,7 +112,7 @@ boosting_run = run_project(model="gradient_boosting", n_estimators=30)
 #
 # ## 3.3 The report and the poster
 #
-# Each run has a report, `report.html`, among its artifacts: a file that needs nothing else, to be sent by mail.
+# Each pipeline and each step has a report, `report.html`, among the artifacts of its run: a file that needs nothing else, to be sent by mail.
 
 
 # %%
