@@ -16,7 +16,8 @@ class Quality:
     known) and the figure of who always says the same; is_regression, target, positive: what is
     predicted, and the class to be found, if there is one; rows: that it was tested on; positives:
     those of that class; label: what that class is called; latest: whether they are the latest
-    ones; worst: the part of them that it is worst for; unit: of the target, or of a business score.
+    ones; worst: the part of them that it is worst for; unit: of the target, or of a business score;
+    takes_probabilities: whether the metric is of these, and not of the classes that are said.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Quality:
     latest: bool = False
     worst: str = ""
     unit: str = ""
+    takes_probabilities: bool = False
 
     @property
     def unit_of_figure(self) -> str:
@@ -50,7 +52,9 @@ class Quality:
     @property
     def naive(self) -> str:
         """What it is compared with."""
-        what = "mean" if self.is_regression else "most common class"
+        if self.is_regression:
+            return "always saying the mean"
+        what = "share of each class" if self.takes_probabilities else "most common class"
         return f"always saying the {what}"
 
     @property

@@ -39,6 +39,7 @@ def read_quality(evaluated: Run, recipe: Recipe) -> Quality | None:
         latest=recipe.split.method == "time",
         worst="" if (worst := evaluated.data.tags.get(WORST_SLICE, "none")) == "none" else worst,
         unit=recipe.about.unit,
+        takes_probabilities=known[name].takes_probabilities,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
@@ -10,9 +11,9 @@ import pytest
 
 from common.errors import InputError
 from modelling.judging.checks import NOTE, SEVERE, Finding
-from modelling.recipe import Recipe
+from modelling.recipe import Recipe, load_recipe
 from steps import evaluate
-from steps.pipeline.answer import count_positives, read_cautions
+from steps.pipeline.answer import count_positives, read_cautions, read_quality
 from steps.runs.names import CHECKS
 
 CODE = """
@@ -74,3 +75,19 @@ def test_a_sum_of_weights_is_no_number_of_rows(weight, expected):
     metrics = {"true_positives": 3.0, "false_negatives": 2.0}
     run = SimpleNamespace(data=SimpleNamespace(metrics=metrics))
     assert count_positives(run, recipe) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("primary", "naive"),
+    [
+        ("accuracy", "most common class"),
+        ("log_loss", "share of each class"),
+        ("brier_score", "share of each class"),
+    ],
+)
+def test_the_naive_answer_to_a_probability_is_the_share_of_each_class(primary, naive):
+    churn = load_recipe("recipes/customer_churn.yaml", Path(__file__).parents[2])
+    metrics = churn.metrics.model_copy(update={"primary": primary})
+    recipe = churn.model_copy(update={"metrics": metrics})
+    data = SimpleNamespace(metrics={primary: 0.4, f"dummy_{primary}": 0.6}, tags={})
+    assert read_quality(SimpleNamespace(data=data), recipe).naive == f"always saying the {naive}"

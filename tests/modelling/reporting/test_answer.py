@@ -107,6 +107,20 @@ CHURN = Quality(
             "boosting reaches own 0.5 (0.4 to 0.6), and always saying the most common class "
             "0.2; tested on 2,000 rows",
         ),
+        (
+            replace(
+                CHURN,
+                metric="log_loss",
+                figure=0.4,
+                low=0.36,
+                high=0.44,
+                baseline=0.57,
+                greater_is_better=False,
+                takes_probabilities=True,
+            ),
+            "boosting reaches log_loss 0.40 (0.36 to 0.44), 30% better than always saying the "
+            "share of each class; tested on 2,000 rows, 521 of them churned = yes",
+        ),
     ],
 )
 def test_the_sentence_says_it_in_words(quality, sentence):
