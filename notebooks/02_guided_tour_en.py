@@ -473,7 +473,7 @@ champion = mlflow.register_model(f"runs:/{best.info.run_id}/model", "churn-predi
 client.set_registered_model_alias("churn-predictor", "champion", champion.version)
 client.update_model_version("churn-predictor", champion.version, f"run {best.info.run_name}")
 client.set_model_version_tag("churn-predictor", champion.version, "validated_by", "workshop")
-print(f"Version {champion.version}, de {best.info.run_name}, est le champion")
+print(f"Version {champion.version}, of {best.info.run_name}, is the champion")
 
 # %% [markdown]
 # You see the number of the version. **Go and look** at the tab *Model registry*: `churn-predictor`, its version, its alias
