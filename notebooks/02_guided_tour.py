@@ -226,7 +226,7 @@ with mlflow.start_run(run_name="forest-that-grows"):
 #
 # ## 2.1 « Où est passé le modèle ? »
 #
-# Les runs ont gardé les nombres, pas les modèles. Gardons-le aussi, avec `log_model` :
+# Les runs ont gardé les nombres, pas les modèles. Gardons aussi le modèle, avec `log_model` :
 
 # %%
 # MLflow note les paquets dont le modèle a besoin. Sans cette liste il relance Python pour les deviner.
