@@ -62,8 +62,9 @@ def split_table(
         weights: (n,) how much each row counts, if not the same; it does not decide a row's side.
 
     Returns:
-        Both sides. `row_key` is an unsigned 64-bit hash of the row's values and weight, and of its
-        number among equal rows, so that it stays the same when the table is shuffled or grows.
+        Both sides. `row_key` is an unsigned 64-bit hash of the row's values, weight and what is
+        given of it, and of its number among equal rows, so that it stays the same when the table is
+        shuffled or grows.
 
     Raises:
         InputError: a side would have fewer than two rows, or none of a class, or a class has too
@@ -75,8 +76,12 @@ def split_table(
             f"no column may be named {ROW_KEY!r}: the split gives each row its key there"
         )
     features = frame.drop(columns=target)
-    feature_hash = _hash_rows(features)
-    keys, occurrence = _row_keys(with_weights(frame, weights))
+    feature_hash = hash_rows(features)
+    row_hash = hash_rows(with_weights(frame, weights))
+    keys, occurrence = _row_keys(row_hash)
+    if given is not None:
+        # Of equal rows of two groups, the order of the file must not say which is on which side.
+        keys, _ = _row_keys(_mix(row_hash ^ _mix(hash_rows(given.to_frame("given")))))
     order = np.argsort(keys, kind="stable")
     in_test = np.zeros(len(frame), dtype=bool)
     in_test[order] = _choose_test_rows(
@@ -133,20 +138,19 @@ def sample_by_content(
     if len(frame) <= rows:
         return frame
     keyed = with_weights(frame, None if weights is None else weights.loc[frame.index])
-    chosen = np.argsort(_mix(_row_keys(keyed)[0]), kind="stable")[:rows]
+    chosen = np.argsort(_mix(_row_keys(hash_rows(keyed))[0]), kind="stable")[:rows]
     return frame.iloc[np.sort(chosen)]
 
 
-def _row_keys(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's key, and how many equal rows stand before it."""
-    row_hash = _hash_rows(frame)
+def _row_keys(row_hash: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's key, of its hash, and how many equal rows stand before it."""
     occurrence = _count_occurrences(row_hash)
     keys = np.where(occurrence == 0, row_hash, _mix(row_hash ^ _mix(occurrence)))
     return keys, occurrence
 
 
-def _hash_rows(frame: pd.DataFrame) -> np.ndarray:
-    """A 64-bit hash of each row's values; columns in the order of their names, -0.0 as 0.0."""
+def hash_rows(frame: pd.DataFrame) -> np.ndarray:
+    """Returns (n,) 64-bit hashes of rows by their values: columns by their names, -0.0 as 0.0."""
     names = sorted(frame.columns)
     numbers = frame.select_dtypes("float64").columns
 

@@ -23,7 +23,7 @@ from modelling.tables.cells import (
     shown_type,
 )
 from modelling.tables.rows import rows_that_count
-from modelling.tables.split import sample_by_content, with_weights
+from modelling.tables.split import hash_rows, sample_by_content, with_weights
 
 _MOST_CLASSES = 100
 _FEWEST_OF_A_CLASS = 2
@@ -90,22 +90,12 @@ def check_table(table: pd.DataFrame, recipe: Recipe, source: str) -> CheckedTabl
     if frame.empty:
         raise InputError(f"table {source}: no row is left; {', '.join(outside) or 'all are rare'}")
     _check_values(frame, checks, recipe, source)
-    checked = len(frame)
     weights = None
     if weight:
         weights = read_weights(table.loc[frame.index, weight], source, decimal_comma)
-    if recipe.data.duplicates == "drop":
-        frame = frame[~with_weights(frame, weights).duplicated()]
-    different = len(frame)
-    if recipe.data.sample:
-        frame = sample_by_content(frame, recipe.data.sample, weights)
+    frame, unchosen = _choose_rows(frame, weights, table, recipe)
     left = {"missing_target": without_target, "outside_limits": beyond, "rare_classes": rare}
-    chosen = {
-        **uncounted,
-        "duplicates": checked - different,
-        "sample": different - len(frame),
-    }
-    left |= {key: count for key, count in chosen.items() if count}
+    left |= {key: count for key, count in {**uncounted, **unchosen}.items() if count}
     weights = None if weights is None else weights.loc[frame.index]
     return CheckedTable(frame, left_out, left, outside, weights)
 
@@ -169,6 +159,25 @@ def _without_rare_classes(frame: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataF
     labels = frame[recipe.data.target]
     rare = labels.map(labels.value_counts()) < _FEWEST_OF_A_CLASS
     return frame[~rare], int(rare.sum())
+
+
+def _choose_rows(
+    frame: pd.DataFrame, weights: pd.Series | None, table: pd.DataFrame, recipe: Recipe
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows without equal ones, or a sample of them; and how many others there are, by key."""
+    data, rows = recipe.data, len(frame)
+    is_chosen = data.duplicates == "drop" or data.sample
+    if is_chosen and (recipe.split.given_by or recipe.split.function):
+        # Which of equal rows stays says on which side it is: the order of the file must not.
+        frame = frame.iloc[np.argsort(hash_rows(table.loc[frame.index]), kind="stable")]
+        weights = None if weights is None else weights.loc[frame.index]
+    if data.duplicates == "drop":
+        frame = frame[~with_weights(frame, weights).duplicated()]
+    different = len(frame)
+    if data.sample:
+        frame = sample_by_content(frame, data.sample, weights)
+    counts = {"duplicates": rows - different, "sample": different - len(frame)}
+    return frame.sort_index(), counts
 
 
 def _check_values(

@@ -23,10 +23,28 @@ tables = st.lists(
 seeds = st.integers(0, 2**32 - 1)
 
 
-def split_or_skip(frame, **settings):
+GIVEN = {
+    "time": {"time_column": "g"},
+    "group": {"column": "g"},
+    "column": {"column": "g"},
+    "own": {"function": "own.side"},
+}
+
+
+def given_for(method, sides):
+    """What says the side of each row, for the methods that need it: (n,) or nothing."""
+    if method not in GIVEN:
+        return None
+    numbers = pd.Series(sides)
+    return {"time": numbers, "group": numbers.map("G{}".format)}.get(
+        method, numbers.mod(2).map({0: "train", 1: "test"})
+    )
+
+
+def split_or_skip(frame, given=None, **settings):
     """The split, for a random table that is large enough to have one."""
     try:
-        return split_table(frame, "y", Split(test_size=0.4, **settings))
+        return split_table(frame, "y", Split(test_size=0.4, **settings), given)
     except InputError:
         assume(False)
 
@@ -59,15 +77,25 @@ def test_equal_feature_rows_are_on_the_same_side(frame, seed):
     assert split.duplicates_across_split == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, *GIVEN])
 @given(frame=tables, seed=seeds, order=st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_changes_nothing(method, frame, seed, order):
+    frame["given"] = [order.randrange(4) for _ in range(len(frame))]
     rows = list(range(len(frame)))
     order.shuffle(rows)
-    split = split_or_skip(frame, method=method, seed=seed)
-    again = split_or_skip(frame.iloc[rows].reset_index(drop=True), method=method, seed=seed)
+    split, again = (
+        split_or_skip(
+            table.drop(columns="given"),
+            given_for(method, table["given"]),
+            method=method,
+            seed=seed,
+            **GIVEN.get(method, {}),
+        )
+        for table in (frame, frame.iloc[rows].reset_index(drop=True))
+    )
     pd.testing.assert_frame_equal(split.train, again.train)
     pd.testing.assert_frame_equal(split.test, again.test)
+    assert split.duplicate_rows == again.duplicate_rows
 
 
 @given(frame=tables, more=tables, seed=seeds)
@@ -178,6 +206,12 @@ def test_duplicates_are_counted_and_so_is_their_leak():
     assert by_content.duplicates_across_split == 0
     leaks = np.isin(at_random.test["a"], at_random.train["a"]).sum()
     assert at_random.duplicates_across_split == leaks > 0
+
+
+def test_equal_rows_of_other_groups_are_duplicates_still():
+    frame = pd.concat([many(100)] * 2, ignore_index=True)
+    who = pd.Series(np.arange(200) % 50 + np.arange(200) // 100).map("P{}".format)
+    assert split_table(frame, "y", GROUPED, who).duplicate_rows == 100
 
 
 def test_the_wines_have_240_duplicates_and_none_crosses(wines):

@@ -707,3 +707,17 @@ def test_equal_rows_are_left_out_and_a_sample_is_by_content(recipe_with):
     assert (len(first.frame), first.rows_left_out["sample"]) == (100, 400)
     assert {*first.frame["a"]} == {*shuffled.frame["a"]}
     assert len(check_table(table.head(50), recipe, "t").frame) == 50
+
+
+@pytest.mark.parametrize("chosen", [{"duplicates": "drop"}, {"sample": 20}])
+def test_which_of_equal_rows_stays_is_not_the_order_of_the_file(chosen, recipe_with):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"a": rng.integers(5, size=90), "y": rng.integers(3, size=90), "who": rng.permutation(90)}
+    )
+    recipe = recipe_with(**trips(**chosen), split={"method": "group", "column": "who"})
+    first, shuffled = (
+        {*each.loc[check_table(each, recipe, "t").frame.index, "who"]}
+        for each in (table, table.sample(frac=1, random_state=1, ignore_index=True))
+    )
+    assert first == shuffled
