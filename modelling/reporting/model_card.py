@@ -1,5 +1,6 @@
 """What a fitted Pipeline tells of itself: the parameters that were chosen, and its weights."""
 
+from copy import copy
 from inspect import signature
 from typing import Any
 
@@ -13,6 +14,8 @@ from modelling.estimators.nested import inner_models
 from modelling.estimators.preprocessing import TEXT
 
 _OF_LOG_ODDS = ("LinearDiscriminantAnalysis", "LogisticRegression", "LogisticRegressionCV")
+# By package, what it calls the gain of all splits; if not asked, one counts splits, one has means.
+_GAIN = {"lightgbm": "gain", "xgboost": "total_gain"}
 # By what is done with the inputs, the step that a coefficient is of.
 _STEPS = {
     "numbers": "one unit of a number more",
@@ -59,7 +62,7 @@ def _weights(pipeline: Pipeline, positive: Any) -> dict[str, Any] | None:
         values, what = _coefficients(estimator, positive)
         title, unit = "Coefficients", f"change of the {what} for {_step(pipeline)}"
     elif hasattr(estimator, "feature_importances_"):
-        values, title = estimator.feature_importances_, "Importance in the trees"
+        values, title = _gains(estimator), "Importance in the trees"
         unit = "share of the gain of all splits; the whole is 1"
     else:
         return None
@@ -68,6 +71,16 @@ def _weights(pipeline: Pipeline, positive: Any) -> dict[str, Any] | None:
         return None
     pairs = list(zip(names, map(float, values), strict=True))
     return {"title": title, "unit": unit, "values": pairs}
+
+
+def _gains(estimator: BaseEstimator) -> Any:
+    """What all splits by each input gain, of 1 in all."""
+    package = type(estimator).__module__.partition(".")[0]
+    if package in _GAIN:
+        estimator = copy(estimator)
+        estimator.importance_type = _GAIN[package]
+    gains = np.asarray(estimator.feature_importances_, dtype=float)
+    return gains / (gains.sum() or 1)
 
 
 def _coefficients(estimator: BaseEstimator, positive: Any) -> tuple[Any, str]:

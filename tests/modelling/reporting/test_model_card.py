@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMRegressor
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import Ridge
@@ -102,6 +103,17 @@ def test_columns_keep_the_underscores_of_their_names(flags):
     pipeline = build_pipeline(model, {}, 0, "regression", inputs)
     card = describe_pipeline(fit_pipeline(pipeline, table, table["x__a"]))
     assert [name for name, _ in card["weights"]["values"]] == names
+
+
+@pytest.mark.parametrize("importance_type", ["split", "gain"])
+def test_importance_in_trees_is_the_gain_and_no_number_of_splits(importance_type):
+    targets = 10.0 * (NUMBERS["a"] > 0) + NUMBERS["b"]
+    estimator = LGBMRegressor(n_estimators=20, importance_type=importance_type, verbose=-1)
+    fitted = estimator.fit(NUMBERS, targets)
+    found = dict(describe_pipeline(Pipeline([("estimator", fitted)]))["weights"]["values"])
+    gains = fitted.booster_.feature_importance("gain")
+    assert list(found.values()) == pytest.approx(gains / gains.sum())
+    assert fitted.importance_type == importance_type
 
 
 class Nameless(TransformerMixin, BaseEstimator):
