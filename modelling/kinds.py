@@ -2,7 +2,7 @@
 
 The logged model reads raw cells by `read_as` (`read_column` of models/sklearn_wrapper.py, which
 imports nothing of the project). A new kind is a record here, its reading there, its encoding in
-models/preprocessing.py and its look in drafting/column_look.py.
+estimators/preprocessing.py and its look in drafting/column_look.py.
 """
 
 import re
