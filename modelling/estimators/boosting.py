@@ -102,6 +102,11 @@ def _package_of(estimator: BaseEstimator) -> _Package | None:
     return found[0] if found else None
 
 
+def is_boosting(estimator: BaseEstimator) -> bool:
+    """Says whether an estimator is one of LightGBM, XGBoost or HistGradientBoosting."""
+    return _package_of(estimator) is not None
+
+
 def check_stopping(
     estimator: BaseEstimator, parameters: Collection[str], patience: int | None
 ) -> None:

@@ -395,6 +395,27 @@ def test_lightgbm_takes_what_it_says_that_it_takes(refusal):
     check_hyperparameter(Model(estimator=LIGHTGBM), "num_leaves", 7, "regression")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("num_leaves", 1), ("learning_rate", 0), ("colsample_bytree", 1.06)]
+)
+def test_a_value_that_lightgbm_refuses_is_refused_before_anything_runs(name, value, refusal, capfd):
+    message = refusal(check_hyperparameter, Model(estimator=LIGHTGBM), name, value, "regression")
+    assert message.startswith("Check failed: (")
+    assert "/" not in message
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_value_that_others_must_go_with_is_no_mistake():
+    check_hyperparameter(Model(estimator=LIGHTGBM), "boosting_type", "rf", "regression")
+
+
+def test_what_lightgbm_refuses_in_a_fit_is_told_in_a_line(refusal):
+    model = Model(estimator=LIGHTGBM, parameters={"boosting_type": "rf"})
+    pipeline = build_pipeline(model, {}, 0)
+    message = refusal(fit_pipeline, pipeline, pd.DataFrame({"a": range(40)}), pd.Series(range(40)))
+    assert message.startswith("Check failed: (config->bagging_freq > 0")
+
+
 def test_lightgbm_is_quiet_and_takes_columns_of_any_name(capfd):
     names = {"a": "a b", "b": "a_b", "c": "price, [net]: €"}
     inputs = FEATURES.rename(columns=names)
