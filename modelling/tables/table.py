@@ -169,7 +169,8 @@ def _choose_rows(
     is_chosen = data.duplicates == "drop" or data.sample
     if is_chosen and (recipe.split.given_by or recipe.split.function):
         # Which of equal rows stays says on which side it is: the order of the file must not.
-        frame = frame.iloc[np.argsort(hash_rows(table.loc[frame.index]), kind="stable")]
+        whole = table.loc[frame.index].apply(_hashable)
+        frame = frame.iloc[np.argsort(hash_rows(whole), kind="stable")]
         weights = None if weights is None else weights.loc[frame.index]
     if data.duplicates == "drop":
         frame = frame[~with_weights(frame, weights).duplicated()]
@@ -178,6 +179,11 @@ def _choose_rows(
         frame = sample_by_content(frame, data.sample, weights)
     counts = {"duplicates": rows - different, "sample": different - len(frame)}
     return frame.sort_index(), counts
+
+
+def _hashable(column: pd.Series) -> pd.Series:
+    """A column as it is, or in words: what nobody reads of a table may be lists."""
+    return column.map(repr) if column.dtype == object else column
 
 
 def _check_values(

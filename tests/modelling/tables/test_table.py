@@ -715,6 +715,7 @@ def test_which_of_equal_rows_stays_is_not_the_order_of_the_file(chosen, recipe_w
     table = pd.DataFrame(
         {"a": rng.integers(5, size=90), "y": rng.integers(3, size=90), "who": rng.permutation(90)}
     )
+    table["what nobody reads"] = [[1], {"k": None}, b"\xff"] * 30
     recipe = recipe_with(**trips(**chosen), split={"method": "group", "column": "who"})
     first, shuffled = (
         {*each.loc[check_table(each, recipe, "t").frame.index, "who"]}
