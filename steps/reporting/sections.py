@@ -136,13 +136,13 @@ def _fairness(runs: PipelineRuns) -> Section | None:
     if table is None or runs.recipe is None:
         return None
     name = runs.recipe.about.name_class(runs.target, runs.recipe.data.positive_class)
-    words = {
-        "selection_rate": f"It says {name} of {{}} of the rows of {{}}, and of {{}} of {{}}.",
-        "true_positive_rate": f"Where it is {name}, it says so in {{}} of {{}}, and {{}} of {{}}.",
+    words = {  # the name is filled in too: it may hold a brace
+        "selection_rate": "It says {} of {} of the rows of {}, and of {} of {}.",
+        "true_positive_rate": "Where it is {}, it says so in {} of {}, and {} of {}.",
     }
     rates = table.set_index("group")
     gaps = [
-        words[rate].format(_whole(rates[rate][low]), low, _whole(rates[rate][high]), high)
+        words[rate].format(name, _whole(rates[rate][low]), low, _whole(rates[rate][high]), high)
         for rate, (low, high, _) in largest_gaps(table).items()
     ]
     shown = pd.DataFrame(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from modelling.judging.comparison import CLOSE, DIFFERENT, IDENTICAL
-from modelling.recipe import load_recipe
+from modelling.recipe import About, load_recipe
 from modelling.reporting.report import Shares
 from steps.reporting import verdict
 from steps.reporting.run_files import RunFiles
@@ -206,6 +206,18 @@ def test_what_comes_of_it_is_in_rows_or_in_what_they_weigh(outcomes_of, weight, 
     table = outcomes_of(weight, **dict(zip(names, counts, strict=True)))
     place = table.columns.index(title)
     assert [row[place] for row in table.rows][:4] == shown
+
+
+def test_a_class_whose_name_has_a_brace_is_told_as_it_is(run_of):
+    rows = [["sex", "f", 100, 40, 0.3, 0.7], ["sex", "m", 100, 40, 0.5, 0.9]]
+    columns = ["slice", "group", "rows", "positives", "selection_rate", "true_positive_rate"]
+    runs = run_of("evaluate", {"fairness": pd.DataFrame(rows, columns=columns)}, {}, {})
+    runs.target, runs.recipe = "{y}", load_recipe("recipes/customer_churn.yaml", PROJECT)
+    runs.recipe = runs.recipe.model_copy(update={"about": About()})
+    assert sections_of(runs)["fairness"].text == (
+        "It says {y} = 1 of 30% of the rows of f, and of 50% of m. "
+        "Where it is {y} = 1, it says so in 70% of f, and 90% of m."
+    )
 
 
 def test_an_evaluation_from_before_tells_nothing_of_single_rows(run_of):
