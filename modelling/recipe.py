@@ -232,7 +232,8 @@ class Data(Section):
     """Makes a classification a binary one: the class that the model is to find, and that precision,
     recall, costs and the threshold are about."""
     drop: tuple[str, ...] = ()
-    """Columns that the model never sees. `score` copies them to its output, but for free text."""
+    """Columns that the model never sees. `score` copies them to its output, but for free text.
+    Without `columns`, each of them must be there."""
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
     """The columns to train on, by name; others are left out. Without any, all are trained
     on but the target, the weight, the column of the split and the dropped ones, each with the type

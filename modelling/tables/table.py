@@ -231,6 +231,11 @@ def _column_checks(table: pd.DataFrame, recipe: Recipe, source: str) -> dict[str
     data = recipe.data
     if data.target not in table.columns:
         raise InputError(f"table {source}: " + unknown_name("target", data.target, table.columns))
+    absent = [name for name in data.drop if name not in table.columns]
+    if absent and not data.columns:
+        # Maybe misspelt: the one that was meant would be trained on.
+        known = unknown_name("column", absent[0], table.columns)
+        raise InputError(f"table {source}: data.drop: {known}")
     declared = data.columns or {
         str(name): ColumnCheck(type=shown_type(table[name], has_decimal_comma(table)), missing=1.0)
         for name in table.columns

@@ -306,6 +306,18 @@ def test_without_declared_columns_all_but_the_dropped_ones_are_features(recipe_w
     assert checked.left_out == []
 
 
+def test_a_dropped_column_that_is_not_there_is_refused_where_it_says_what_is_trained_on(
+    recipe_with, refusal
+):
+    table = FRAME.assign(note=range(len(FRAME)))
+    data = {"path": "p", "target": "y", "drop": ["nota"]}
+    assert refusal(check_table, table, recipe_with(data=data), "t") == (
+        "table t: data.drop: unknown column 'nota', did you mean 'note'? allowed: a, b, y, note"
+    )
+    declared = recipe_with(data={**data, "columns": {"a": {}, "b": {}}})
+    assert list(check_table(table, declared, "t").frame) == ["a", "b", "y"]
+
+
 def test_booleans_and_gaps_become_float64(file_of, recipe_with):
     table = read_table(file_of("a,b,y\ntrue,NA,1\nfalse,2,2\n,3,3\n"))
     columns = {"a": {"type": "boolean", "missing": 0.5}, "b": {"missing": 0.5}}
