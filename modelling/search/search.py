@@ -44,7 +44,8 @@ class TrialResult:
 
     state: complete, pruned or failed; score: the mean over the folds of a complete one; folds: the
     scores of those that were done; run_id: the run that tells of it; reason: why it failed, or
-    whose run stands for it; samples: the scores of the samples of the rows that came before.
+    whose run stands for it; samples: the scores of the samples of the rows that came before;
+    known_deviation: of the folds of one that is known from before, without their scores.
     """
 
     number: int
@@ -55,6 +56,12 @@ class TrialResult:
     run_id: str | None = None
     reason: str = ""
     samples: tuple[float, ...] = ()
+    known_deviation: float | None = None
+
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation of the folds' scores, if it is known."""
+        return float(np.std(self.folds, ddof=1)) if len(self.folds) > 1 else self.known_deviation
 
     @property
     def steps(self) -> tuple[float, ...]:
@@ -340,13 +347,14 @@ def ranked(tried: Sequence[TrialResult], greater_is_better: bool) -> list[TrialR
 def find_bar(
     model: str, tried: Sequence[TrialResult], greater_is_better: bool, count: int
 ) -> float | None:
-    """Returns the score of the last one of so many best trials of a model; None of fewer.
+    """Returns the score of the last one of so many best points of a model; None of fewer.
 
     A trial that is among so many in the end is so among any of them.
     """
     same = [one for one in tried if one.point.model == model]
-    best = ranked(same, greater_is_better)[:count]
-    return best[-1].score if len(best) == count else None
+    of_point = {one.point.key: one.score for one in ranked(same, greater_is_better)}
+    best = list(of_point.values())[:count]
+    return best[-1] if len(best) == count else None
 
 
 def has_stalled(tried: Sequence[TrialResult], patience: int, greater_is_better: bool) -> bool:

@@ -235,6 +235,7 @@ def _read(run: Run, plan: Plan) -> TrialResult | None:
     score = run.data.metrics.get(metric)
     if score is None:
         return None
+    steps["known_deviation"] = run.data.metrics.get(f"{metric}_std")
     return TrialResult(number, point, "complete", score, run_id=run_id, **steps)
 
 

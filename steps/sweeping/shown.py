@@ -9,7 +9,6 @@ from textwrap import shorten
 from typing import Any, TextIO, cast
 
 import click
-import numpy as np
 import optuna
 import pandas as pd
 from tqdm import tqdm
@@ -111,7 +110,7 @@ def leaderboard(plan: Plan, tried: Sequence[TrialResult]) -> pd.DataFrame:
             "rank": rank if one.score is not None else None,
             "trial": one.number,
             metric: one.score,
-            f"{metric}_std": float(np.std(one.folds, ddof=1)) if len(one.folds) > 1 else None,
+            f"{metric}_std": one.deviation,
             "model": one.point.model,
             **one.point.hyperparameters,
             "state": one.state,

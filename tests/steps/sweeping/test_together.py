@@ -7,10 +7,19 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
+from common.tags import CACHE_KEY
 from modelling.recipe import TOGETHER
 from modelling.search.search import TrialResult, find_bar
 from modelling.search.space import Choices, Point, Reals, Space
-from steps.sweeping.loop import MOST_OF_A_MODEL, POINT, PREPARED, Plan, best_before
+from steps.sweeping.loop import (
+    MOST_OF_A_MODEL,
+    POINT,
+    PREPARED,
+    TRIALS_KEY,
+    Plan,
+    best_before,
+    find_known,
+)
 from steps.sweeping.together import find_ensemble
 from tests.steps.sweeping.test_sweep_loop import PLAN
 
@@ -63,6 +72,25 @@ def test_the_best_of_a_model_pass_the_bar_whenever_they_come(greater_is_better):
     assert len(kept) < 20
     assert all(one in kept for one in best)
     assert find_bar("elastic_net", tried, greater_is_better, MOST_OF_A_MODEL) is None
+
+
+def test_a_point_that_was_chosen_twice_is_one_of_the_best():
+    tried = [_tried(number, "ridge", 1.0, values=1.0) for number in range(MOST_OF_A_MODEL)]
+    assert find_bar("ridge", tried, False, MOST_OF_A_MODEL) is None
+    tried += [_tried(number, "ridge", float(number)) for number in range(10, 14)]
+    assert find_bar("ridge", tried, False, MOST_OF_A_MODEL) == 13
+
+
+def test_what_is_known_from_before_keeps_its_deviation(client):
+    point = Point("ridge", {"alpha": 1.0})
+    tags = {TRIALS_KEY: "of before", CACHE_KEY: "equal", "pipeline.trial": "3", POINT: point.key}
+    run_id = client.create_run("0", tags=tags).info.run_id
+    for name, value in (("rmse", 0.5), ("rmse_std", 0.07)):
+        client.log_metric(run_id, name, value)
+    client.set_terminated(run_id)
+    plan = replace(PLAN, space=SPACE, trials_key="of before")
+    known = find_known(plan, ["0"], [], True).by_key["equal"]
+    assert (known.score, known.deviation) == (0.5, 0.07)
 
 
 class _Folds:
