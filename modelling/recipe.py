@@ -1026,6 +1026,25 @@ def only_parts(section: Section, parts: Iterable[str]) -> Any:
     return copy
 
 
+class _YamlLoader(yaml.SafeLoader):
+    """As YAML is: no key stands twice in a mapping, of which PyYAML would take the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = (key.tag, key.value)
+            if name in lines:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands in line {lines[name]} already",
+                    problem_mark=key.start_mark,
+                )
+            lines[name] = key.start_mark.line + 1
+        return node
+
+
 def load_recipe(path: str | Path, root: Path = Path()) -> Recipe:
     """Reads a recipe.
 
@@ -1050,7 +1069,7 @@ def load_recipe(path: str | Path, root: Path = Path()) -> Recipe:
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"recipe {path} cannot be read: {error}") from error
     try:
-        content = yaml.safe_load(text)
+        content = _YamlLoader(text).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"recipe {path} is not YAML: {_yaml_problem(error)}") from error
     if not isinstance(content, dict):

@@ -24,7 +24,8 @@ _INTRODUCTION = """\
 
 <!-- Written by scripts/write_recipe_reference.py from modelling/recipe.py: change it there. -->
 
-All keys of a recipe. A key that is not here is refused, with the nearest one that is.
+All keys of a recipe. A key that is not here is refused, with the nearest one that is; so is one
+that stands twice.
 `recipes/wine_quality.yaml` and `recipes/customer_churn.yaml` show them at work; `draft_recipe`
 writes a recipe for a table of yours ([bring_your_own_table.md](bring_your_own_table.md)).
 """

@@ -135,6 +135,11 @@ def test_what_is_no_file_is_a_missing_recipe(name, recipe_file, refusal):
         (b"name: a\n  b: 2\n", "is not YAML: line 2, column 4: mapping values are not allowed"),
         (b"\0", "is not YAML: unacceptable character"),
         (b"name: !!python/object:os.getcwd {}", "is not YAML: line 1, column 7: could not"),
+        (
+            b"name: a\ndata:\n  path: t.csv\n  where: a > 1\n  where: b < 2\n",
+            "is not YAML: line 5, column 3: the key 'where' stands in line 4 already",
+        ),
+        (b"a: {1: x, 1: y}", "is not YAML: line 1, column 11: the key '1' stands in line 1"),
         (b"made: 2020-13-45", "is not YAML: month must be in 1..12"),
         (b"[" * 100_000, "is not YAML"),
         (b"\xff\xfe\xfa", "cannot be read: 'utf-8' codec"),
@@ -149,6 +154,23 @@ def test_what_is_not_yaml_is_refused(content, says, tmp_path, refusal):
     message = refusal(load_recipe, path)
     assert message.startswith(f"recipe {path} {says}")
     assert len(message) < 500
+
+
+def test_what_is_merged_into_a_section_may_have_its_keys(tmp_path):
+    text = """
+name: small
+task: regression
+data: {path: table.csv, target: y, columns: {a: &a {min: 0}, b: &b {<<: *a, min: 1}, c: *b}}
+models:
+  ridge: &ridge {estimator: sklearn.linear_model.Ridge, parameters: &p {alpha: 1}}
+  strong: {<<: *ridge, parameters: {<<: *p, alpha: 9}}
+  other: {<<: *ridge}
+"""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    recipe = load_recipe(path)
+    assert [column.min for column in recipe.data.columns.values()] == [0, 1, 1]
+    assert [model.parameters["alpha"] for model in recipe.models.values()] == [1, 9, 1]
 
 
 def test_a_recipe_that_the_system_cannot_open_is_refused(refusal):
