@@ -242,8 +242,8 @@ def _log_coverage(evaluation: Evaluation, wrapper: SklearnWrapper) -> dict[str, 
     true = evaluation.test[recipe.data.target].to_numpy()
     for label in classes.labels if classes else ():
         parts[recipe.about.name_class(recipe.data.target, label)] = true == label
-    weights = evaluation.answers.weights
-    coverage = measure_coverage(held.holds, held.sizes, held.promised, parts, weights)
+    weights, groups = evaluation.answers.weights, evaluation.groups
+    coverage = measure_coverage(held.holds, held.sizes, held.promised, parts, weights, groups)
     log_table(coverage, "coverage")
     size = "interval_width" if classes is None else "set_size"
     return {**coverage_figures(coverage, held.promised), size: float(coverage["size"].iloc[0])}

@@ -36,6 +36,7 @@ from modelling.judging.answers import (
 from modelling.judging.metrics import Metric, compute_metrics, metrics_of
 from modelling.judging.plots import plot_resampled
 from modelling.models.row_evidence import hold_intervals
+from modelling.models.sklearn_wrapper import read_column
 from modelling.recipe import Recipe
 from modelling.reporting.markdown import escape, paragraphs
 from modelling.tables.cells import read_numbers, read_weights
@@ -72,7 +73,8 @@ class Measurement:
 
     rows: those that count; uncounted: how many do not, by the key of the recipe that says so.
     drifted: the columns that did, of all that count; grown: those that can only grow, and did;
-    coverage: how often its intervals hold what is true, if it has some, and how often they should.
+    coverage: how often its intervals hold what is true, if it has some, and how often they should;
+    groups: (n,) of the rows that are measured, if the split is by groups and the table has them.
     """
 
     answers: Answers
@@ -84,6 +86,7 @@ class Measurement:
     grown: pd.DataFrame
     coverage: pd.DataFrame | None = None
     uncounted: Mapping[str, int] = field(default_factory=dict)
+    groups: npt.NDArray[np.intp] | None = None
 
     @property
     def left_out(self) -> str:
@@ -203,6 +206,8 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
     if answers.weights is not None and not answers.weights.any():
         raise InputError(f"table {data}: the rows that can be measured have no weight")
     first = min(problems, default=None)
+    groups = _groups(table.iloc[measured], recipe)
+    asked = inputs.iloc[measured], said.iloc[places]
     return Measurement(
         answers,
         true,
@@ -211,8 +216,20 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
         None if first is None else f"row {table.index[first] + 1}: {problems[first]}",
         log_drift(drift, recipe.monitor.drift_limit, recipe.name),
         drift.grown(recipe.monitor.drift_limit),
-        _coverage(model, inputs.iloc[measured], said.iloc[places], true, classes, answers.weights),
+        _coverage(model, *asked, true, classes, answers.weights, groups),
+        groups=groups,
     )
+
+
+def _groups(rows: pd.DataFrame, recipe: Recipe) -> npt.NDArray[np.intp] | None:
+    """The (n,) groups of these rows, as the split has them; a row without one is its own."""
+    column = recipe.split.column
+    if recipe.split.method != "group" or column not in rows:
+        return None
+    groups = pd.factorize(read_column(rows[column], "category"))[0]
+    is_alone = groups < 0
+    groups[is_alone] = -1 - np.arange(is_alone.sum())
+    return groups
 
 
 def _coverage(
@@ -222,11 +239,12 @@ def _coverage(
     true: Values,
     classes: Classes | None,
     weights: Values | None,
+    groups: npt.NDArray[np.intp] | None = None,
 ) -> pd.DataFrame | None:
     held = hold_intervals(model, inputs, said.reset_index(drop=True), true, classes)
     if held is None:
         return None
-    table = measure_coverage(held.holds, held.sizes, held.promised, {}, weights)
+    table = measure_coverage(held.holds, held.sizes, held.promised, {}, weights, groups)
     return table.assign(promised=held.promised)
 
 
@@ -266,6 +284,7 @@ def _hold_to_promise(
         recipe.monitor.max_drop,
         recipe.promotion,
         recipe.split.seed,
+        measured.groups,
     )
 
 

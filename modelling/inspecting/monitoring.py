@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
 
 from common.errors import InputError
 from common.words import show_figure
@@ -59,6 +62,7 @@ def hold_against(
     max_drop: float,
     promotion: Promotion,
     seed: int,
+    groups: npt.NDArray[Any] | None = None,
 ) -> KeptPromise:
     """Holds a metric of the answers for n new rows against the figure of the evaluation.
 
@@ -71,8 +75,9 @@ def hold_against(
         max_drop: by which share of that it may be worse.
         promotion: the confidence and the number of resamples.
         seed: of the resampling.
+        groups: (n,) whose rows are drawn together.
     """
-    low, high, resampled = figure_interval(metric, targets, answers, promotion, seed)
+    low, high, resampled = figure_interval(metric, targets, answers, promotion, seed, groups)
     worse = -1 if metric.greater_is_better else 1
     limit = promised + worse * max_drop * abs(promised)
     now = metric(answers, targets)

@@ -87,14 +87,16 @@ def difference_interval(
     Returns:
         Its ends; NaN if nothing is known.
     """
-    if groups is not None:
-        statistics = _statistics(score, targets, [one, other], at_once=True)
-        return resample_groups(statistics, groups, promotion, seed)[:2]
-    return _resample_figures(score, targets, [one, other], promotion, seed)[:2]
+    return _resample_figures(score, targets, [one, other], promotion, seed, groups)[:2]
 
 
 def figure_interval(
-    score: Metric, targets: Values, answers: Answers, promotion: Promotion, seed: int
+    score: Metric,
+    targets: Values,
+    answers: Answers,
+    promotion: Promotion,
+    seed: int,
+    groups: npt.NDArray[Any] | None = None,
 ) -> tuple[float, float, Values]:
     """Computes the interval of a metric of n rows, and its figures, as `resample` returns them.
 
@@ -104,13 +106,22 @@ def figure_interval(
         answers: for these rows.
         promotion: the confidence and the number of resamples.
         seed: of the resampling.
+        groups: (n,) whose rows are drawn together.
     """
-    return _resample_figures(score, targets, [answers], promotion, seed)
+    return _resample_figures(score, targets, [answers], promotion, seed, groups)
 
 
 def _resample_figures(
-    score: Metric, targets: Values, answers: list[Answers], promotion: Promotion, seed: int
+    score: Metric,
+    targets: Values,
+    answers: list[Answers],
+    promotion: Promotion,
+    seed: int,
+    groups: npt.NDArray[Any] | None,
 ) -> tuple[float, float, Values]:
+    if groups is not None:
+        statistics = _statistics(score, targets, answers, at_once=True)
+        return resample_groups(statistics, groups, promotion, seed)
     rows = len(targets)
     drawn = rows_to_draw(targets, is_classes=answers[0].probabilities is not None)
     # Of many rows a resample has few: counts would be of all.

@@ -41,6 +41,6 @@ READS = {
         *_MEASURED,
         *("data.target_format", "data.loader", "data.source_column", "data.encoding"),
         *("data.sheet", "data.columns", "data.where", "data.filter"),
-        *("promotion", "monitor"),
+        *("split.method", "split.column", "promotion", "monitor"),
     ),
 }

@@ -13,7 +13,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from common.errors import InputError
 from modelling.inspecting.monitoring import KeptPromise
 from modelling.judging.answers import Answers
-from modelling.recipe import load_recipe
+from modelling.recipe import Split, load_recipe
 from steps import monitor
 from steps.monitor import Measurement, _measure, _tell
 from steps.reporting import monitoring, verdict
@@ -39,6 +39,20 @@ def test_rows_of_one_class_have_no_roc_auc(tmp_path):
     )
     with pytest.raises(InputError, match="no row of the class 1: roc_auc cannot be measured"):
         _measure(table, trained, recipe, "new.csv")
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ({"method": "group", "column": "customer"}, [0, 1, 0, -1, -2]),
+        ({"method": "group", "column": "another"}, None),
+        ({}, None),
+    ],
+)
+def test_rows_are_of_the_groups_that_the_split_kept_together(split, expected):
+    rows = pd.DataFrame({"customer": ["b", "a", " b", None, ""]}, index=[3, 4, 9, 10, 11])
+    found = monitor._groups(rows, CHURN.model_copy(update={"split": Split(**split)}))
+    assert (None if found is None else found.tolist()) == expected
 
 
 def test_the_data_means_nothing_in_the_description(monkeypatch):

@@ -86,6 +86,21 @@ def test_a_sum_over_the_rows_is_promised_for_as_many_rows(metric, error, is_brok
         assert kept.low < kept.now < kept.high
 
 
+def test_rows_of_a_group_are_drawn_together_and_prove_no_more_than_it_does():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(10), 100)
+    errors = rng.normal(size=10)[groups]
+    answers, targets = Answers(errors), np.zeros(1_000)
+    score, promised = REGRESSION_METRICS["rmse"], 0.75 * float(np.sqrt(np.mean(errors**2)))
+    given = "rmse", score, answers, targets, promised, 0.1, PROMOTION, 0
+    assert hold_against(*given).is_broken
+    kept = hold_against(*given, groups)
+    assert not kept.is_broken
+    each = hold_against(*given[:2], Answers(errors[::100]), targets[::100], *given[4:])
+    assert kept.low == pytest.approx(each.low)
+    assert kept.high == pytest.approx(each.high)
+
+
 def test_a_metric_that_these_rows_do_not_have_is_an_alarm():
     ones = np.ones(20)
     answers = Answers(ones, ones / 2)

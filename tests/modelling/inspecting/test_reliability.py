@@ -24,6 +24,25 @@ def test_the_interval_of_a_share_is_wilsons(rows, share):
     assert share_with_interval(holds, np.full(rows, 2.0)) == pytest.approx(found)
 
 
+@given(
+    holds=st.lists(st.booleans(), min_size=1, max_size=100),
+    copies=st.integers(1, 50),
+    weight=st.sampled_from([1.0, 0.3]),
+)
+def test_rows_of_a_group_that_are_all_the_same_tell_no_more_than_one(holds, copies, weight):
+    each, groups = np.array(holds), np.arange(len(holds))
+    given_all = np.repeat(each, copies), np.full(len(holds) * copies, weight)
+    found = share_with_interval(*given_all, np.repeat(groups, copies))
+    assert found == pytest.approx(share_with_interval(each))
+
+
+def test_groups_whose_rows_are_drawn_each_by_itself_tell_as_much_as_these():
+    holds = np.random.default_rng(0).random(20_000) < 0.8
+    groups = np.arange(20_000) // 10
+    found = share_with_interval(holds, groups=groups)
+    assert found == pytest.approx(share_with_interval(holds), abs=0.001)
+
+
 def test_a_planted_part_whose_intervals_are_too_narrow_is_found_and_no_other():
     rng = np.random.default_rng(0)
     part = rng.random(4_000) < 0.15
