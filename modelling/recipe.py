@@ -227,7 +227,7 @@ class Data(Section):
     outside_limits: Literal["refuse", "drop", "keep"] = "refuse"
     """The same for rows outside the limits of `columns`: below min, above max, a fraction in an
     integer, a gap. keep tells them and trains on them, but for a gap where none is allowed, which
-    the model refuses too."""
+    the model refuses too. Of more gaps than `missing` allows, drop and keep only tell."""
     positive_class: bool | int | float | str | None = None
     """Makes a classification a binary one: the class that the model is to find, and that precision,
     recall, costs and the threshold are about."""

@@ -135,6 +135,8 @@ def _within_limits(
             # A model refuses them as well, if it knows no gaps, or an order without that value.
             if outside == "drop" or what == _GAP or check.order:
                 left_out |= wrong
+        if too_many := _too_many_gaps(frame[name], check):
+            words.append(f"{name!r} {too_many}")
     return frame[~left_out], int(left_out.sum()), words
 
 
@@ -151,6 +153,16 @@ def _outside(values: pd.Series, check: ColumnCheck) -> Iterator[tuple[str, npt.N
     if check.order:
         unknown = values.notna() & ~values.isin(check.order)
         yield f"not one of {', '.join(check.order)}", unknown.to_numpy()
+
+
+def _too_many_gaps(values: pd.Series, check: ColumnCheck) -> str:
+    """That more of a column is missing than may be, in words; nothing where none may be at all."""
+    share = values.isna().mean()
+    if not check.missing or share <= check.missing:
+        return ""
+    return (
+        f"is missing in {share:.1%} of the rows, more than the {check.missing:.1%} that are allowed"
+    )
 
 
 def _without_rare_classes(frame: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, int]:
@@ -195,12 +207,9 @@ def _check_values(
         for what, wrong in _refused(values, check, is_limited):
             if wrong.any():
                 raise InputError(f"table {source}: {_first_refused(values, what, wrong)}")
-        share = values.isna().mean()
-        if is_limited and check.missing and share > check.missing:
-            raise InputError(
-                f"table {source}: column {name!r} is missing in {share:.1%} of the rows, more than "
-                f"the {check.missing:.1%} that are allowed"
-            )
+        too_many = _too_many_gaps(values, check)
+        if is_limited and too_many:
+            raise InputError(f"table {source}: column {name!r} {too_many}")
     target = recipe.data.target
     if recipe.task == "classification":
         _check_classes(frame[target], recipe, source)

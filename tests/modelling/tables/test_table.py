@@ -409,6 +409,23 @@ def test_rows_outside_the_limits_are_told_and_kept_or_left_out(outside, rows, re
     ]
 
 
+@pytest.mark.parametrize("outside", ["keep", "drop"])
+def test_more_gaps_than_are_allowed_are_told_where_they_are_no_reason_to_refuse(
+    outside, recipe_with
+):
+    table = FRAME.iloc[[0, 1] * 5].assign(a=[1.0, 2.0, *[np.nan] * 8])
+    data = {"path": "p", "target": "y", "outside_limits": outside}
+    checked = check_table(
+        table, recipe_with(data={**data, "columns": {"a": {"missing": 0.1}}}), "t"
+    )
+    assert checked.outside == [
+        "'a' is missing in 80.0% of the rows, more than the 10.0% that are allowed"
+    ]
+    assert len(checked.frame) == 10
+    few = recipe_with(data={**data, "columns": {"a": {"missing": 0.8}}})
+    assert check_table(table, few, "t").outside == []
+
+
 def test_a_table_of_which_nothing_is_left_says_why(recipe_with, refusal):
     data = {"path": "p", "target": "y", "columns": LIMITS, "outside_limits": "keep"}
     message = refusal(check_table, GROWN.assign(a=np.nan), recipe_with(data=data), "t")
