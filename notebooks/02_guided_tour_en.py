@@ -423,7 +423,7 @@ client = MlflowClient()
 tags = client.get_run(forest_run.info.run_id).data.tags
 files = [file.path for file in client.list_artifacts(forest_run.info.run_id)]
 is_done = tags.get("team") == "crm" and "confusion.png" in files
-print("3.2 :", "it is done" if is_done else "to do")
+print("3.2:", "it is done" if is_done else "to do")
 
 # %% [markdown]
 # When it is done, you see `it is done`, and in the UI the search `tags.team = 'crm'` finds the run.
@@ -448,7 +448,7 @@ found = mlflow.search_runs(
 predicted = mlflow.sklearn.load_model(f"runs:/{found.run_id[0]}/model").predict(X_test.head())
 
 # %%
-print("3.3 :", "to do" if predicted is None else [int(label) for label in predicted])
+print("3.3:", "to do" if predicted is None else [int(label) for label in predicted])
 
 # %% [markdown]
 # When it is done, you see five zeros and ones.
