@@ -107,7 +107,7 @@ def check_slices(
         metrics: by name.
 
     Raises:
-        InputError: the slices are measured by another metric, or none has rows enough.
+        InputError: the slices are measured by another metric, or none has rows enough, or a figure.
     """
     rows = []
     for name, threshold in gate.items():
@@ -118,12 +118,11 @@ def check_slices(
                 f"gate.{name}.slices: {name} of a part of the rows cannot be held against that of "
                 "all; make another metric the primary one"
             )
-        told = slices[(slices["how"] == "named") & (slices["rows"] >= FEW_ROWS)]
-        told = told[told[name].notna()]
+        large = slices[(slices["how"] == "named") & (slices["rows"] >= FEW_ROWS)]
+        told = large[large[name].notna()]
         if told.empty:
-            raise InputError(
-                f"gate.{name}.slices: none of the recipe's slices has {FEW_ROWS} test rows"
-            )
+            lacking = f"{FEW_ROWS} test rows" if large.empty else f"a figure of {name}"
+            raise InputError(f"gate.{name}.slices: none of the recipe's slices has {lacking}")
         sign = 1 if metrics[name].greater_is_better else -1
         worst = told.iloc[int(np.argmin(sign * told[name].to_numpy()))]
         gap = sign * (figures[name] - worst[name])

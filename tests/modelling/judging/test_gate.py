@@ -184,6 +184,9 @@ def test_slices_that_say_nothing_are_refused_in_a_line(refusal):
     few = SLICES[SLICES["rows"] < 30]
     said = refusal(check_slices, gate, few, {"rmse": 0.7}, METRICS)
     assert said == "gate.rmse.slices: none of the recipe's slices has 30 test rows"
+    unknown = SLICES.assign(rmse=math.nan)
+    said = refusal(check_slices, gate, unknown, {"rmse": 0.7}, METRICS)
+    assert said == "gate.rmse.slices: none of the recipe's slices has a figure of rmse"
     assert "cannot be held" in refusal(check_slices, gate, few.drop(columns="rmse"), {}, METRICS)
     assert check_slices({"rmse": Threshold(threshold=1)}, pd.DataFrame(), {}, METRICS) == []
 
