@@ -121,7 +121,7 @@ def _overfitting(facts: Facts) -> str | None:
     return (
         f"{facts.metric} is {train} on the training rows and {test} on the test rows: the model "
         "learned the rows by heart. A gradient boosting without any settings reaches "
-        f" {three_digits(facts.plain.figure)}"
+        f"{three_digits(facts.plain.figure)}"
     )
 
 

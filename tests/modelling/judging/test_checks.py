@@ -56,7 +56,9 @@ def said(facts):
     ],
 )
 def test_a_check_says_what_its_facts_show(changes, codes):
-    assert list(said(replace(FACTS, **changes))) == codes
+    found = said(replace(FACTS, **changes))
+    assert list(found) == codes
+    assert not any("  " in sentence for sentence in found.values())
 
 
 def test_a_check_without_its_facts_says_nothing_at_all():
