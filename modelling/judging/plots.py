@@ -181,10 +181,11 @@ def _dots(number: int, weights: Values | None) -> tuple[npt.NDArray[np.intp], An
     return rows, _DOT if weights is None else _DOT * weights[rows] / weights[rows].mean()
 
 
-def _name_group(group: Any) -> str:
+def _name_group(group: Any, lowest: float) -> str:
     """A value, or a range of values; in ten digits, which hide what binary fractions lack."""
     if isinstance(group, pd.Interval):
-        return f"{group.left:.10g} to {group.right:.10g}"
+        # The first begins a little below the lowest value.
+        return f"{max(group.left, lowest):.10g} to {group.right:.10g}"
     return f"{group:.10g}"
 
 
@@ -206,7 +207,7 @@ def plot_error_by_target(
     number = max(3, min(_MOST_GROUPS, len(values) // _ROWS_OF_GROUP))
     groups = pd.qcut(values, number, duplicates="drop") if many else values
     parts = {
-        f"{_name_group(key)}\nn={len(part)}": part
+        f"{_name_group(key, values.min())}\nn={len(part)}": part
         for key, part in errors.groupby(groups, observed=True)
     }
     target = _short(target, _LONGEST_TITLE)

@@ -63,6 +63,7 @@ def test_many_values_are_grouped_into_ranges():
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert len(labels) == 12
     assert all(label.endswith("\nn=20") for label in labels)
+    assert labels[0].startswith("0 to ")
 
 
 @pytest.mark.parametrize("plot", [plot_predictions, plot_residuals, plot_error_by_target])
@@ -84,7 +85,7 @@ def test_error_by_target_names_its_ranges_briefly():
     values = np.linspace(-7.993, 5.745, 140)
     axes = plot_error_by_target(values, values + 1, "y").axes[0]
     labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels[0].startswith("-7.994 to ")
+    assert labels[0].startswith("-7.993 to ")
     assert max(map(len, labels)) < 30
 
 
