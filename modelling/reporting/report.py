@@ -68,18 +68,16 @@ class GateRow:
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture, as PNG or SVG, with the words that stand for it."""
+    """A picture, as PNG, with the words that stand for it."""
 
     title: str
     description: str
     content: bytes
-    is_svg: bool = False
 
     @property
     def uri(self) -> str:
         """The picture as a data URI."""
-        kind = "svg+xml" if self.is_svg else "png"
-        return f"data:image/{kind};base64,{base64.b64encode(self.content).decode()}"
+        return f"data:image/png;base64,{base64.b64encode(self.content).decode()}"
 
 
 @dataclass(frozen=True)
