@@ -78,6 +78,11 @@ def show_brief(value: Any) -> str:
     return text.replace("-", MINUS)
 
 
+def show_percent(share: float) -> str:
+    """Writes a share: 12.3%, and a dash where nothing is known."""
+    return f"{share:.1%}" if is_finite(share) else "\N{EN DASH}"
+
+
 def with_brief_numbers(words: str) -> str:
     """Writes the numbers in words with four digits: 4.292460317 to 5 becomes 4.292 to 5."""
     return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.4g}", words)

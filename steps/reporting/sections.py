@@ -1,11 +1,10 @@
 """The sections that only some reports have: of a sweep, an evaluation, new rows."""
 
-import math
 from typing import Any
 
 import pandas as pd
 
-from common.words import MINUS, counted, show_brief, with_brief_numbers
+from common.words import MINUS, counted, show_brief, show_percent, with_brief_numbers
 from modelling.inspecting.fairness import largest_gaps
 from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import OUTCOMES
@@ -150,8 +149,8 @@ def _fairness(runs: PipelineRuns) -> Section | None:
             "group": table["group"],
             "rows": table["rows"],
             name: table["positives"],
-            f"taken for {name}": [_percent(rate) for rate in table["selection_rate"]],
-            "of them found": [_percent(rate) for rate in table["true_positive_rate"]],
+            f"taken for {name}": [show_percent(rate) for rate in table["selection_rate"]],
+            "of them found": [show_percent(rate) for rate in table["true_positive_rate"]],
         }
     )
     text = " ".join(gaps) or f"No two groups with {FEW_ROWS} rows each are treated differently."
@@ -160,10 +159,6 @@ def _fairness(runs: PipelineRuns) -> Section | None:
 
 def _whole(share: float) -> str:
     return f"{share:.0%}"
-
-
-def _percent(share: float) -> str | None:
-    return f"{100 * share:.1f}%" if math.isfinite(share) else None
 
 
 def _promise(runs: PipelineRuns) -> Section | None:
@@ -230,8 +225,8 @@ def _drift_in_words(table: pd.DataFrame, shares: pd.DataFrame | None) -> pd.Data
             "limit": [f"{limit:.2f}" for limit in table["limit"]],
             "drifted": state,
             "where most": table["bin"].map(with_brief_numbers),
-            "in training": [_percent(share) for share in table["in training"]],
-            "now": [_percent(share) for share in table["now"]],
+            "in training": [show_percent(share) for share in table["in training"]],
+            "now": [show_percent(share) for share in table["now"]],
         }
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from common.words import MINUS, counted, show_brief
+from common.words import MINUS, counted, show_brief, show_percent
 from modelling.inspecting.reliability import ALL_ROWS, PROMISED_COVERAGE
 from modelling.kinds import ROW_KEY
 from modelling.reporting.report import Section, Table
@@ -32,7 +32,7 @@ def _why(runs: PipelineRuns) -> Section | None:
     if table is None or runs.recipe is None:
         return None
     is_class, about = runs.recipe.task == "classification", runs.recipe.about
-    show = _percent if is_class else _with_unit(about.unit)
+    show = show_percent if is_class else _with_unit(about.unit)
     rows = name_by_number(runs, table)
     key = next(name for name in ("row of the table", ROW_KEY) if name in rows)
     true = [about.labels.get(str(one), show_brief(one)) for one in table["true"]]
@@ -72,8 +72,9 @@ def _how_sure(runs: PipelineRuns) -> Section | None:
     of_all = table.iloc[0]
     what = "is among the classes" if is_class else "lies in the interval"
     text = (
-        f"What is true {what} that the model gives for each row, in {_percent(of_all['coverage'])} "
-        f"of the {counted(of_all['rows'], 'test row')}; {_percent(promised)} are promised."
+        f"What is true {what} that the model gives for each row, in "
+        f"{show_percent(of_all['coverage'])} of the {counted(of_all['rows'], 'test row')}; "
+        f"{show_percent(promised)} are promised."
     )
     broken = table.loc[table["broken"].astype(bool) & (table["rows_of"] != ALL_ROWS), "rows_of"]
     if len(broken):
@@ -83,9 +84,9 @@ def _how_sure(runs: PipelineRuns) -> Section | None:
     shown = {
         "rows": table["rows_of"].tolist(),
         "how many": table["rows"].tolist(),
-        "holds in": [_percent(share) for share in table["coverage"]],
+        "holds in": [show_percent(share) for share in table["coverage"]],
         "95% interval": [
-            f"{_percent(low)} to {_percent(high)}"
+            f"{show_percent(low)} to {show_percent(high)}"
             for low, high in table[["low", "high"]].itertuples(index=False)
         ],
         size: [show(value) for value in table["size"]],
@@ -109,24 +110,20 @@ def _calibration(runs: PipelineRuns) -> Section | None:
         text += " decision.calibrate in the recipe corrects that."
     shown = {
         "it says": [
-            f"{_percent(low)} to {_percent(high)}"
+            f"{show_percent(low)} to {show_percent(high)}"
             for low, high in table[["from", "to"]].itertuples(index=False)
         ],
         "test rows": table["rows"].tolist(),
-        "on average": [_percent(share) for share in table["said"]],
-        "it is so in": [_percent(share) for share in table["came"]],
+        "on average": [show_percent(share) for share in table["said"]],
+        "it is so in": [show_percent(share) for share in table["came"]],
         "95% interval": [
-            f"{_percent(low)} to {_percent(high)}"
+            f"{show_percent(low)} to {show_percent(high)}"
             for low, high in table[["low", "high"]].itertuples(index=False)
         ],
     }
     return Section(
         "probabilities", "Do probabilities hold?", text, table=Table.of(pd.DataFrame(shown))
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
 
 
 def _points(share: float) -> str:

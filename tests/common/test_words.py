@@ -11,6 +11,7 @@ from common.words import (
     show_brief,
     show_figure,
     show_number,
+    show_percent,
     three_digits,
     with_brief_numbers,
     with_minus,
@@ -70,6 +71,11 @@ def test_one_is_no_plural():
 )
 def test_a_figure_in_a_sentence_has_three_digits(figure, shown):
     assert three_digits(figure) == shown
+
+
+def test_a_share_has_a_place_and_an_unknown_one_a_dash():
+    shown = [show_percent(share) for share in (0.12345, 1.0, math.nan)]
+    assert shown == ["12.3%", "100.0%", "\N{EN DASH}"]
 
 
 def test_ranges_have_four_digits():
