@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from common.words import MINUS, counted, show_brief, show_percent, with_brief_numbers
-from modelling.inspecting.fairness import largest_gaps
+from modelling.inspecting.fairness import RATES, largest_gaps
 from modelling.judging.intervals import FEW_ROWS
 from modelling.judging.metrics import OUTCOMES
 from modelling.reporting.answer import show_range
@@ -139,6 +139,7 @@ def _fairness(runs: PipelineRuns) -> Section | None:
         "selection_rate": "It says {} of {} of the rows of {}, and of {} of {}.",
         "true_positive_rate": "Where it is {}, it says so in {} of {}, and {} of {}.",
     }
+    table = table.astype(dict.fromkeys(RATES, float))  # of None, where no group has one
     rates = table.set_index("group")
     gaps = [
         words[rate].format(name, _whole(rates[rate][low]), low, _whole(rates[rate][high]), high)

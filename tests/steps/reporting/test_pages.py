@@ -220,5 +220,15 @@ def test_a_class_whose_name_has_a_brace_is_told_as_it_is(run_of):
     )
 
 
+def test_groups_without_a_row_of_the_class_have_no_rate_of_it(run_of):
+    columns = ["slice", "group", "rows", "positives", "selection_rate", "true_positive_rate"]
+    rows = [["sex", "f", 100, 0, 0.3, None], ["sex", "m", 100, 0, 0.3, None]]
+    table = pd.DataFrame(rows, columns=columns, dtype=object)
+    runs = run_of("evaluate", {"fairness": table}, {}, {})
+    runs.target, runs.recipe = "churned", load_recipe("recipes/customer_churn.yaml", PROJECT)
+    shown = sections_of(runs)["fairness"].table.rows
+    assert [row[3:] for row in shown] == [("30.0%", "\N{EN DASH}")] * 2
+
+
 def test_an_evaluation_from_before_tells_nothing_of_single_rows(run_of):
     assert read_row_sections(run_of("evaluate", {}, {}, {})) == []
