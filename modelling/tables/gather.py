@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pyarrow as arrow
@@ -238,13 +239,18 @@ def write_rows(rows: Iterator[Sequence[Any]], names: Sequence[str], target: Path
         while block := list(islice(rows, _ROWS_AT_ONCE)):
             count += len(block)
             cells = zip(names, zip(*block, strict=True), strict=True)
-            texts = {name: [_plain(value, name) for value in column] for name, column in cells}
+            texts = {name: _texts(column, name) for name, column in cells}
             arrays = {name: arrow.array(column, arrow.string()) for name, column in texts.items()}
             writer.write(arrow.table(arrays))
     return count
 
 
-def _plain(value: Any, name: str) -> str | None:
-    if isinstance(value, bytes | memoryview | dict | list):
-        raise InputError(f"column {name!r} holds values of type {type(value).__name__}")
-    return cell_text(value)
+def _texts(column: Sequence[Any], name: str) -> Sequence[str | None]:
+    """The values of a column as text; by their types, since there are few of these."""
+    kinds = {*map(type, column)}
+    for kind in kinds:
+        if issubclass(kind, bytes | memoryview | dict | list):
+            raise InputError(f"column {name!r} holds values of type {kind.__name__}")
+    if kinds <= {str, NoneType}:
+        return column
+    return [cell_text(value) for value in column] if NoneType in kinds else [*map(str, column)]
