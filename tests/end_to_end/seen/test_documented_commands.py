@@ -36,9 +36,11 @@ _ENVIRONMENTS = {
 _OTHERWISE = {
     r"\btrials=\d+": "trials=2",
     r"-P cache=refresh$": r"\g<0> -P until=train",
-    r"-P (recipe=recipes/(examples/taxi_fares|customers).yaml|alpha=0.1|model=random_forest)$": (
+    r"-P (recipe=recipes/(examples/taxi_fares|customers).yaml|alpha=0.1|l1_ratio=0.5)$": (
         r"\g<0> -P until=train"
     ),
+    r"-P model=random_forest$": r"\g<0> -P until=train",
+    r"^mlflow run \. --env-manager \w+ -P data=\S+$": r"\g<0> -P until=train",
     r"-e draft_recipe .*$": r"\g<0> -P seconds=3",
     r"recipe=recipes/customer_churn.yaml$": r"\g<0> -P model=logistic_regression",
     r"-e refresh -P recipe=recipes/customer_churn.yaml .*$": r"\g<0> -P model=logistic_regression",
