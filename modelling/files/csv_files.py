@@ -52,16 +52,21 @@ _CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 _FEWEST_LETTERS = 4  # to a zero byte, in a text that was broken
 
 
-class _WithLf:
-    """Replaces CRLFs in a text that comes in pieces."""
+class _TextInPieces:
+    """Replaces CRLFs, and leaves out the empty rows that Excel puts at the end of a text."""
 
-    def __init__(self) -> None:
-        self._held = b""  # a CR whose LF may come with the next piece
+    def __init__(self, separator: str) -> None:
+        sign = re.escape(separator).encode()
+        self._empty_rows = re.compile(rb'\n(?:""(?![^\n%b])|[\n%b])*+\Z' % (sign, sign))
+        self._of_empty_rows = b'\r\n"' + separator.encode()
+        self._held = b""  # may be the beginning of what the next piece ends
 
     def __call__(self, piece: arrow.Buffer) -> bytes:
-        text = self._held + piece.to_pybytes()
-        self._held = b"\r" if piece.size and text.endswith(b"\r") else b""
-        return text.removesuffix(self._held).replace(b"\r\n", b"\n")
+        text = (self._held + piece.to_pybytes()).replace(b"\r\n", b"\n")
+        is_end = not piece.size
+        whole = self._empty_rows.sub(b"\n", text) if is_end else text.rstrip(self._of_empty_rows)
+        self._held = b"" if is_end else text[len(whole) :]
+        return whole
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,14 @@ class CsvForm:
         return self.separator == ";"
 
     def open(self, path: Path) -> arrow.NativeFile:
-        """Opens the text, as UTF-8, with LFs for its CRLFs: those in cells are the file's too."""
+        """Opens the text, as UTF-8, without empty rows at its end.
+
+        It has LFs for its CRLFs: those in cells are the file's too.
+        """
         stream = arrow.input_stream(str(path), compression=self.compression)
         if self.encoding != "utf-8":
             stream = arrow.transcoding_input_stream(stream, self.encoding, "utf-8")
-        return arrow.TransformInputStream(stream, _WithLf())
+        return arrow.TransformInputStream(stream, _TextInPieces(self.separator))
 
     def options(self, on_broken_row: Any = None) -> dict[str, Any]:
         """Returns how Arrow is to read and parse it, in one thread: only one numbers the rows."""

@@ -110,7 +110,7 @@ def _is_large(column: arrow.ChunkedArray) -> bool:
 
 
 def _read_csv(path: Path, form: CsvForm, numbers: Collection[str]) -> arrow.Table:
-    """The cells as text, without the empty columns and rows that Excel leaves at the end."""
+    """The cells as text, without the empty columns that Excel leaves at the end."""
     names, form = read_header(path, form)
     table = None
     if numbers and not form.decimal_comma:
@@ -122,11 +122,7 @@ def _read_csv(path: Path, form: CsvForm, numbers: Collection[str]) -> arrow.Tabl
         for place, name in enumerate(names)
         if not name.strip() and not any(map(_is_there, table.column(place)))
     ]
-    table = table.select([place for place in range(len(names)) if place not in empty])
-    rows = table.num_rows
-    while rows and not any(_is_there(column[rows - 1]) for column in table.columns):
-        rows -= 1
-    return table.slice(0, rows)
+    return table.select([place for place in range(len(names)) if place not in empty])
 
 
 def _read_cells(path: Path, form: CsvForm, convert: arrow_csv.ConvertOptions) -> arrow.Table:

@@ -1,6 +1,7 @@
 """A table of any size in batches: every row once, in its order, the same in any batch."""
 
 import gzip
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelling.files.csv_files import sniff_csv
 from modelling.files.table_file import read_table
 from modelling.models.sklearn_wrapper import read_column
 from modelling.tables.stream import as_frame, is_numeric_category, open_stream
@@ -91,6 +93,31 @@ def test_bytes_that_are_no_text_are_a_problem_of_their_row_only(csv):
     frame, _, _, problems = read(path, {"n": "number", "c": "category"}, 5000)
     assert problems == {20_001: "column 'c' is not UTF-8 text"}
     assert frame["c"].iloc[-1] == "x"
+
+
+CELLS = st.sampled_from(["", '""', "7", "x", '"a\n"', '"\n"', '""""', '"b;"', '"c\r\n"', " "])
+
+
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=4),
+    empty=st.lists(st.sampled_from([";", ";;;", '"";""', ';""', ""]), max_size=3),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+    piece=st.integers(1, 9),
+)
+def test_empty_rows_at_the_end_are_no_rows(tmp_path_factory, rows, empty, line_end, piece):
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    lines = ["n;c", "1;first", *map(";".join, rows), "2;last"]
+    path.write_bytes(line_end.join([*lines, *empty]).encode())
+    table = read_table(path)
+    text = line_end.join(lines).replace("\r\n", "\n")
+    expected = pd.read_csv(StringIO(text), sep=";", dtype=str, keep_default_na=False)
+    assert table.fillna("").to_numpy().tolist() == expected.to_numpy().tolist()
+    frame, numbers, broken, _ = read(path, {"n": "category", "c": "category"})
+    assert (len(frame), broken) == (len(expected), {})
+    assert numbers == [*range(1, len(expected) + 1)]
+    form = sniff_csv(path, path.read_bytes()[:4])
+    with form.open(path) as stream:
+        assert b"".join(iter(lambda: stream.read(piece), b"")).rstrip() == text.encode()
 
 
 def test_a_decimal_comma_is_understood(csv):
