@@ -94,14 +94,18 @@ def _read_parquet(path: Path) -> arrow.Table:
     """The table as it looks: a named index of pandas is a column, a nameless one is nothing."""
     # Not the whole file at once, beside the table that it becomes.
     table = arrow_parquet.read_table(path, pre_buffer=False, buffer_size=1 << 20)
-    nameless = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
-    table = table.drop_columns(nameless)
+    table = table.drop_columns(list(filter(is_nameless_index, table.column_names)))
     for place, name in enumerate(table.column_names):
         column = table.column(place)
         # Beside a gap pandas makes floats of them, which do not hold all of their digits.
         if column.null_count and arrow.types.is_integer(column.type) and _is_large(column):
             table = table.set_column(place, name, column.cast(arrow.string()))
     return table
+
+
+def is_nameless_index(name: str) -> bool:
+    """Says whether a column of a Parquet file is an index of pandas that has no name."""
+    return re.fullmatch(r"__index_level_\d+__", name) is not None
 
 
 def _is_large(column: arrow.ChunkedArray) -> bool:

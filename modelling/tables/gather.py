@@ -22,7 +22,7 @@ from modelling.files.changes import unchanged
 from modelling.files.csv_files import composed, open_text
 from modelling.files.endings import JSON_LINES, TABLES, WORKBOOKS
 from modelling.files.table_file import DECIMAL_COMMA, check_names, not_there
-from modelling.tables.stream import TableStream, open_stream
+from modelling.tables.stream import TableStream, named_schema, open_stream
 
 _ROWS_AT_ONCE = 50_000
 _HIDDEN = (".", "_", "~$")  # the last is what Excel keeps beside a file that is open
@@ -131,7 +131,8 @@ def _same_types(tables: Sequence[_Source]) -> dict[str, arrow.DataType]:
     """The types of columns that are of one in all files; none if a file has no types."""
     if not all(table.files for table in tables):
         return {}
-    first, *others = [arrow_parquet.read_schema(file) for table in tables for file in table.files]
+    files = [file for table in tables for file in table.files]
+    first, *others = [named_schema(arrow_parquet.read_schema(file)) for file in files]
     return {
         name: first.field(name).type
         for name in first.names

@@ -23,7 +23,13 @@ from common.errors import InputError
 from modelling.files.changes import unchanged
 from modelling.files.csv_files import CsvForm, as_written, composed, read_header, sniff_csv
 from modelling.files.endings import PARQUET
-from modelling.files.table_file import DECIMAL_COMMA, check_names, first_line, not_there
+from modelling.files.table_file import (
+    DECIMAL_COMMA,
+    check_names,
+    first_line,
+    is_nameless_index,
+    not_there,
+)
 from modelling.kinds import KINDS, number_as_text
 from modelling.tables.cells import read_numbers
 
@@ -204,9 +210,10 @@ def _open_parquet(path: Path, files: tuple[Path, ...]) -> TableStream:
     rows = 0
     for file in files:
         parquet = arrow_parquet.ParquetFile(file)
-        for column in parquet.schema_arrow:
+        schema = named_schema(parquet.schema_arrow)
+        for column in schema:
             types[column.name] = _common(types.get(column.name, column.type), column.type)
-        own = [*parquet.schema_arrow.names, *_partition(path, file)]
+        own = [*schema.names, *_partition(path, file)]
         if not names:
             check_names(own, file)
             names = own
@@ -225,6 +232,12 @@ def _open_parquet(path: Path, files: tuple[Path, ...]) -> TableStream:
     return TableStream(path, names, texts, rows, comma, files=files, types=types)
 
 
+def named_schema(schema: arrow.Schema) -> arrow.Schema:
+    """Returns the columns of a Parquet file by the names that `read_table` gives them."""
+    kept = [column for column in schema if not is_nameless_index(column.name)]
+    return arrow.schema([column.with_name(composed(column.name)) for column in kept])
+
+
 def _common(one: arrow.DataType | None, other: arrow.DataType) -> arrow.DataType | None:
     """The type that holds the values of both; pandas makes another of integers with a gap."""
     if one is None or one == other:
@@ -240,7 +253,9 @@ def _partition(folder: Path, file: Path) -> dict[str, str | None]:
     """The columns that the folders `name=value` on the way to a file are."""
     parts = file.relative_to(folder).parent.parts if file != folder else ()
     pairs = [part.split("=", 1) for part in parts if "=" in part]
-    return {name: None if value == _NO_PARTITION else unquote(value) for name, value in pairs}
+    return {
+        composed(name): None if value == _NO_PARTITION else unquote(value) for name, value in pairs
+    }
 
 
 def _parquet_batches(
@@ -252,8 +267,9 @@ def _parquet_batches(
         wanted = [name for name in columns if name not in partition]
         # Otherwise it keeps all that it has read of the file until the end.
         parquet = arrow_parquet.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES)
-        for piece in parquet.iter_batches(batch_rows, columns=wanted):
-            values = {name: piece.column(name) for name in wanted}
+        written = {composed(name): name for name in parquet.schema_arrow.names}
+        for piece in parquet.iter_batches(batch_rows, columns=[written[name] for name in wanted]):
+            values = {name: piece.column(written[name]) for name in wanted}
             for name in set(columns) & set(partition):
                 text = arrow.scalar(partition[name], arrow.string())
                 values[name] = arrow.repeat(text, piece.num_rows)

@@ -108,6 +108,28 @@ def test_a_folder_of_parquet_keeps_its_types_and_has_its_partitions(tmp_path):
     assert fetch_table(str(tmp_path / "given"), tmp_path, may_be_folder=True) == tmp_path / "given"
 
 
+def test_a_name_in_two_signs_and_an_index_without_a_name_are_as_in_one_file(tmp_path):
+    rows = pd.DataFrame({"pre\u0301nom": ["Zoé", "Léa", "Ana"], "x": [1, 2, 3]})
+    given = tmp_path / "given"
+    given.mkdir()
+    rows[rows["x"] != 2].to_parquet(given / "a.parquet")
+    rows.rename(columns={"pre\u0301nom": "prénom"}).to_parquet(given / "b.parquet")
+    one = read_table(given / "a.parquet")
+    assert [*one] == ["prénom", "x"]
+    many = read_table(fetch_table(str(given), tmp_path / "made"))
+    assert [*many] == ["prénom", "x"]
+    assert (many["prénom"].tolist(), many["x"].tolist()) == (
+        ["Zoé", "Ana", "Zoé", "Léa", "Ana"],
+        [1, 3, 1, 2, 3],
+    )
+    assert many["x"].dtype == one["x"].dtype
+    for place in (given, given / "a.parquet"):
+        stream = open_stream(place)
+        assert stream.columns == ["prénom", "x"]
+        first = next(stream.batches(["prénom"], 10)).table
+        assert first["prénom"].to_pylist() == ["Zoé", "Ana"]
+
+
 def test_the_digest_is_of_the_rows(places, tmp_path, monkeypatch):
     folder, ways = places
     monkeypatch.setenv("SHOP", f"sqlite:///{folder}/shop.db")
