@@ -20,12 +20,11 @@ import pyarrow.parquet as arrow_parquet
 from common.errors import InputError
 from modelling.files.changes import unchanged
 from modelling.files.csv_files import composed, open_text
-from modelling.files.endings import JSON_LINES, TABLES, WORKBOOKS
+from modelling.files.endings import JSON_LINES, TABLES, WORKBOOKS, files_that_count
 from modelling.files.table_file import DECIMAL_COMMA, check_names, not_there
 from modelling.tables.stream import TableStream, named_schema, open_stream
 
 _ROWS_AT_ONCE = 50_000
-_HIDDEN = (".", "_", "~$")  # the last is what Excel keeps beside a file that is open
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,7 @@ def files_below(folder: Path) -> list[Path]:
     Raises:
         InputError: there is none, or something else beside them.
     """
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(_HIDDEN) for part in path.relative_to(folder).parts)
-    )
+    found = files_that_count(folder)
     for path in found:
         if not path.name.lower().endswith(TABLES):
             raise InputError(f"folder {folder} holds {path.name!r}, which is no table")

@@ -22,7 +22,7 @@ import pyarrow.parquet as arrow_parquet
 from common.errors import InputError
 from modelling.files.changes import unchanged
 from modelling.files.csv_files import CsvForm, as_written, composed, read_header, sniff_csv
-from modelling.files.endings import PARQUET
+from modelling.files.endings import PARQUET, files_that_count
 from modelling.files.table_file import (
     DECIMAL_COMMA,
     check_names,
@@ -91,7 +91,7 @@ def open_stream(path: Path, encoding: str = "") -> TableStream:
 
     The encoding of a CSV file is found out if it is not given. Of a folder, all Parquet files below
     it are one table, in the order of their paths; folders named `column=value` add a column. Names
-    that begin with a point or an underscore do not count.
+    that begin with `.`, `_` or `~$` do not count.
 
     Raises:
         InputError: it is missing, empty, no table, or has two equal columns.
@@ -187,11 +187,7 @@ def _numbers(first: int, count: int, broken: Mapping[int, Any]) -> npt.NDArray[n
 
 
 def _files_below(folder: Path) -> tuple[Path, ...]:
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
-    )
+    found = files_that_count(folder)
     others = [path.name for path in found if path.suffix not in PARQUET]
     if others:
         raise InputError(

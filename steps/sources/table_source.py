@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from common.errors import InputError
 from common.file_digests import text_sha256
 from common.secrets import holds_secret, without_credentials
-from modelling.files.endings import JSON_LINES, PARQUET, WORKBOOKS
+from modelling.files.endings import JSON_LINES, PARQUET, WORKBOOKS, files_that_count
 from modelling.recipe import Data
 
 _FETCHED = "CUVEE_TABLE"
@@ -164,11 +164,7 @@ def _is_several(source: str) -> bool:
 
 
 def _is_parquet_folder(folder: Path) -> bool:
-    return folder.is_dir() and not any(
-        path.is_file() and path.suffix not in PARQUET
-        for path in folder.rglob("*")
-        if path.name[0] not in "._"
-    )
+    return folder.is_dir() and all(path.suffix in PARQUET for path in files_that_count(folder))
 
 
 def _parts(source: str) -> list[str]:

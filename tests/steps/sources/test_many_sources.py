@@ -100,6 +100,8 @@ def test_a_folder_of_parquet_keeps_its_types_and_has_its_partitions(tmp_path):
         (tmp_path / "given" / f"year={year}").mkdir(parents=True)
         rows.to_parquet(tmp_path / "given" / f"year={year}" / "a.parquet")
         rows = rows.assign(x=[0.5, None])
+    (tmp_path / "given" / "_delta_log").mkdir()
+    (tmp_path / "given" / "_delta_log" / "0.json").touch()
     path = fetch_table(str(tmp_path / "given"), tmp_path / "made")
     table = read_table(path)
     assert table["year"].tolist() == ["2025", "2025", "2026", "2026"]
