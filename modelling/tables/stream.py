@@ -5,7 +5,7 @@ model's own kinds say what it is.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -303,7 +303,7 @@ def as_frame(
         if arrow.types.is_string(values.type):
             values, wrong = _valid_text(values)
             for row in wrong:
-                problems.setdefault(row, f"column {name!r} is not UTF-8 text")
+                problems.setdefault(row, _no_text(name))
         elif KINDS[kind].is_text and arrow.types.is_integer(values.type):
             values = values.cast(arrow.string())  # pandas makes floats of them beside a gap
         columns[name] = values.to_pandas()
@@ -313,6 +313,20 @@ def as_frame(
             text = frame[name].str.replace(",", ".") if stream.decimal_comma else frame[name]
             frame[name] = text.map(lambda value: number_as_text(value) or value, "ignore")
     return frame, problems
+
+
+def find_broken_text(batch: Batch, names: Collection[str]) -> dict[int, str]:
+    """Returns by number from 0 the rows with a value in these columns that is no text at all."""
+    problems: dict[int, str] = {}
+    for name in sorted(names):
+        values = _one_array(batch.table[name])
+        if arrow.types.is_string(values.type):
+            problems |= dict.fromkeys(_valid_text(values)[1], _no_text(name))
+    return problems
+
+
+def _no_text(name: str) -> str:
+    return f"column {name!r} is not UTF-8 text"
 
 
 def _one_array(column: arrow.ChunkedArray) -> arrow.Array:

@@ -18,7 +18,13 @@ from common.errors import InputError
 from engine.step_log import open_terminal
 from modelling.estimators.preprocessing import known_categories
 from modelling.inspecting.drift import DriftCounts, profiled_answers
-from modelling.tables.stream import Batch, TableStream, as_frame, is_numeric_category
+from modelling.tables.stream import (
+    Batch,
+    TableStream,
+    as_frame,
+    find_broken_text,
+    is_numeric_category,
+)
 from steps.runs.trained_model import TrainedModel
 from steps.runs.whole_file import whole_file
 from steps.scoring.database import DatabaseTable, TableWriter, open_table
@@ -124,6 +130,7 @@ def _score_batch(
     """The key columns and answers of the rows that can be scored, and why the others cannot."""
     model = trained.pyfunc.unwrap_python_model()
     frame, reasons = as_frame(batch, model.features, request.stream, numeric_categories)
+    reasons |= find_broken_text(batch, set(request.keys) - set(model.features["columns"]))
     positions = np.arange(len(frame))
     if reasons:
         positions = np.delete(positions, list(reasons))

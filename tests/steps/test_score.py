@@ -68,6 +68,24 @@ def test_a_row_whose_text_is_not_utf_8_is_told_and_not_scored(tmp_path):
     assert scored["prediction"].to_pylist() == [*range(20_000), 8]
 
 
+def test_a_key_that_is_not_utf_8_rejects_its_row(tmp_path):
+    table = tmp_path / "t.csv"
+    towns = ["Łódź", "Kraków", "Warszawa", "Elbląg"]
+    table.write_bytes("".join(["n,town\n", *(f"1,{town}\n" for town in towns)]).encode("cp1250"))
+    model = SimpleNamespace(
+        features={"columns": {"n": "number"}, "spellings": {}},
+        predict_valid=lambda frame: (frame, pd.DataFrame({"prediction": frame["n"]}), {}),
+    )
+    trained = SimpleNamespace(pyfunc=SimpleNamespace(unwrap_python_model=lambda: model))
+    seen = SimpleNamespace(add=lambda _: None)
+    stream = open_stream(table)
+    request = Request(str(table), stream, ["town", "n"], tmp_path / "o", tmp_path / "r", 10)
+    (batch,) = stream.batches(["town", "n"], 10)
+    scored, reasons = batches._score_batch(batch, request, trained, seen, [])
+    assert reasons == dict.fromkeys((0, 1, 3), "column 'town' is not UTF-8 text")
+    assert scored["town"].to_pylist() == ["Warszawa"]
+
+
 def keys_of(tmp_path, key, *frames):
     """The key columns of a folder of such files, and what is copied of all their batches."""
     for number, frame in enumerate(frames):
