@@ -33,4 +33,11 @@ def read_source(path: Path, recipe: Recipe, numbers: Collection[str] = ()) -> pd
         raise InputError(f"{where(function)}{recipe.data.loader} gave a table without rows")
     table.columns = [composed(str(name)) for name in table.columns]
     check_names(list(table.columns), path)
-    return table.reset_index(drop=True)
+    return table.reset_index(drop=True).astype(
+        {name: "str" for name, dtype in table.dtypes.items() if _is_text_of_arrow(dtype)}
+    )
+
+
+def _is_text_of_arrow(dtype: object) -> bool:
+    """Whether a column is text that pandas takes for values, as `dtype_backend="pyarrow"` gives."""
+    return isinstance(dtype, pd.ArrowDtype) and dtype.type is str
