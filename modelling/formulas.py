@@ -7,6 +7,7 @@ parsing text: a number, `{"column": name}`, `{"text": constant}`, or `[operator,
 import ast
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
@@ -31,7 +32,9 @@ _OF_NUMBERS = {
 _OF_DATES = ("hour", "weekday", "month", "year", "days")
 _OF_TEXTS = ("length", "contains", "lower")
 _FUNCTIONS = (*_OF_NUMBERS, *_OF_DATES, *_OF_TEXTS, "if")
-_SPECIAL = re.compile(r"""(?P<text>'[^']*'|"[^"]*")|`(?P<name>[^`]+)`|(?P<if>\bif\s*\()""")
+_SPECIAL = re.compile(
+    r"""(?P<text>'[^']*'|"[^"]*")|`(?P<name>[^`]+)`|(?P<if>\bif\s*\()|(?P<word>[^\W\d]\w*)"""
+)
 _DEEPEST = 200  # what the model evaluates, and JSON holds, wherever it is loaded
 _LONGEST_QUOTE = 100
 # Of ISO 8601, what NumPy takes for the same.
@@ -210,8 +213,12 @@ class _Parser:
             return match["text"]
         if match["if"]:
             return f"{self._if}("
+        word = match["word"]
+        # Python reads µ as μ; a column has the name that it has.
+        if word and unicodedata.normalize("NFKC", word) == word:
+            return word
         name = "_" * (self._text.count("_") + 1) + str(len(self._quoted))
-        self._quoted[name] = match["name"]
+        self._quoted[name] = word or match["name"]
         return f" {name} "
 
     def _number(self, node: ast.expr, depth: int) -> Tree:

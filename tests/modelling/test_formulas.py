@@ -324,3 +324,13 @@ def test_text_is_needed_where_it_is_looked_into(condition, says):
 def test_what_is_no_number_of_a_text_is_told(formula, says):
     with pytest.raises(ValueError, match=re.escape(says)):
         parse_formula(formula)
+
+
+@pytest.mark.parametrize(
+    "name", ["dose_\u00b5g", "area_m\u00b2", "\ufb01rst", "\u212bngstr\u00f6m", "\u00aa"]
+)
+def test_a_name_that_python_reads_as_another_is_the_column_of_that_name(name):
+    assert columns_of(f"log({name}) + `{name}` * if({name} > 1, x_{name}, 1e5)") == {
+        name, f"x_{name}",
+    }  # fmt: skip
+    assert parse_condition(f"{name} == '{name}'") == ["==", {"column": name}, {"text": name}]
