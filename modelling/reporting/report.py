@@ -23,6 +23,7 @@ _FOLDER = Path(__file__).parent / "templates"
 _LARGEST_TABLE_REPORTS = 1_500_000
 _SHOWN_ROWS = 30
 _LONGEST_NAME = 60
+_LONGEST_LINE = 20
 _FIGURE = re.compile(rf"[-{MINUS}]?\d[\d,.]*\s?\S{{0,3}}")
 
 Number = float | int | None
@@ -116,6 +117,13 @@ class Table:
         cells = tuple(tuple(map(_plain, row)) for row in shown.itertuples(index=False))
         left_out = max(rows, len(frame)) - len(shown)
         return cls(tuple(map(str, frame.columns)), cells, left_out, note)
+
+    @property
+    def figures(self) -> set[int]:
+        """The places of the columns whose first cell that is not empty is a figure."""
+        columns = zip(*self.rows, strict=True)
+        firsts = (next((one for one in cells if one is not None), "") for cells in columns)
+        return {place for place, first in enumerate(firsts) if is_figure(first)}
 
 
 def _plain(value: Any) -> Any:
@@ -273,8 +281,13 @@ def show_metric(value: float | None, metric: str) -> str:
 
 
 def is_figure(value: Any) -> bool:
-    """Says whether a cell holds words that begin with a number and go no further than its unit."""
-    return isinstance(value, str) and bool(_FIGURE.fullmatch(value))
+    """Says whether a cell holds a number, or words that go no further than its unit."""
+    return isinstance(value, int | float) or bool(_FIGURE.fullmatch(str(value)))
+
+
+def is_short(value: Any) -> bool:
+    """Says whether a cell holds words that stay in a line, as a range does: 91.1% to 93.9%."""
+    return len(str(value)) <= _LONGEST_LINE
 
 
 def show_like(value: float, largest: float) -> str:
@@ -365,7 +378,7 @@ def _environment(compiled: Path | None) -> jinja2.Environment:
         "sentence": as_sentence,
         "breakable": breakable,
     }
-    environment.tests["figure"] = is_figure
+    environment.tests |= {"figure": is_figure, "short": is_short}
     environment.globals |= {
         "mini": _mini,
         "graph": lay_out_graph,

@@ -246,7 +246,15 @@ def test_a_distribution_is_drawn_in_its_cell_and_figures_stand_at_the_right():
     table = Table(("a", "b", "c"), ((Shares((0.5, 0.5), (0.1, 0.9)), "12.5%", "words"),))
     page = render_report(replace(REPORT, worst=table))
     assert page.count('class="mini"') == 1
-    assert '<td class="num">12.5%</td><td>words</td>' in page
+    assert '<td class="num">12.5%</td><td class="short">words</td>' in page
+
+
+def test_a_gap_in_a_column_of_figures_stands_where_these_do_and_a_range_in_one_line():
+    rows = ((None, "91.1% to 93.9%"), (3.5, "long words that may go into several lines"))
+    page = render_report(replace(REPORT, worst=Table(("figures", "words"), rows)))
+    assert '<th scope="col" class="num">figures</th><th scope="col">words</th>' in page
+    assert '<td class="num">\N{EN DASH}</td><td class="short">91.1% to 93.9%</td>' in page
+    assert '<td class="wordy">long words that may go into several lines</td>' in page
 
 
 def test_of_many_columns_those_that_explain_most_can_be_looked_into(monkeypatch):
