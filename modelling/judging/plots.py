@@ -476,11 +476,11 @@ def plot_drift(table: pd.DataFrame, limit: float) -> Figure:
 def plot_shares(
     bins: Iterable[str], before: Iterable[float], now: Iterable[float], name: str
 ) -> Figure:
-    """Draws how rows are distributed over bins, and how those of the training were.
+    """Draws how a model's answers are distributed over bins, and how those of its test were.
 
     Args:
         bins: (k,) their names.
-        before: (k,) the shares of the training rows.
+        before: (k,) the shares of the test rows.
         now: (k,) the shares of the new rows.
         name: of what is distributed.
     """
@@ -489,7 +489,7 @@ def plot_shares(
     figure = _figure(f"Distribution of the {name}", height=max(3.2, 1.6 + 0.3 * len(labels)))
     axes = figure.axes[0]
     for shift, shares, label, colour in (
-        (0.2, before, "when it was trained", "#9db7d3"),
+        (0.2, before, "on its test", "#9db7d3"),
         (-0.2, now, "now", _PALETTE[1]),
     ):
         axes.barh(places + shift, [100 * share for share in shares], 0.4, color=colour, label=label)

@@ -197,7 +197,8 @@ def read_worst(runs: PipelineRuns) -> Table | None:
         rest.sort(key=lambda name: order.get(name, len(order)))
     shown = [*own, *front[:_MOST_COLUMNS], *rest[:_MOST_COLUMNS]]
     left_out = len(table.columns) - len(shown)
-    note = f"With the columns that matter most; {left_out} are left out." if left_out else ""
+    are = "is" if left_out == 1 else "are"
+    note = f"With the columns that matter most; {left_out} {are} left out." if left_out else ""
     rows = name_by_number(runs, table[shown].head(_WORST_ROWS))
     return Table.of(rows, note=note)
 

@@ -125,6 +125,8 @@ def _outcomes(runs: PipelineRuns) -> Section | None:
         table.loc[len(table)] = ["all", "", show_brief(sum(counts)), "", f"{sum(sums):,.0f}{unit}"]
     threshold = runs.metrics("train").get("threshold")
     text = "" if threshold is None else f"From a probability of {threshold:.2f} on, it says {name}."
+    if recipe.data.weight is not None:
+        text += f" A row counts as its {recipe.data.weight} says."
     return Section("outcomes", "What comes of it", text, table=Table.of(table))
 
 
@@ -198,7 +200,10 @@ def _drift(runs: PipelineRuns) -> Section | None:
     )
     shares = files.table("shares")
     if shares is not None:
-        text += " Bars are the training rows, the line is these rows."
+        text += (
+            " Bars are the training rows, or of the model's answers the test rows; the line is "
+            "these rows."
+        )
     plots = [
         Plot("Population stability index by column", f"Bar chart. {text}", content)
         for name in files.names("plots")

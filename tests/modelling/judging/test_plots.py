@@ -18,6 +18,7 @@ from modelling.judging.plots import (
     plot_residuals,
     plot_roc,
     plot_scores,
+    plot_shares,
     worst_predictions,
 )
 
@@ -138,6 +139,11 @@ def test_a_confusion_of_weights_shows_sums_and_the_shares_of_these():
     figure = plot_confusion(actual, predicted, "kind", np.array([0.3, 0.1, 1234.5]))
     counts = [text.get_text() for text in figure.axes[0].texts]
     assert counts == ["0.3\n75%", "0.1\n25%", "0\n0%", "1,234\n100%"]
+
+
+def test_answers_of_now_stand_beside_those_of_the_test():
+    (axes,) = plot_shares(["below 1", "1 to 2"], [0.4, 0.6], [0.1, 0.9], "prediction").axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["on its test", "now"]
 
 
 def test_a_long_class_is_shortened_and_twenty_classes_fit():

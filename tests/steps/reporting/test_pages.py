@@ -188,7 +188,7 @@ def outcomes_of(run_of):
             update={"data": recipe.data.model_copy(update={"weight": weight})}
         )
         runs.target, runs.metrics = "churned", lambda _: counts
-        return sections_of(runs)["outcomes"].table
+        return sections_of(runs)["outcomes"]
 
     return read
 
@@ -203,9 +203,10 @@ def outcomes_of(run_of):
 def test_what_comes_of_it_is_in_rows_or_in_what_they_weigh(outcomes_of, weight, title, shown):
     counts = [float(text.replace(",", "")) for text in shown]
     names = ("true_positives", "false_positives", "false_negatives", "true_negatives")
-    table = outcomes_of(weight, **dict(zip(names, counts, strict=True)))
-    place = table.columns.index(title)
-    assert [row[place] for row in table.rows][:4] == shown
+    found = outcomes_of(weight, **dict(zip(names, counts, strict=True)))
+    place = found.table.columns.index(title)
+    assert [row[place] for row in found.table.rows][:4] == shown
+    assert ("A row counts as its w says." in found.text) == (weight == "w")
 
 
 def test_a_class_whose_name_has_a_brace_is_told_as_it_is(run_of):

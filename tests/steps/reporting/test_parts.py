@@ -47,6 +47,8 @@ def test_of_many_classes_the_error_is_shown_and_what_is_left_out_is_counted(wors
     assert found.columns[-1] == "a"
     assert found.rows[0][:4] == ("0123", "class 0", "class 1", 0.875)
     assert "3 are left out" in found.note
+    del row["probability_class 0"], row["probability_class 1"]
+    assert "1 is left out" in worst(pd.DataFrame([row]), importance).note
 
 
 def test_columns_that_are_called_na_or_by_a_number_keep_their_place(worst):
