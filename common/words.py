@@ -84,8 +84,12 @@ def show_percent(share: float) -> str:
 
 
 def with_brief_numbers(words: str) -> str:
-    """Writes the numbers in words with four digits: 4.292460317 to 5 becomes 4.292 to 5."""
-    return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.4g}", words)
+    """Writes the numbers in words with four digits or none behind the point: 4.292 to 52606."""
+    return re.sub(r"\d+\.\d+", lambda found: _brief(float(found[0])), words)
+
+
+def _brief(figure: float) -> str:
+    return f"{figure:.0f}" if figure >= _LARGE else f"{figure:.4g}"
 
 
 def with_minus(words: str) -> str:

@@ -81,6 +81,8 @@ def test_a_share_has_a_place_and_an_unknown_one_a_dash():
 def test_ranges_have_four_digits():
     assert with_brief_numbers("4.292460317 to 5") == "4.292 to 5"
     assert with_brief_numbers("'a' or 12") == "'a' or 12"
+    assert with_brief_numbers("9999.99 to 52606.0905") == "10000 to 52606"
+    assert with_brief_numbers("below 1.234567e-07") == "below 1.235e-07"
 
 
 @pytest.mark.parametrize(
