@@ -7,7 +7,7 @@ import pytest
 
 from scripts.check_mlflow_status import _print_runs
 from steps.pipeline.summary import _figures, _where_to_look
-from steps.reporting import parts, verdict
+from steps.reporting import sections, verdict
 
 METRICS = {"features": 1.0, "train_rows": 90.0, "rmse": 0.00021, "dummy_rmse": 0.00052}
 DATA = SimpleNamespace(metrics=METRICS, tags={"pipeline.model": "ridge"})
@@ -32,7 +32,7 @@ def test_a_sweep_of_one_trial_has_one_trial(tmp_path):
         metrics=lambda _: METRICS,
         tags={"pipeline.together": "the best together: 2 models"},
     )
-    text = parts._sweep(runs).text
+    text = sections._sweep(runs).text
     assert text.startswith("1 trial: 1 complete. ")
     assert "The winner has rmse 0.00019 there, and 0.00021 on the test rows." in text
     assert text.endswith("It is the best together: 2 models.")
