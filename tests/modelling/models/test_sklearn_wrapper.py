@@ -85,12 +85,11 @@ def log_model(pipeline_file, features_file):
 @pytest.fixture
 def tracked(tmp_path, make_database):
     """An experiment in a database of the test's own."""
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(make_database(tmp_path))
     identity = mlflow.create_experiment("e", artifact_location=(tmp_path / "kept").as_uri())
     with mlflow.start_run(experiment_id=identity):
         yield
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 def test_a_logged_model_needs_neither_the_project_nor_pickle(
