@@ -95,8 +95,8 @@ case $is_new in
 esac
 shown_store=$store
 case $store in
-    sqlite:*) ;;
-    *@*) shown_store=${store%%://*}://***@${store##*@} ;;
+    sqlite:* | file:*) ;;
+    *://*@*) shown_store=${store%%://*}://***@${store##*@} ;;
 esac
 case $store in
     http://* | https://*) echo "MLFLOW_TRACKING_URI names a server, which has the UI: $shown_store" && exit ;;

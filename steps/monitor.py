@@ -222,14 +222,17 @@ def _measure(table: pd.DataFrame, trained: TrainedModel, recipe: Recipe, data: s
 
 
 def _groups(rows: pd.DataFrame, recipe: Recipe) -> npt.NDArray[np.intp] | None:
-    """The (n,) groups of these rows, as the split has them; a row without one is its own."""
+    """The (n,) groups of these rows, as the split has them, if there is more than one.
+
+    A row without one is its own.
+    """
     column = recipe.split.column
     if recipe.split.method != "group" or column not in rows:
         return None
     groups = pd.factorize(read_column(rows[column], "category"))[0]
     is_alone = groups < 0
     groups[is_alone] = -1 - np.arange(is_alone.sum())
-    return groups
+    return groups if len(np.unique(groups)) > 1 else None
 
 
 def _coverage(

@@ -22,10 +22,9 @@ from modelling.own_code import ask_check
 from modelling.recipe import Recipe
 from modelling.tables.cells import read_time
 from modelling.tables.digest import table_digest
-from modelling.tables.profile import profile_table
 from modelling.tables.rows import ask_sides
 from modelling.tables.split import split_table, time_in_days
-from modelling.tables.table import CheckedTable, check_table
+from modelling.tables.table import CheckedTable, check_table, profile_table
 from steps.reporting.report import report_step
 from steps.runs.names import (
     DATA_SHA256,

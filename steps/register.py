@@ -255,6 +255,11 @@ def _champion_evaluation(
     A champion that took its place since the one in `champion_run_id` was evaluated was evaluated
     itself before it was registered: on the same rows, if the data is the same.
     """
+    if MODEL_DIGEST not in champion.tags:
+        raise InputError(
+            f"the champion, version {champion.version} of {champion.name}, was registered by hand: "
+            f"it lacks the tag {MODEL_DIGEST}. Make another version the champion: -e rollback"
+        )
     if champion_run_id != "none":
         given = find_run(champion_run_id, "evaluate", recipe, "champion_run_id")
         digest = given.data.tags[MODEL_DIGEST]

@@ -216,8 +216,8 @@ def _below(folder: Path, named: str) -> str:
     if named.startswith("$"):
         return named
     parts = [named] if (folder / named).exists() else named.split(", ")
-    is_uri = re.compile(r"\w+://|runs:/|models:/").match
-    return ", ".join(part if is_uri(part) else str(folder / part) for part in parts)
+    is_elsewhere = re.compile(r"\$|[^/]+://|runs:/|models:/").match
+    return ", ".join(part if is_elsewhere(part) else str(folder / part) for part in parts)
 
 
 def _data_section(recorded: RecordedRun) -> Data | None:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, SupportsFloat
 from urllib.parse import quote, unquote, urlsplit
+from uuid import uuid4
 
 import mlflow
 import psutil
@@ -204,7 +205,8 @@ def _create_database(database: Path) -> None:
         for left_behind in database.parent.glob(f".{glob.escape(database.name)}.unfinished-*"):
             if time.time() - left_behind.stat().st_mtime > _SECONDS_TO_MAKE_A_STORE:
                 left_behind.unlink()
-        unfinished = database.with_name(f".{database.name}.unfinished-{os.getpid()}")
+        # A name of its own also where each container's process has the same number.
+        unfinished = database.with_name(f".{database.name}.unfinished-{uuid4().hex[:12]}")
         try:
             MlflowClient(sqlite_uri(unfinished)).search_experiments(max_results=1)
             _give_name(unfinished, database)

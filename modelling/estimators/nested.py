@@ -29,6 +29,7 @@ from modelling.own_code import Files
 _SAID = {"estimator", "parameters"}
 _SAID_OF_MODEL = _SAID | {"preprocess", "scale", "early_stopping"}
 
+_HOLD_OTHERS = {"estimator", "estimators", "regressor", "classifier", "steps", "final_estimator"}
 _WRITTEN = "an inner model is written {estimator: its path, parameters: {…}}"
 
 NUMBERED = "of_numbered_classes"
@@ -55,8 +56,8 @@ def make_estimator(
         InputError: one has no such parameter, or needs one that is not given.
     """
     values = {name: _value(value, seed, code, build) for name, value in given.items()}
-    for name in required_parameters(kind):
-        if isinstance(values.get(name), Mapping):
+    for name in _HOLD_OTHERS & values.keys():
+        if isinstance(values[name], Mapping):
             raise InputError(f"{name}: {_WRITTEN}, got: {values[name]}")
     own = {name: value for name, value in values.items() if "__" not in name}
     missing = [name for name in required_parameters(kind) if name not in own]

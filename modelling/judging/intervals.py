@@ -56,12 +56,16 @@ def compute_intervals(
     rows = len(targets)
     unit_of_row = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     units = int(unit_of_row.max()) + 1
+    if units < 2:  # of which each resample is the same
+        return {}
     share = rows_to_draw(targets, is_classes=answers.probabilities is not None) / rows
     of_all: dict[str, float] = dict.fromkeys(metrics, math.nan)
     with no_warnings():
         sums = {name for name, metric in metrics.items() if _adds_up(metric, answers, targets)}
         if share < 1:
-            of_all = {name: metric(answers, targets) for name, metric in metrics.items()}
+            of_all = {
+                name: figure_if_any(metric, answers, targets) for name, metric in metrics.items()
+            }
             chosen = rng.choice(units, math.ceil(share * units), replace=False)
             bag = np.flatnonzero(np.isin(unit_of_row, chosen))
             answers, targets = answers.of_rows(bag), targets[bag]

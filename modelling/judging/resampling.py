@@ -119,13 +119,12 @@ def _resample_figures(
     seed: int,
     groups: npt.NDArray[Any] | None,
 ) -> tuple[float, float, Values]:
-    if groups is not None:
-        statistics = _statistics(score, targets, answers, at_once=True)
-        return resample_groups(statistics, groups, promotion, seed)
     rows = len(targets)
     drawn = rows_to_draw(targets, is_classes=answers[0].probabilities is not None)
     # Of many rows a resample has few: counts would be of all.
     statistics = _statistics(score, targets, answers, at_once=drawn == rows)
+    if groups is not None:
+        return resample_groups(statistics, groups, promotion, seed, drawn / rows)
     return resample(statistics, rows, promotion, seed, drawn)
 
 
@@ -159,9 +158,16 @@ def _counts(draws: Iterable[Rows], rows: int) -> Iterator[Values]:
 
 
 def resample_groups(
-    statistics: Statistics, groups: npt.NDArray[Any], promotion: Promotion, seed: int
+    statistics: Statistics,
+    groups: npt.NDArray[Any],
+    promotion: Promotion,
+    seed: int,
+    share: float = 1.0,
 ) -> tuple[float, float, Values]:
-    """Resamples as `resample` does, but draws whole groups (n,): their rows are no news each."""
+    """Resamples as `resample` does, but draws whole groups (n,): their rows are no news each.
+
+    share: of the groups that are drawn at a time. Of one group alone nothing is known.
+    """
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=np.nan))
     rows_of = np.split(order, starts[1:])
@@ -169,7 +175,10 @@ def resample_groups(
     def of_groups(draws: Iterable[Rows]) -> Iterable[float]:
         return statistics(np.concatenate([rows_of[each] for each in drawn]) for drawn in draws)
 
-    return resample(of_groups, len(rows_of), promotion, seed)
+    if len(rows_of) < 2:
+        return math.nan, math.nan, np.array([])
+    drawn = max(2, math.ceil(share * len(rows_of)))
+    return resample(of_groups, len(rows_of), promotion, seed, drawn)
 
 
 def resample(

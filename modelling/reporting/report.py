@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -118,7 +118,7 @@ class Table:
         left_out = max(rows, len(frame)) - len(shown)
         return cls(tuple(map(str, frame.columns)), cells, left_out, note)
 
-    @property
+    @cached_property
     def figures(self) -> set[int]:
         """The places of the columns whose first cell that is not empty is a figure."""
         columns = zip(*self.rows, strict=True)

@@ -40,7 +40,7 @@ class Choices:
 
     def nearest(self, value: Any) -> Any:
         """Returns the value itself if it is one of these, and else the first."""
-        return value if value in self.values else self.values[0]
+        return next((each for each in self.values if each == value), self.values[0])
 
 
 @dataclass(frozen=True)

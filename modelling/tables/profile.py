@@ -28,7 +28,6 @@ _LONGEST_VALUE = 40
 _PSI_LIMIT = 0.25
 _FEW_ROWS = 50
 _LEFT_OUT = "rows_left_out_"
-_MOST_COUNTED = 1_000_000
 
 
 def read_sample(path: Path) -> tuple[pd.DataFrame, int]:
@@ -44,36 +43,6 @@ def read_sample(path: Path) -> tuple[pd.DataFrame, int]:
         parts.append(batch.take(np.arange(first, len(batch), every)).to_pandas())
         seen += len(batch)
     return pd.concat(parts, ignore_index=True), total
-
-
-def profile_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Describes each column of a checked table.
-
-    Returns:
-        One row a column: column, type, rows, missing (count), distinct (count, among the first
-        million rows); of numbers mean,
-        std, min, the quartiles 25%, 50% and 75% and max, in the column's own units; of dates min
-        and max; of text and labels the most common value and its share.
-    """
-    return pd.DataFrame([_profile(frame[name]) for name in frame.columns])
-
-
-def _profile(column: pd.Series) -> dict[Any, Any]:
-    profile: dict[Any, Any] = {
-        "column": column.name,
-        "type": str(column.dtype),
-        "rows": len(column),
-        "missing": int(column.isna().sum()),
-        "distinct": column.head(_MOST_COUNTED).nunique(),
-    }
-    if column.dtype.kind == "f":
-        return {**profile, **column.describe().drop("count").to_dict()}
-    if column.dtype.kind == "M":
-        return profile | {"min": str(column.min()), "max": str(column.max())}
-    counts = column.value_counts(normalize=True)
-    if counts.empty:
-        return profile
-    return profile | {"most_common": str(counts.index[0]), "share": float(counts.iloc[0])}
 
 
 def compare_sides(

@@ -192,7 +192,7 @@ def _files_below(folder: Path) -> tuple[Path, ...]:
     if others:
         raise InputError(
             f"folder {folder} holds {others[0]!r}; all its files must end in .parquet "
-            "(names that begin with . or _ do not count)"
+            "(names that begin with ., _ or ~$ do not count)"
         )
     if not found:
         raise InputError(f"folder {folder} holds no Parquet file")

@@ -1,8 +1,9 @@
-"""A table checked against its recipe: the columns and rows that are trained on."""
+"""A table checked against its recipe, and described: the columns and rows that are trained on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from modelling.tables.split import hash_rows, sample_by_content, with_weights
 _MOST_CLASSES = 100
 _FEWEST_OF_A_CLASS = 2
 _GAP = "missing"
+_MOST_COUNTED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,7 @@ def _choose_rows(
     is_chosen = data.duplicates == "drop" or data.sample
     if is_chosen and (recipe.split.given_by or recipe.split.function):
         # Which of equal rows stays says on which side it is: the order of the file must not.
-        whole = table.loc[frame.index].apply(_hashable)
-        frame = frame.iloc[np.argsort(hash_rows(whole), kind="stable")]
+        frame = _in_order_of_content(frame, weights, table)
         weights = None if weights is None else weights.loc[frame.index]
     if data.duplicates == "drop":
         frame = frame[~with_weights(frame, weights).duplicated()]
@@ -193,9 +194,26 @@ def _choose_rows(
     return frame.sort_index(), counts
 
 
+def _in_order_of_content(
+    frame: pd.DataFrame, weights: pd.Series | None, table: pd.DataFrame
+) -> pd.DataFrame:
+    """The rows, those that are equal to another by all that stands in the table beside them."""
+    places = pd.Series(np.zeros(len(frame), dtype=np.uint64), frame.index)
+    is_equal = with_weights(frame, weights).duplicated(keep=False)
+    if is_equal.any():
+        places[is_equal] = hash_rows(table.loc[frame.index[is_equal]].apply(_hashable))
+    return frame.iloc[np.argsort(places.to_numpy(), kind="stable")]
+
+
 def _hashable(column: pd.Series) -> pd.Series:
     """A column as it is, or in words: what nobody reads of a table may be lists."""
-    return column.map(repr) if column.dtype == object else column
+    if column.dtype == object or isinstance(column.dtype, pd.ArrowDtype):
+        return column.astype(object).map(_in_words)
+    return column
+
+
+def _in_words(value: Any) -> str:
+    return repr(value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def _check_values(
@@ -291,3 +309,33 @@ def _check_classes(labels: pd.Series, recipe: Recipe, source: str) -> None:
 
 def _limit(limit: float | date) -> float | pd.Timestamp:
     return pd.Timestamp(limit) if isinstance(limit, date) else limit
+
+
+def profile_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Describes each column of a checked table.
+
+    Returns:
+        One row a column: column, type, rows, missing (count), distinct (count, among the first
+        million rows); of numbers mean,
+        std, min, the quartiles 25%, 50% and 75% and max, in the column's own units; of dates min
+        and max; of text and labels the most common value and its share.
+    """
+    return pd.DataFrame([_profile(frame[name]) for name in frame.columns])
+
+
+def _profile(column: pd.Series) -> dict[Any, Any]:
+    profile: dict[Any, Any] = {
+        "column": column.name,
+        "type": str(column.dtype),
+        "rows": len(column),
+        "missing": int(column.isna().sum()),
+        "distinct": column.head(_MOST_COUNTED).nunique(),
+    }
+    if column.dtype.kind == "f":
+        return {**profile, **column.describe().drop("count").to_dict()}
+    if column.dtype.kind == "M":
+        return profile | {"min": str(column.min()), "max": str(column.max())}
+    counts = column.value_counts(normalize=True)
+    if counts.empty:
+        return profile
+    return profile | {"most_common": str(counts.index[0]), "share": float(counts.iloc[0])}

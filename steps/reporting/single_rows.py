@@ -26,6 +26,11 @@ def _read(runs: PipelineRuns, name: str) -> pd.DataFrame | None:
     return files.table(name) if files else None
 
 
+def _whole(columns: dict[str, Any]) -> Table:
+    frame = pd.DataFrame(columns)
+    return Table.of(frame, len(frame))
+
+
 def _why(runs: PipelineRuns) -> Section | None:
     """What moves the answers of some test rows most."""
     table = _read(runs, "reasons")
@@ -59,7 +64,7 @@ def _why(runs: PipelineRuns) -> Section | None:
         f"From its mean answer{mean} these columns move it most: for its worst answers, and for a "
         f"low, a middling and a high one. {how} They are reasons of the model, not of the world."
     )
-    return Section("why", "Why", text, table=Table.of(pd.DataFrame(shown)))
+    return Section("why", "Why", text, table=_whole(shown))
 
 
 def _how_sure(runs: PipelineRuns) -> Section | None:
@@ -91,7 +96,7 @@ def _how_sure(runs: PipelineRuns) -> Section | None:
         ],
         size: [show(value) for value in table["size"]],
     }
-    return Section("sure", "How sure of a row", text, table=Table.of(pd.DataFrame(shown)))
+    return Section("sure", "How sure of a row", text, table=_whole(shown))
 
 
 def _calibration(runs: PipelineRuns) -> Section | None:
@@ -121,9 +126,7 @@ def _calibration(runs: PipelineRuns) -> Section | None:
             for low, high in table[["low", "high"]].itertuples(index=False)
         ],
     }
-    return Section(
-        "probabilities", "Do probabilities hold?", text, table=Table.of(pd.DataFrame(shown))
-    )
+    return Section("probabilities", "Do probabilities hold?", text, table=_whole(shown))
 
 
 def _points(share: float) -> str:

@@ -81,20 +81,20 @@ class Result(BaseModel):
 
 def write_result(ending: Ending) -> None:
     """Writes what came of an entry point beside its run, and to the file that was asked for."""
-    run, problem = None, None
+    # First what is known here: the store may not answer before the process must end.
+    text = _write(ending, None)
     if ending.run_id:
-        try:
-            run = MlflowClient().get_run(ending.run_id)
-        except Exception as error:  # the store is away: whoever waits for the file is told
-            problem = error
+        run = MlflowClient().get_run(ending.run_id)
+        text = _write(ending, run)
+        MlflowClient().log_text(run.info.run_id, text, RESULT)
+
+
+def _write(ending: Ending, run: Run | None) -> str:
     text = describe(ending, run).model_dump_json(indent=2) + "\n"
     if ending.result:
         with whole_file(ending.result) as file:
             file.write_text(text, encoding="utf-8")
-    if problem:
-        raise problem
-    if run:
-        MlflowClient().log_text(run.info.run_id, text, RESULT)
+    return text
 
 
 def describe(ending: Ending, run: Run | None) -> Result:

@@ -1,6 +1,7 @@
 """The best trials of a sweep together, as one model that `train` makes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,20 +78,18 @@ def find_ensemble(
     """
     if not plan.ensemble or not plan.recipe.may_be_together:
         return None
-    candidates: list[TrialResult] = []
-    predicted: list[Folds] = []
-    for one in _candidates(plan, tried):
-        try:
-            predicted.append(read(str(one.run_id)))
-        except InputError:  # of a sweep that asked for none
-            if candidates:
-                continue
-            # The others are held against the best alone.
-            point = one.point
-            predicted.append(list(validation.predict(point.model, point.hyperparameters)))
-        candidates.append(one)
-    if len(candidates) < 2:
+    candidates = _candidates(plan, tried)
+    known: dict[int, Folds] = {}
+    for place, one in enumerate(candidates):
+        with suppress(InputError):  # of a sweep that asked for none
+            known[place] = read(str(one.run_id))
+    if not known.keys() - {0}:
         return None
+    if 0 not in known:  # the best alone, which the others are held against
+        point = candidates[0].point
+        known[0] = list(validation.predict(point.model, point.hyperparameters))
+    candidates = [candidates[place] for place in sorted(known)]
+    predicted = [known[place] for place in sorted(known)]
     better = plan.greater_is_better
     found = choose_together(predicted, lambda folds: list(validation.score(folds)), better)
     if found is None or candidates[0].number != ranked(tried, better)[0].number:

@@ -55,6 +55,13 @@ def test_rows_are_of_the_groups_that_the_split_kept_together(split, expected):
     assert (None if found is None else found.tolist()) == expected
 
 
+def test_rows_of_one_group_alone_are_drawn_each():
+    """Of one group, each resample would be the same, and chance no width."""
+    split = Split(method="group", column="customer")
+    rows = pd.DataFrame({"customer": ["b", " b", "b"]})
+    assert monitor._groups(rows, CHURN.model_copy(update={"split": split})) is None
+
+
 def test_the_data_means_nothing_in_the_description(monkeypatch):
     tags = {}
     monkeypatch.setattr(mlflow, "set_tags", tags.update)

@@ -58,6 +58,13 @@ def test_files_of_a_folder_that_has_grown_are_those_of_the_recorded_commit(
     assert where == ", ".join(str(now / part) for part in path.split(", "))
 
 
+def test_what_is_no_path_has_no_folder_before_it(tmp_path):
+    named = "data/a.csv, $LATEST, mlflow-artifacts://h/b.csv, runs:/1/c.csv, /d.csv"
+    below = reproduce._below(tmp_path, named)
+    assert below == named.replace("data/a.csv", str(tmp_path / "data/a.csv"))
+    assert reproduce._below(tmp_path, "$SHOP select a, b from t") == "$SHOP select a, b from t"
+
+
 def test_a_package_that_is_not_as_the_recipes_own_lock_has_it_is_the_likely_reason():
     then = {LOCK: "a", OWN_LOCK: "b", "python": "3.11.7"}
     lock = "numpy==1.0\nholidays==0.5\n"

@@ -135,6 +135,12 @@ def test_what_cannot_be_built_is_told(estimator, parameters, given, says, refusa
     assert says in refusal(build, estimator, parameters, given)
 
 
+def test_a_mapping_that_holds_no_estimators_is_handed_on():
+    grid = {"estimator": RIDGE, "param_grid": {"alpha": [0.1, 1]}}
+    fitted = fit_pipeline(build("model_selection.GridSearchCV", grid), ROWS, NUMBERS)
+    assert fitted["estimator"].best_params_["alpha"] in (0.1, 1)
+
+
 def test_where_one_has_columns_of_its_own_each_has():
     spread = {**RIDGE, "preprocess": "spread"}
     pipeline = build("ensemble.VotingRegressor", {"estimators": {"one": spread, "two": TREE}})

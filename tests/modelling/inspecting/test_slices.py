@@ -8,6 +8,7 @@ import pytest
 
 from common.errors import InputError
 from modelling.inspecting.slices import EvaluatedRows, find_slices, measure_slices
+from modelling.judging import intervals
 from modelling.judging.answers import Answers
 from modelling.judging.metrics import BINARY_METRICS, REGRESSION_METRICS, Metric
 
@@ -118,8 +119,19 @@ def test_what_is_found_is_confirmed_by_other_groups():
     assert wrongly <= 2
 
 
-def test_a_metric_that_fails_on_a_part_has_no_figure_there():
+def test_of_one_group_nothing_is_told():
+    given = evaluated(lambda rows: rows["age"] > 60, 0)
+    groups = (given.rows["age"] > 60).to_numpy().astype(int)
+    table = measure_slices(replace(given, groups=groups), ("age > 60",))
+    assert table["low"].isna().all()
+    assert not table["worse"].any()
+
+
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_a_metric_that_fails_on_a_part_has_no_figure_there(share, monkeypatch):
     given = evaluated(None, 0)
+    if share:  # as of very many rows
+        monkeypatch.setattr(intervals, "rows_to_draw", lambda targets, is_classes: len(targets) / 2)
 
     def fails(_predictions, targets):
         if len(targets) < ROWS / 2:

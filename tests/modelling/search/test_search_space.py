@@ -211,3 +211,8 @@ def test_in_a_time_all_models_are_searched_each_from_its_own_parameters(recipe):
 )
 def test_a_value_outside_has_one_that_is_nearest(found, value, nearest):
     assert found.nearest(value) == nearest
+
+
+def test_the_nearest_of_some_values_is_written_as_they_are():
+    """A sampler tells 1 from 1.0."""
+    assert repr(Choices((0.1, 1, 10)).nearest(1.0)) == "1"

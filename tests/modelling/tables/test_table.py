@@ -16,9 +16,8 @@ from modelling.models.sklearn_wrapper import read_column
 from modelling.tables.cells import read_cells, read_time, shown_type
 from modelling.tables.digest import table_digest
 from modelling.tables.gather import gather
-from modelling.tables.profile import profile_table
 from modelling.tables.stream import as_frame, open_stream
-from modelling.tables.table import check_table
+from modelling.tables.table import check_table, profile_table
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0, 3.25], "b": [1.0, 0.0, 1.0], "y": [5.0, 6.0, 7.0]})
 
@@ -745,6 +744,8 @@ def test_which_of_equal_rows_stays_is_not_the_order_of_the_file(chosen, recipe_w
         {"a": rng.integers(5, size=90), "y": rng.integers(3, size=90), "who": rng.permutation(90)}
     )
     table["what nobody reads"] = [[1], {"k": None}, b"\xff"] * 30
+    lists = pd.ArrowDtype(arrow.list_(arrow.int64()))
+    table["nor this"] = pd.Series([[1], [2, 3], None] * 30, dtype=lists)
     recipe = recipe_with(**trips(**chosen), split={"method": "group", "column": "who"})
     first, shuffled = (
         {*each.loc[check_table(each, recipe, "t").frame.index, "who"]}

@@ -64,6 +64,11 @@ EDITED = {
     "modelling/estimators/estimators.py": ["train", "tuned", "trial", "evaluate"],
     "modelling/reporting/report.py": [],
     "modelling/search/cross_validation.py": ["trial"],
+    "modelling/files/table_file.py": ["prepare"],
+    "modelling/judging/checks.py": ["evaluate"],
+    "modelling/tables/cells.py": ["prepare"],
+    "modelling/tables/profile.py": ["evaluate"],
+    "modelling/tables/rows.py": ["prepare"],
     "modelling/tables/table.py": ["prepare"],
 }
 
