@@ -1,16 +1,25 @@
-"""Boosted estimators, round by round: which can be stopped, and how each package is asked to."""
+"""Boosted estimators: which stop early, how a package is asked to, and what it refuses."""
 
+import os
+import re
+import sys
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.class_weight import compute_sample_weight
 
 from common.errors import InputError
+from modelling.estimators.threads import threads_for
+
+_OF_ONE_VALUE = re.compile(r"config_auto\.cpp|exceed bound")
+"""What LightGBM and XGBoost say of a value that no other hyperparameter makes right."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +111,46 @@ def _package_of(estimator: BaseEstimator) -> _Package | None:
     return found[0] if found else None
 
 
-def is_boosting(estimator: BaseEstimator) -> bool:
-    """Says whether an estimator is one of LightGBM, XGBoost or HistGradientBoosting."""
-    return _package_of(estimator) is not None
+def refused_value(estimator: BaseEstimator) -> str:
+    """Says what is wrong with a value that no other hyperparameter makes right; else nothing.
+
+    LightGBM and XGBoost check values in a fit only: one round on a few rows.
+    """
+    if _package_of(estimator) is None:
+        return ""
+    rows, targets = np.arange(80.0).reshape(40, 2), np.arange(40) % 2
+    short = clone(estimator).set_params(**rounds_as_parameters(estimator, 1))
+    try:
+        with _without_standard_error(), threads_for(pd.DataFrame(rows)):
+            short.fit(rows, targets)
+    except Exception as error:  # what it is, is said by its words
+        return in_one_line(error) if _OF_ONE_VALUE.search(str(error)) else ""
+    return ""
+
+
+def is_of_lightgbm(error: Exception) -> bool:
+    """Says whether LightGBM's own code refuses something, by an error that is no ValueError."""
+    return type(error).__module__.startswith("lightgbm.")
+
+
+def in_one_line(error: Exception) -> str:
+    """Returns what an error of a fit says, without the place in LightGBM's own code."""
+    said = " ".join(str(error).split())
+    return said.partition(" at /")[0] if is_of_lightgbm(error) else said
+
+
+@contextmanager
+def _without_standard_error() -> Iterator[None]:
+    """Hides what LightGBM's own code, and not Python's, writes there of a value that it refuses."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def check_stopping(

@@ -1,9 +1,6 @@
 """From a recipe's model to a fitted scikit-learn Pipeline."""
 
 import json
-import os
-import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +15,12 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from common.errors import InputError
-from modelling.estimators.boosting import check_stopping, is_boosting, rounds_as_parameters
+from modelling.estimators.boosting import (
+    check_stopping,
+    in_one_line,
+    is_of_lightgbm,
+    refused_value,
+)
 from modelling.estimators.find_estimator import check_task, find_estimator, package_of
 from modelling.estimators.nested import (
     NUMBERED,
@@ -33,9 +35,6 @@ from modelling.estimators.preprocessing import Inputs, preprocessing
 from modelling.estimators.threads import threads_for
 from modelling.own_code import Files
 from modelling.recipe import Model, Sampling
-
-_OF_ONE_VALUE = re.compile(r"config_auto\.cpp|exceed bound")
-"""What LightGBM and XGBoost say of a value that no other hyperparameter makes right."""
 
 TARGET_TRANSFORMS = {"log1p": (np.log1p, np.expm1), "sqrt": (np.sqrt, np.square)}
 """By the recipe's word, what is done with a target, and what undoes it."""
@@ -145,42 +144,14 @@ def check_hyperparameter(
     estimator = build_pipeline(model, {name: value}, 0, task, None, code)["estimator"]
     estimator = owner_of(named_estimator(estimator), name)
     if not hasattr(estimator, "_parameter_constraints"):
-        _try_boosting(estimator)
+        if said := refused_value(estimator):
+            raise InputError(said)
         return
     try:
         # What every estimator of scikit-learn does first in its fit.
         estimator._validate_params()
     except ValueError as error:
         raise InputError(" ".join(str(error).split())) from error
-
-
-def _try_boosting(estimator: BaseEstimator) -> None:
-    """Fits LightGBM or XGBoost for one round, since they check a value nowhere else."""
-    if not is_boosting(estimator):
-        return
-    rows, targets = np.arange(80.0).reshape(40, 2), np.arange(40) % 2
-    short = clone(estimator).set_params(**rounds_as_parameters(estimator, 1))
-    try:
-        with _without_standard_error(), refusals_told(pd.DataFrame(rows)):
-            short.fit(rows, targets)
-    except InputError as error:
-        # Another one may be right beside a value of another hyperparameter.
-        if _OF_ONE_VALUE.search(str(error.__cause__)):
-            raise
-
-
-@contextmanager
-def _without_standard_error() -> Iterator[None]:
-    """Hides what LightGBM's own code, and not Python's, writes there of a value that it refuses."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def fit_pipeline(
@@ -229,13 +200,9 @@ def refusals_told(features: pd.DataFrame) -> Iterator[None]:
         with threads_for(features):
             yield
     except Exception as error:
-        is_of_lightgbm = type(error).__module__.startswith("lightgbm.")
-        if not (is_of_lightgbm or isinstance(error, ValueError | OverflowError)):
+        if not (is_of_lightgbm(error) or isinstance(error, ValueError | OverflowError)):
             raise
-        said = " ".join(str(error).split())
-        if is_of_lightgbm:  # which names the place in its own code
-            said = said.partition(" at /")[0]
-        raise InputError(said) from error
+        raise InputError(in_one_line(error)) from error
 
 
 class _WeightedPipeline(Pipeline):
