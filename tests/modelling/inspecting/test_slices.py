@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from common.errors import InputError
+from modelling.inspecting import slices
 from modelling.inspecting.slices import EvaluatedRows, find_slices, measure_slices
 from modelling.judging import intervals
 from modelling.judging.answers import Answers
@@ -103,6 +104,14 @@ def test_a_column_with_hardly_a_value_is_no_obstacle(seed):
     note = pd.Series([None] * ROWS, dtype="str")
     note[7] = "call back"
     assert len(found(replace(given, rows=given.rows.assign(note=note)))) <= 1
+
+
+def test_no_group_is_in_both_halves():
+    groups = np.repeat(np.arange(50), 40)
+    order, half = slices._halves(replace(evaluated(None, 3), groups=groups))
+    assert sorted(order) == list(range(ROWS))
+    assert not {*groups[order[:half]]} & {*groups[order[half:]]}
+    assert abs(half - ROWS / 2) <= 40
 
 
 def test_what_is_found_is_confirmed_by_other_groups():
